@@ -1,0 +1,20 @@
+"""Every address of the project, room by room."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("dashboard.urls")),
+    path("", include("credits.urls")),
+    path("", include("feedback.urls")),
+    path("", include("billing.urls")),
+    path("accounts/", include("sidekick.accounts.urls")),
+    path("api/v1/", include("sidekick.api_urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "dashboard.errors.bad_request"
+handler403 = "dashboard.errors.permission_denied"
+handler404 = "dashboard.errors.page_not_found"
+handler429 = "dashboard.errors.too_many_requests"
+handler500 = "dashboard.errors.server_error"

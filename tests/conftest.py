@@ -1,0 +1,81 @@
+"""What every test may use. `alice` owns, `charlie` is the stranger."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from django.test import Client
+from pytest_django import DjangoDbBlocker
+
+from sidekick.accounts.models import User
+
+PASSWORD = "correct-horse-battery-staple"
+JOINED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A database of this run's own, so that two runs beside each other don't meet."""
+    connection.settings_dict["TEST"]["NAME"] = f"test_sidekick_{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def migrated_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    """The rows that migrations add. Django itself puts content types and permissions back after a flush."""
+    with django_db_blocker.unblock():
+        rows = json.loads(connection.creation.serialize_db_to_string())
+    return json.dumps([row for row in rows if row["model"].split(".")[0] not in {"auth", "contenttypes"}])
+
+
+@pytest.fixture(autouse=True)
+def _plans_and_prices_survive_a_flush(request: pytest.FixtureRequest) -> None:
+    """A transactional test truncates every table when it ends; the next one starts with the migrations' rows again.
+
+    pytest-django's `serialized_rollback` loads them over those that are there before the first such test, and a
+    price that exists may not be written again.
+    """
+    marker = request.node.get_closest_marker("django_db")
+    flushes = marker is not None and marker.kwargs.get("transaction")
+    if flushes or {"transactional_db", "live_server"} & set(request.fixturenames):
+        rows = request.getfixturevalue("migrated_rows")
+        request.getfixturevalue("transactional_db")
+        from credits.models import Plan
+
+        if not Plan.objects.exists():
+            connection.creation.deserialize_db_from_string(rows)
+
+
+def make_user(email: str, **extra: object) -> User:
+    from allauth.account.models import EmailAddress
+
+    user = User.objects.create_user(email, PASSWORD, **{"date_joined": JOINED, **extra})
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice@example.com")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    return make_user("charlie@example.com")
+
+
+@pytest.fixture
+def sign_in() -> Callable[[Client, User], None]:
+    """Give a test client the cookies of a new device session, as the sign-in page does."""
+    from sidekick.accounts import tokens
+
+    def sign_in(client: Client, user: User) -> None:
+        pair = tokens.start(user, ip="127.0.0.1", user_agent="tests")
+        client.cookies[tokens.ACCESS_COOKIE] = pair.access
+        client.cookies[tokens.REFRESH_COOKIE] = pair.refresh
+
+    return sign_in
