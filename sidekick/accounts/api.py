@@ -1,0 +1,136 @@
+"""Sign-in for API clients such as the desktop app: the same device sessions, as bearer tokens (A8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.utils import has_verified_email
+from allauth.core import ratelimit
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import api_view, authentication_classes, permission_classes
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sidekick.problems import Problem, described
+
+from . import tokens
+from .authentication import CHALLENGE
+from .models import DeviceSession, User
+
+# Long enough for every window in ACCOUNT_RATE_LIMITS that these views use.
+RETRY_AFTER = 300
+
+
+class Credentials(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+    code = serializers.CharField(
+        max_length=64, required=False, help_text="Of the authenticator app, or a recovery code."
+    )
+
+
+class Refresh(serializers.Serializer[Any]):
+    refresh = serializers.CharField(max_length=4096)
+
+
+class Pair(serializers.Serializer[Any]):
+    access = serializers.CharField(help_text="Send it as `Authorization: Bearer`; lives for five minutes.")
+    refresh = serializers.CharField(help_text="Good for one refresh.")
+
+
+@extend_schema(request=Credentials, responses={200: Pair, **described(400, 401, 429)}, auth=[])
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def token(request: Request) -> Response:
+    """Sign in. Every reason to refuse looks the same, so that nobody learns which addresses have accounts."""
+    form = Credentials(data=request.data)
+    form.is_valid(raise_exception=True)
+    email = form.validated_data["email"].lower()
+    _limit(request._request, "api_token", key=email)
+    user = _authenticate(request._request, email, form.validated_data["password"])
+    if is_mfa_enabled(user, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]):
+        _check_second_factor(user, form.validated_data.get("code", ""))
+    return _answer(tokens.start(user, **tokens.device_of(request._request)))
+
+
+@extend_schema(request=Refresh, responses={200: Pair, **described(400, 401, 429)}, auth=[])
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def refresh(request: Request) -> Response:
+    """Spend a refresh token for the next pair.
+
+    The same token again within 30 seconds is refused as `refresh_token_spent` and the session goes on
+    (two threads of one client); later it is `invalid_token` and ends the session, for it was copied.
+    """
+    form = Refresh(data=request.data)
+    form.is_valid(raise_exception=True)
+    _limit(request._request, "api_refresh")
+    device = tokens.device_of(request._request)
+    pair = tokens.rotate(form.validated_data["refresh"], now=timezone.now(), **device)
+    if pair is None:
+        raise Problem(401, "invalid_token", "The refresh token is not valid, or its session ended.", headers=CHALLENGE)
+    if not pair.rotated:
+        raise Problem(401, "refresh_token_spent", "Use the pair this token was refreshed for.", headers=CHALLENGE)
+    return _answer(pair)
+
+
+@extend_schema(request=Refresh, responses={204: None, **described(400)}, auth=[])
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+def logout(request: Request) -> Response:
+    """End the session a refresh token belongs to. A token that speaks for none is answered the same."""
+    form = Refresh(data=request.data)
+    form.is_valid(raise_exception=True)
+    claims = tokens.read(tokens.RefreshToken, form.validated_data["refresh"])
+    if claims:
+        DeviceSession.objects.filter(id=claims.sid).end(DeviceSession.Ended.SIGNED_OUT)
+    return Response(status=204)
+
+
+def _authenticate(request: HttpRequest, email: str, password: str) -> User:
+    """The account, as the sign-in page would find it: failures count against the same limit there and here."""
+    try:
+        user: User | None = get_adapter().authenticate(request, email=email, password=password)
+    except ValidationError as error:
+        raise _too_many() from error
+    if user is None or not user.is_active or not has_verified_email(user, email):
+        raise Problem(401, "invalid_credentials", "The email or the password is not right.", headers=CHALLENGE)
+    return user
+
+
+def _check_second_factor(user: User, code: str) -> None:
+    form = AuthenticateForm(user=user, data={"code": code})
+    if code and form.is_valid():
+        form.authenticator.record_usage()
+    elif code and form.has_error("code", "too_many_login_attempts"):
+        raise _too_many()
+    else:
+        detail = "The code is not right." if code else "This account has a second factor: send its code as well."
+        raise Problem(401, "second_factor_required", detail, headers=CHALLENGE)
+
+
+def _limit(request: HttpRequest, action: str, key: str | None = None) -> None:
+    if not ratelimit.consume(request, action=action, key=key):
+        raise _too_many()
+
+
+def _too_many() -> Problem:
+    return Problem(
+        429, "rate_limited", "Too many attempts. Try again in a few minutes.", headers={"Retry-After": str(RETRY_AFTER)}
+    )
+
+
+def _answer(pair: tokens.TokenPair) -> Response:
+    return Response({"access": pair.access, "refresh": pair.refresh}, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,48 @@
+"""Pages that need a signed-in account, and the way to the sign-in page and back (N1, A3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.http import HttpResponseClientRedirect
+
+
+def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Only for signed-in accounts; anyone else signs in and comes back to where they were."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        return to_sign_in(request)
+
+    return guarded
+
+
+def to_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """Send a visitor to sign in. htmx is told to load the page: a swap would put it inside another."""
+    url = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': came_from(request)})}"
+    # htmx restores history with a request of its own kind that follows redirects and reads no headers.
+    if "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers:
+        return HttpResponseClientRedirect(url)
+    return HttpResponseRedirect(url)
+
+
+def came_from(request: HttpRequest) -> str:
+    """The page to return to after signing in: never another site's, never one that only takes a POST."""
+    standing_on = request.headers.get("HX-Current-URL")
+    if not standing_on and request.method in {"GET", "HEAD"}:
+        return request.get_full_path()
+    page = standing_on or request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}):
+        return request.get_full_path() if request.method in {"GET", "HEAD"} else "/dashboard"
+    parts = urlsplit(page)
+    return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -1,0 +1,129 @@
+"""Who is asking: the tokens in the cookies become `request.user` and `request.device_session` (A2–A6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject, cached_property
+
+from . import tokens
+from .models import DeviceSession, User
+
+POLL_HEADER = "Sidekick-Poll"
+
+
+class SessionTokenMiddleware(AuthenticationMiddleware):
+    """Django's session is never asked who someone is: it is only the scratchpad of sign-in flows."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        identity = Identity(request)
+        request.identity = identity  # type: ignore[attr-defined]
+        request.user = SimpleLazyObject(identity.get_user)  # type: ignore[assignment]
+        request.device_session = SimpleLazyObject(lambda: identity.session)  # type: ignore[attr-defined]
+        request.auser = sync_to_async(identity.get_user)
+        identity.refresh()
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        identity: Identity | None = getattr(request, "identity", None)
+        if identity:
+            identity.tell(response)
+        return response
+
+
+class Identity:
+    """Whom a request's cookies speak for, and what its browser has to be told about them."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.now: datetime = timezone.now()
+        self.pair: tokens.TokenPair | None = None
+        self.signed_in_now = False
+        self.signed_out_now = False
+        self.refresh_token = request.COOKIES.get(tokens.REFRESH_COOKIE, "")
+        self.claims = tokens.read(tokens.AccessToken, request.COOKIES.get(tokens.ACCESS_COOKIE, ""))
+
+    def get_user(self) -> User | AnonymousUser:
+        return self.session.user if self.session else AnonymousUser()
+
+    @cached_property
+    def session(self) -> DeviceSession | None:
+        """One query for a request with a token, none without; looked up when someone wants to know."""
+        session = None
+        if self.claims:
+            session = tokens.session_of(self.claims, self.now)
+        elif self.refresh_token and self.is_poll:
+            session = tokens.session_of_refresh_token(self.refresh_token, self.now)
+        self._put(session)
+        return session
+
+    @property
+    def is_poll(self) -> bool:
+        """Whether a script only looks (A6). Whoever acts prolongs the session like anyone."""
+        return POLL_HEADER in self.request.headers and self.request.method in {"GET", "HEAD"}
+
+    def refresh(self) -> None:
+        """Rotate when the access token has run out.
+
+        Before the view, never when it first asks for the user: inside the view's transaction a rollback
+        would forget the token that the browser is about to get. The JSON API doesn't take cookies.
+        """
+        if self.claims or not self.refresh_token or self.is_poll or self.request.path.startswith("/api/v1/"):
+            return
+        device = tokens.device_of(self.request)
+        self.pair = tokens.rotate(self.refresh_token, now=self.now, **device)
+        self.session = self.pair.session if self.pair else None
+        self._put(self.session)
+
+    def sign_in(self, user: User) -> None:
+        """Start a device session; the one this browser had so far ends."""
+        if self.session:
+            DeviceSession.objects.filter(id=self.session.id).end(DeviceSession.Ended.SIGNED_IN_AGAIN)
+        self.pair = tokens.start(user, **tokens.device_of(self.request))
+        self.session = self.pair.session
+        self.signed_in_now, self.signed_out_now = True, False
+        self._put(self.session)
+
+    def sign_out(self) -> None:
+        if self.session:
+            DeviceSession.objects.filter(id=self.session.id).end(DeviceSession.Ended.SIGNED_OUT)
+        self.pair = self.session = None
+        self.signed_in_now, self.signed_out_now = False, True
+        self._put(None)
+
+    def tell(self, response: HttpResponseBase) -> None:
+        """Set or clear the cookies, and keep what a signed-in person saw out of every cache.
+
+        No-store also keeps Back from showing a page after signing out (A5).
+        """
+        if self.signed_in_now:
+            # What the sign-in flow noted down must not outlive it.
+            self.request.session.flush()
+        asked = "session" in self.__dict__
+        known = asked and self.session is not None
+        over = self.signed_out_now or (asked and not known and self._has_cookies and not self.is_poll)
+        if self.pair:
+            tokens.set_cookies(response, self.pair, self.now)
+        elif over:
+            tokens.clear_cookies(response)
+        if asked:
+            patch_vary_headers(response, ["Cookie"])
+        if self.pair or ((known or over) and "Cache-Control" not in response.headers):
+            response.headers["Cache-Control"] = "private, no-store"
+
+    @property
+    def _has_cookies(self) -> bool:
+        return bool({tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys())
+
+    def _put(self, session: DeviceSession | None) -> None:
+        """Replace the lazy objects by what they stand for, so that `device_session is None` means it."""
+        request: Any = self.request
+        request.device_session = session
+        request.user = session.user if session else AnonymousUser()

@@ -1,0 +1,164 @@
+"""Who may come in: accounts, their signed-in devices, and the backend's service keys."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
+        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
+
+    def named(self, text: str) -> User | None:
+        """The account with this email or id."""
+        try:
+            return self.filter(id=uuid.UUID(text)).first()
+        except ValueError:
+            return self.filter(email__iexact=text).first()
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A customer's account, or an operator (`is_staff`). An account is one user (for now)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=150, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="IANA name; days on screen follow it.")
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField("operator", default=False)
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once_in_any_case")]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
+    def live(self, now: datetime | None = None) -> DeviceSessionQuerySet:
+        """Sessions a token may still speak for: not ended, used lately, not too old.
+
+        No join, so that an UPDATE of these rows stays one statement on one table (see `tokens.rotate`).
+        """
+        now = now or timezone.now()
+        return self.filter(
+            revoked_at=None,
+            last_seen__gt=now - settings.SESSION_IDLE_LIMIT,
+            created_at__gt=now - settings.SESSION_ABSOLUTE_LIMIT,
+        )
+
+    def with_active_user(self) -> DeviceSessionQuerySet:
+        return self.filter(user__is_active=True).select_related("user")
+
+    def end(self, because: DeviceSession.Ended, now: datetime | None = None) -> int:
+        """End those which haven't ended yet, at once and everywhere; the number of them."""
+        return self.filter(revoked_at=None).update(revoked_at=now or timezone.now(), revoked_because=because)
+
+
+class DeviceSession(models.Model):
+    """One signed-in device. Tokens name it in their `sid` claim; ending it ends them all at once (A4–A6)."""
+
+    class Ended(models.TextChoices):
+        SIGNED_OUT = "signed_out", "signed out"
+        SIGNED_IN_AGAIN = "signed_in_again", "signed in again on the same device"
+        BY_CUSTOMER = "by_customer", "ended from another device"
+        BY_OPERATOR = "by_operator", "ended by an operator"
+        PASSWORD_CHANGED = "password_changed", "password changed"
+        REUSE = "reuse", "a spent refresh token came back"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="device_sessions")
+    current_jti = models.UUIDField()
+    previous_jti = models.UUIDField(null=True, blank=True)
+    rotated_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_seen = models.DateTimeField(default=timezone.now)
+    ip = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.CharField(max_length=300, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_because = models.CharField(max_length=40, blank=True, choices=Ended.choices)
+
+    objects = DeviceSessionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-last_seen"]
+        constraints = [
+            models.CheckConstraint(
+                name="device_session_ended_for_a_reason",
+                condition=models.Q(revoked_at=None, revoked_because="")
+                | (models.Q(revoked_at__isnull=False) & ~models.Q(revoked_because="")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it ends unless it is used again: the idle limit, or the absolute one if that comes first."""
+        return min(self.last_seen + settings.SESSION_IDLE_LIMIT, self.created_at + settings.SESSION_ABSOLUTE_LIMIT)
+
+
+class ServiceKeyQuerySet(models.QuerySet["ServiceKey"]):
+    def issue(self, name: str, *, scopes: Iterable[str]) -> tuple[ServiceKey, str]:
+        """A new key and its secret, which is never to be had again."""
+        secret = ServiceKey.PREFIX + secrets.token_urlsafe(32)
+        key = self.create(name=name, digest=ServiceKey.digest_of(secret), hint=secret[:8], scopes=sorted(scopes))
+        return key, secret
+
+    def revoke(self) -> int:
+        return self.filter(revoked_at=None).update(revoked_at=timezone.now())
+
+
+class ServiceKey(models.Model):
+    """A key of the AI backend. Only its SHA-256 is stored: a random key needs no slow hash."""
+
+    PREFIX = "sk_"
+
+    class Scope(models.TextChoices):
+        USAGE_WRITE = "usage:write"
+        CREDITS_READ = "credits:read"
+        HOLDS_WRITE = "holds:write"
+
+    name = models.CharField(max_length=100, unique=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=12, editable=False, help_text="The key's first characters.")
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices))
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ServiceKeyQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @staticmethod
+    def digest_of(secret: str) -> str:
+        return hashlib.sha256(secret.encode()).hexdigest()
