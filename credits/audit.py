@@ -1,0 +1,124 @@
+"""Proof that the books balance (M11). Each check is one statement that returns only what differs.
+
+The equations, for every account:
+
+- granted − voided − forfeited − used = remaining − debt (the ledger, usage and grants agree);
+- rollups = requests, per bucket and model, for quarters and for days;
+- Σ drawn from grants + debt = Σ used, and its periods say that as much was drawn of every kind;
+- a period's `used` = the requests that occurred from its start to the next one's;
+- in the open period, allocation + rollover − drawn = what remains of the plan's grants;
+- a debt stands only where nothing remains; the last period is the open one; who has usage or grants has a wallet.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection
+
+from credits.snapshot import snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    check: str
+    account_id: uuid.UUID
+    detail: str
+
+
+BALANCE = """
+WITH books AS (
+    SELECT w.account_id, w.debt,
+        coalesce((SELECT sum(l.amount) FROM credits_ledgerentry l WHERE l.account_id = w.account_id), 0) AS ledger,
+        coalesce((SELECT sum(e.credits) FROM credits_usageevent e WHERE e.account_id = w.account_id), 0) AS used,
+        coalesce((SELECT sum(g.remaining) FROM credits_grant g WHERE g.account_id = w.account_id), 0) AS remaining,
+        (SELECT ARRAY[coalesce(sum(d.drawn) FILTER (WHERE d.kind = 0), 0),
+            coalesce(sum(d.drawn) FILTER (WHERE d.kind IN (1, 2)), 0),
+            coalesce(sum(d.drawn) FILTER (WHERE d.kind = 3), 0)]
+            FROM (SELECT g.kind, g.amount - g.withdrawn - g.remaining AS drawn FROM credits_grant g
+                WHERE g.account_id = w.account_id) d) AS drawn,
+        (SELECT ARRAY[coalesce(sum(p.courtesy_used), 0), coalesce(sum(p.plan_used), 0),
+            coalesce(sum(p.additional_used), 0)]
+            FROM credits_creditperiod p WHERE p.account_id = w.account_id) AS period_drawn
+    FROM credits_wallet w WHERE {accounts}
+)
+SELECT account_id, format('ledger %%s − used %%s ≠ remaining %%s − debt %%s; drawn %%s, in periods %%s',
+    ledger, used, remaining, debt, drawn, period_drawn)
+FROM books
+WHERE ledger - used <> remaining - debt OR drawn[1] + drawn[2] + drawn[3] + debt <> used OR period_drawn <> drawn
+    OR (debt > 0 AND remaining > 0)
+"""
+
+GRANTS = """
+SELECT w.account_id, format('grant %%s: given %%s, in the ledger %%s', g.id, g.amount, coalesce(sum(l.amount), 0))
+FROM credits_wallet w JOIN credits_grant g USING (account_id)
+LEFT JOIN credits_ledgerentry l ON l.grant_id = g.id AND l.amount > 0
+WHERE {accounts}
+GROUP BY w.account_id, g.id HAVING g.amount <> coalesce(sum(l.amount), 0)
+"""
+
+ROLLUPS = """
+WITH counted AS (
+    SELECT w.account_id, grain, date_bin(make_interval(mins => grain), e.occurred_at, to_timestamp(0)) AS bucket,
+        e.model_id, count(*) AS requests, sum(e.input_tokens) AS i, sum(e.output_tokens) AS o,
+        sum(e.cache_read_tokens) AS cr, sum(e.cache_write_tokens) AS cw, sum(e.credits) AS credits
+    FROM credits_wallet w JOIN credits_usageevent e USING (account_id), (VALUES (15), (1440)) AS g(grain)
+    WHERE {accounts}
+    GROUP BY 1, 2, 3, 4
+), summed AS (
+    SELECT w.account_id, r.grain, r.bucket, r.model_id, r.requests, r.input_tokens, r.output_tokens,
+        r.cache_read_tokens, r.cache_write_tokens, r.credits
+    FROM credits_wallet w JOIN credits_usagerollup r USING (account_id) WHERE {accounts}
+)
+SELECT coalesce(c.account_id, s.account_id), format('%%s minutes from %%s, model %%s: %%s requests and %%s credits,'
+    ' rolled up %%s and %%s', coalesce(c.grain, s.grain), coalesce(c.bucket, s.bucket),
+    coalesce(c.model_id, s.model_id), c.requests, c.credits, s.requests, s.credits)
+FROM counted c FULL JOIN summed s ON c.account_id = s.account_id AND c.grain = s.grain AND c.bucket = s.bucket
+    AND c.model_id = s.model_id
+WHERE (c.requests, c.i, c.o, c.cr, c.cw, c.credits) IS DISTINCT FROM
+    (s.requests, s.input_tokens, s.output_tokens, s.cache_read_tokens, s.cache_write_tokens, s.credits)
+"""
+
+PERIODS = """
+WITH extents AS (
+    SELECT p.*, lead(p.starts_at) OVER (PARTITION BY p.account_id ORDER BY p.starts_at) AS next_starts_at
+    FROM credits_creditperiod p JOIN credits_wallet w USING (account_id) WHERE {accounts}
+), figures AS (
+    SELECT x.*,
+        coalesce((SELECT sum(e.credits) FROM credits_usageevent e
+            WHERE e.account_id = x.account_id AND e.occurred_at >= x.starts_at
+            AND e.occurred_at < coalesce(x.next_starts_at, 'infinity')), 0) AS occurred,
+        coalesce((SELECT sum(g.remaining) FROM credits_grant g WHERE g.period_id = x.id), 0) AS remaining
+    FROM extents x
+)
+SELECT account_id, format(
+    'period %%s: used %%s, occurred %%s; allocation %%s + rollover %%s − drawn %%s, remaining %%s',
+    id, used, occurred, allocation, rollover, plan_used, remaining)
+FROM figures
+WHERE used <> occurred
+    OR (closed_at IS NULL AND allocation + rollover - plan_used <> remaining)
+    OR (closed_at IS NULL) <> (next_starts_at IS NULL)
+    OR (closed_at IS NOT NULL AND remaining <> 0)
+"""
+
+WALLETS = """
+SELECT w.account_id, 'has usage or grants and no wallet'
+FROM (SELECT account_id FROM credits_usageevent UNION SELECT account_id FROM credits_usagerollup
+    UNION SELECT account_id FROM credits_grant) w
+WHERE {accounts} AND NOT EXISTS (SELECT FROM credits_wallet x WHERE x.account_id = w.account_id)
+"""
+
+CHECKS = {"wallets": WALLETS, "balance": BALANCE, "grants": GRANTS, "rollups": ROLLUPS, "periods": PERIODS}
+
+
+def differences(account_id: uuid.UUID | None = None) -> Iterator[Difference]:
+    """Everything that does not add up, for one account or for all, seen in one consistent state."""
+    with snapshot(), connection.cursor() as cursor:
+        for check, statement in CHECKS.items():
+            condition = "TRUE" if account_id is None else "w.account_id = %s"
+            parameters = [] if account_id is None else [account_id] * statement.count("{accounts}")
+            cursor.execute(statement.format(accounts=condition), parameters)
+            for account, detail in cursor.fetchall():
+                yield Difference(check, account, detail)

@@ -1,0 +1,53 @@
+"""Numbers and moments as people read them. Templates get finished strings: formatting cell by cell there is slow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+CENT = Decimal("0.01")
+MINUS = "−"
+MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def credits(amount: Decimal) -> str:
+    """Two decimals; an amount that would round to nothing is "<0.01" (M6)."""
+    if 0 < amount < CENT:
+        return "<0.01"
+    if amount < 0:
+        return MINUS + credits(-amount)
+    return f"{amount.quantize(CENT, ROUND_HALF_UP):,}"
+
+
+def exact(amount: Decimal) -> str:
+    """Every decimal that is not a trailing zero, and two at least."""
+    whole, _, decimals = f"{abs(amount):,.6f}".partition(".")
+    return (MINUS if amount < 0 else "") + whole + "." + decimals.rstrip("0").ljust(2, "0")
+
+
+def sum_of(total: Decimal, parts: Mapping[str, Decimal]) -> list[tuple[str, str]]:
+    """Names and amounts of the parts that are not nothing, which add up to the total as shown.
+
+    Where rounding would make the sum look wrong by a hundredth, the parts are shown exactly.
+    """
+    rounded = [part.quantize(CENT, ROUND_HALF_UP) for part in parts.values()]
+    tidy = sum(rounded) == total.quantize(CENT, ROUND_HALF_UP) and not any(0 < abs(p) < CENT for p in parts.values())
+    return [(name, credits(part) if tidy else exact(part)) for name, part in parts.items() if part]
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone of an account; UTC where its name is unknown here."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def day(moment: date) -> str:
+    return f"{moment.day} {MONTHS[moment.month]} {moment.year}"
+
+
+def clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%S")

@@ -1,0 +1,140 @@
+"""What a customer filters usage by. The choice lives in the URL, and every view of usage follows it (C5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.http import QueryDict
+
+from credits import figures
+from credits.spans import Span, days
+from credits.statistics import Balance
+
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAY = date(2100, 1, 1)
+RANGES = {
+    "period": "This period",
+    "last": "Last period",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "90d": "Last 90 days",
+    "custom": "Custom dates",
+}
+LENGTHS = {"7d": 7, "30d": 30, "90d": 90}
+
+
+class FilterForm(forms.Form):
+    """What the URL may say. Nothing is required: an empty one means the current period and every model."""
+
+    range = forms.ChoiceField(
+        choices=list(RANGES.items()),
+        required=False,
+        error_messages={"invalid_choice": "There is no such range; this is the current period."},
+    )
+    to = forms.DateField(required=False, error_messages={"invalid": "Give the last day as a date, like 2026-05-31."})
+    model = forms.CharField(required=False, max_length=100)
+
+    def __init__(self, data: QueryDict, balance: Balance) -> None:
+        super().__init__(data)
+        self.balance = balance
+        # `from` is a word of Python's own.
+        self.fields["from"] = forms.DateField(
+            required=False, error_messages={"invalid": "Give the first day as a date, like 2026-05-01."}
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = self.cleaned_data
+        if cleaned.get("range") == "last" and self.balance.previous_starts_at is None:
+            self.add_error("range", "This is your first period: there is none before it.")
+        if cleaned.get("range") == "custom" and not self.errors:
+            first, last = cleaned.get("from"), cleaned.get("to")
+            if not first or not last:
+                self.add_error("from", "Choose a first and a last day.")
+            elif not FIRST_DAY <= first <= last <= LAST_DAY:
+                self.add_error("from", "The first day must not be after the last, and both after the year 2000.")
+        return cleaned
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The span and the model that were asked for; the current period and every model where that made no sense."""
+
+    asked: str
+    range: str
+    span: Span
+    model: str
+    first: str
+    last: str
+    errors: list[str]
+    zone: ZoneInfo
+
+    @classmethod
+    def read(cls, data: QueryDict, balance: Balance, zone: ZoneInfo) -> Filters:
+        form = FilterForm(data, balance)
+        valid = form.is_valid()
+        chosen: dict[str, Any] = form.cleaned_data if valid else {}
+        range_ = chosen.get("range") or "period"
+        return cls(
+            asked=data["range"] if data.get("range") in RANGES else range_,
+            range=range_,
+            span=_span(range_, chosen, balance, zone),
+            model=chosen.get("model") or "",
+            first=data.get("from", "")[:20],
+            last=data.get("to", "")[:20],
+            errors=[str(message) for messages in form.errors.values() for message in messages],
+            zone=zone,
+        )
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The URL's parameters, without those that say what is so anyway."""
+        parameters = {} if self.range == "period" else {"range": self.range}
+        if self.range == "custom":
+            parameters |= {"from": self.first, "to": self.last}
+        if self.model:
+            parameters["model"] = self.model
+        return parameters
+
+    def link(self, **more: object) -> str:
+        """A query string with these filters and `more`."""
+        query = urlencode({**self.query, **more})
+        return f"?{query}" if query else "?"
+
+    @property
+    def choices(self) -> list[tuple[str, str, bool]]:
+        """What was asked for stays chosen, also where it made no sense."""
+        return [(key, label, key == self.asked) for key, label in RANGES.items()]
+
+    @property
+    def dates(self) -> str:
+        """The span in words, in the account's time zone, its last day included."""
+        first = self.span.start.astimezone(self.zone)
+        last = (self.span.end - timedelta(microseconds=1)).astimezone(self.zone)
+        return f"{figures.day(first)} – {figures.day(last)}"
+
+
+def _span(range_: str, chosen: dict[str, Any], balance: Balance, zone: ZoneInfo) -> Span:
+    if range_ == "custom":
+        return days(chosen["from"], chosen["to"], zone)
+    if range_ in LENGTHS:
+        today = balance.as_of.astimezone(zone).date()
+        return days(today - timedelta(days=LENGTHS[range_] - 1), today, zone)
+    if range_ == "last":
+        assert balance.previous_starts_at
+        return Span(balance.previous_starts_at, balance.starts_at)
+    return current_period(balance)
+
+
+def current_period(balance: Balance) -> Span:
+    """From the period's start to its end, or to now where its successor is late: it closes when that opens."""
+    return Span(balance.starts_at, max(balance.ends_at, _soon(balance.as_of)))
+
+
+def _soon(moment: datetime) -> datetime:
+    # Backends' clocks may be some minutes ahead of ours.
+    return moment + timedelta(hours=1)

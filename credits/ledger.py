@@ -1,0 +1,133 @@
+"""Giving credits and taking them back. Every change leaves a `LedgerEntry` that says when, why and by whom."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from credits import periods, wallets
+from credits.models import CreditPeriod, Grant, LedgerEntry
+
+GIVEN_KINDS = (Grant.Kind.COURTESY, Grant.Kind.PURCHASED)
+
+
+class SourceKeyReused(ValueError):
+    """The same source key was used for another amount or kind: one of the two callers is wrong."""
+
+
+class NothingLeftToVoid(ValueError):
+    """More was to be taken back than the grant gave, or its period is closed."""
+
+
+def grant(
+    account_id: uuid.UUID,
+    credits: Decimal,
+    *,
+    kind: Grant.Kind,
+    source_key: str,
+    expires_at: datetime | None = None,
+    reason: str = "",
+    actor_id: uuid.UUID | None = None,
+    now: datetime | None = None,
+) -> Grant:
+    """Give courtesy or bought credits, once per `source_key`: a repeated call returns the first grant.
+
+    A debt is paid from it at once (M5). Allocations and rollovers come from `periods` only. Raises `ValueError`
+    for a kind or an amount that can't be given, `SourceKeyReused` when the key stands for something else.
+    """
+    if kind not in GIVEN_KINDS or credits <= 0 or credits != round(credits, 6):
+        raise ValueError(f"{credits} credits of kind {kind.label} can't be given.")
+    now = now or timezone.now()
+    wallets.ensure([account_id])
+    with transaction.atomic():
+        periods.catch_up(wallets.lock([account_id]), now)
+        given, created = Grant.objects.get_or_create(
+            account_id=account_id,
+            source_key=source_key,
+            defaults={
+                "kind": kind,
+                "amount": credits,
+                "remaining": credits,
+                "expires_at": expires_at,
+                "created_at": now,
+            },
+        )
+        if not created:
+            if (given.kind, given.amount) != (kind, credits):
+                raise SourceKeyReused(f"{source_key} already gave {given}.")
+            return given
+        periods.record_grants([given], reason=reason, actor_id=actor_id)
+        wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
+        periods.schedule([account_id])
+        given.refresh_from_db()
+        return given
+
+
+def void(
+    given: Grant,
+    credits: Decimal,
+    *,
+    source_key: str,
+    reason: str,
+    actor_id: uuid.UUID | None = None,
+    now: datetime | None = None,
+) -> LedgerEntry:
+    """Take back `credits` of a grant, once per `source_key`.
+
+    What was spent already has to be paid by the account's other grants, in their order, and else becomes debt.
+    Raises `NothingLeftToVoid` when the grant has no such amount left to take.
+    """
+    if credits <= 0 or credits != round(credits, 6):
+        raise ValueError(f"{credits} credits can't be taken back.")
+    now = now or timezone.now()
+    with transaction.atomic():
+        periods.catch_up(wallets.lock([given.account_id]), now)
+        known = LedgerEntry.objects.filter(
+            account_id=given.account_id, kind=LedgerEntry.Kind.VOIDED, source_key=source_key
+        ).first()
+        if known:
+            if (known.grant_id, known.amount) != (given.id, -credits):
+                raise SourceKeyReused(f"{source_key} already took back {-known.amount}.")
+            return known
+        current = Grant.objects.select_related("period").get(id=given.id)
+        if credits > current.amount - current.withdrawn:
+            raise NothingLeftToVoid(f"Only {current.amount - current.withdrawn} of this grant can be taken back.")
+        if current.period and current.period.closed_at:
+            raise NothingLeftToVoid("This grant's period is closed: nothing of it is left.")
+        taken = min(credits, current.remaining)
+        Grant.objects.filter(id=current.id).update(remaining=F("remaining") - taken, withdrawn=F("withdrawn") + credits)
+        entry = LedgerEntry.objects.create(
+            account_id=current.account_id,
+            kind=LedgerEntry.Kind.VOIDED,
+            amount=-credits,
+            grant=current,
+            period_id=current.period_id,
+            source_key=source_key,
+            reason=reason,
+            actor_id=actor_id,
+            created_at=now,
+        )
+        _charge_again(current, credits, spent=credits - taken)
+        periods.schedule([current.account_id])
+        return entry
+
+
+def _charge_again(voided: Grant, credits: Decimal, *, spent: Decimal) -> None:
+    """The usage that voided credits had paid for is drawn from what else is there."""
+    column = {
+        Grant.Kind.COURTESY: "courtesy_used",
+        Grant.Kind.ROLLOVER: "plan_used",
+        Grant.Kind.ALLOCATION: "plan_used",
+        Grant.Kind.PURCHASED: "additional_used",
+    }[Grant.Kind(voided.kind)]
+    changes = {column: F(column) - spent}
+    if voided.kind in Grant.PLAN_KINDS:
+        total = "allocation" if voided.kind == Grant.Kind.ALLOCATION else "rollover"
+        changes[total] = F(total) - credits
+    CreditPeriod.objects.filter(account_id=voided.account_id, closed_at=None).update(**changes)
+    wallets.draw([wallets.Draw(voided.account_id, spent, Decimal(0))])

@@ -1,0 +1,276 @@
+"""The ledger and what was metered. DESIGN in one line: grants are added, drawn, voided and closed, never reset.
+
+Credits are `numeric(20, 6)`, written once. Usage tables carry their account in every key, refer to nothing by
+foreign key and have no trigger, so that they can be distributed by account one day.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+
+class CreditField(models.DecimalField):  # type: ignore[type-arg]
+    """An exact amount of credits: 20 digits, 6 of them decimals (M6)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(max_digits=20, decimal_places=6)
+        super().__init__(*args, **kwargs)
+
+
+class Plan(models.Model):
+    """What a plan allows; what it costs stands in `billing`."""
+
+    slug = models.SlugField(primary_key=True)
+    name = models.CharField(max_length=50)
+    position = models.PositiveSmallIntegerField(help_text="Order on the pricing page.")
+    monthly_credits = CreditField()
+    rollover_percent = models.PositiveSmallIntegerField(
+        default=100, help_text="Unused allocation that lives one more period, in percent of the allocation."
+    )
+    may_buy_credits = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.CheckConstraint(condition=Q(monthly_credits__gte=0), name="plan_credits_not_negative")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Wallet(models.Model):
+    """An account's lock and running figures. Whoever moves credits locks the wallet first, in order of account."""
+
+    account = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, primary_key=True)
+    held = CreditField(default=Decimal(0), help_text="Reserved by holds.")
+    debt = CreditField(default=Decimal(0), help_text="Used beyond what was there; the next grant pays it first.")
+    due_at = models.DateTimeField(
+        null=True, help_text="When the clock must next open a period or lapse a courtesy grant; null: never."
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(held__gte=0), name="wallet_held_not_negative"),
+            models.CheckConstraint(condition=Q(debt__gte=0), name="wallet_debt_not_negative"),
+        ]
+        indexes = [models.Index("due_at", name="wallet_due", condition=Q(due_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return str(self.account_id)
+
+
+class CreditPeriod(models.Model):
+    """One period of one account. It ends when its successor opens, which may be later than `ends_at` (M7).
+
+    Two views of the same usage meet here. `used` is what *occurred* in the period, whenever it was reported.
+    `plan_used`, `additional_used` and `courtesy_used` are what was *drawn* from grants while it was open; usage
+    reported late and debt repaid make the two differ, and the cards show the difference as a line of its own.
+    """
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credit_periods")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="+")
+    allocation = CreditField()
+    rollover = CreditField(default=Decimal(0))
+    used = CreditField(default=Decimal(0))
+    plan_used = CreditField(default=Decimal(0))
+    additional_used = CreditField(
+        default=Decimal(0), help_text="Falls below zero when credits spent in an earlier period are taken back."
+    )
+    courtesy_used = CreditField(default=Decimal(0))
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    anchor = models.DateTimeField(help_text="Months are counted from here, so that the 31st survives February.")
+    paid_until = models.DateTimeField(null=True, help_text="The clock opens months up to here; null: for ever (Free).")
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "starts_at"], name="period_once_per_start"),
+            models.UniqueConstraint(fields=["account"], condition=Q(closed_at=None), name="period_one_open"),
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="period_ends_after_start"),
+            models.CheckConstraint(
+                condition=Q(used__gte=0, plan_used__gte=0, allocation__gte=0, rollover__gte=0),
+                name="period_figures_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} from {self.starts_at:%Y-%m-%d}"
+
+
+class Grant(models.Model):
+    """Credits given once, and what is left of them."""
+
+    class Kind(models.IntegerChoices):
+        """The values are the order of spending (M3)."""
+
+        COURTESY = 0
+        ROLLOVER = 1
+        ALLOCATION = 2
+        PURCHASED = 3
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="grants")
+    kind = models.PositiveSmallIntegerField(choices=Kind.choices)
+    period = models.ForeignKey(CreditPeriod, null=True, on_delete=models.PROTECT, related_name="grants")
+    amount = CreditField()
+    remaining = CreditField()
+    withdrawn = CreditField(default=Decimal(0), help_text="Voided, forfeited or rolled over; the rest was drawn.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: never. Bought credits never expire.")
+    source_key = models.CharField(max_length=200, help_text="What it was given for; the same key never grants twice.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    PLAN_KINDS = (Kind.ROLLOVER, Kind.ALLOCATION)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "source_key"], name="grant_once_per_source"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, remaining__gte=0, withdrawn__gte=0), name="grant_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(remaining__lte=F("amount") - F("withdrawn")), name="grant_remaining_within_amount"
+            ),
+            models.CheckConstraint(condition=Q(period=None) ^ Q(kind__in=[1, 2]), name="grant_of_a_plan_has_a_period"),
+            models.CheckConstraint(condition=Q(expires_at=None) | ~Q(kind=3), name="grant_purchased_never_expires"),
+        ]
+        indexes = [
+            models.Index(
+                "account",
+                "kind",
+                F("expires_at").asc(nulls_last=True),
+                "created_at",
+                "id",
+                name="grant_order_of_spending",
+                condition=Q(remaining__gt=0),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount.normalize():f} {self.get_kind_display().lower()}"
+
+
+class LedgerEntry(models.Model):
+    """One change of a balance other than usage. Append-only: a trigger refuses to change or delete a row."""
+
+    class Kind(models.TextChoices):
+        ALLOCATION = "allocation"
+        ROLLOVER = "rollover", "Rolled over"
+        COURTESY = "courtesy"
+        PURCHASED = "purchased", "Bought"
+        ROLLED_OUT = "rolled_out", "Moved to the next period"
+        FORFEITED = "forfeited"
+        VOIDED = "voided", "Taken back"
+
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="ledger_entries")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    amount = CreditField(help_text="Added to the balance; negative when taken.")
+    grant = models.ForeignKey(Grant, null=True, on_delete=models.PROTECT, related_name="ledger_entries")
+    period = models.ForeignKey(CreditPeriod, null=True, on_delete=models.PROTECT, related_name="ledger_entries")
+    source_key = models.CharField(max_length=200)
+    reason = models.CharField(max_length=500, blank=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "ledger entries"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "kind", "source_key"], name="entry_once_per_source"),
+        ]
+        indexes = [models.Index("account", F("created_at").desc(), name="entry_newest_first")]
+
+    def __str__(self) -> str:
+        return f"{self.amount.normalize():+f} {self.get_kind_display().lower()}"
+
+
+class AIModel(models.Model):
+    """A model that requests may name."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="As requests name it; never change it.")
+
+    class Meta:
+        verbose_name = "AI model"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ModelPrice(models.Model):
+    """One version of a model's price, in credits per million tokens, until the next version begins (M1).
+
+    A version has no end of its own, so versions can't overlap, and a trigger refuses to change or delete one.
+    """
+
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="prices")
+    valid_from = models.DateTimeField()
+    input = CreditField()
+    output = CreditField()
+    cache_read = CreditField()
+    cache_write = CreditField()
+
+    class Meta:
+        ordering = ["model", "-valid_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "valid_from"], name="price_once_per_start"),
+            models.CheckConstraint(
+                condition=Q(input__gte=0, output__gte=0, cache_read__gte=0, cache_write__gte=0),
+                name="price_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} from {self.valid_from:%Y-%m-%d}"
+
+
+class UsageEvent(models.Model):
+    """One AI request. The columns stand in the order that wastes no byte to alignment."""
+
+    pk = models.CompositePrimaryKey("account", "request_id")
+    occurred_at = models.DateTimeField()
+    account = models.UUIDField(db_column="account_id")
+    model = models.ForeignKey(AIModel, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    input_tokens = models.IntegerField()
+    output_tokens = models.IntegerField()
+    cache_read_tokens = models.IntegerField()
+    cache_write_tokens = models.IntegerField()
+    request_id = models.CharField(max_length=128, db_collation="C")
+    credits = CreditField()
+
+    class Meta:
+        indexes = [models.Index("account", F("occurred_at").desc(), F("request_id").desc(), name="usage_newest_first")]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class UsageRollup(models.Model):
+    """Sums of one account and model over a quarter of an hour, or over a day, of UTC.
+
+    Quarters are the grain of every time zone on earth; days keep long ranges and far pages cheap.
+    """
+
+    class Grain(models.IntegerChoices):
+        """In minutes."""
+
+        QUARTER = 15
+        DAY = 1440
+
+    pk = models.CompositePrimaryKey("account", "grain", "bucket", "model_id")
+    bucket = models.DateTimeField()
+    account = models.UUIDField(db_column="account_id")
+    model = models.ForeignKey(AIModel, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
+    grain = models.SmallIntegerField(choices=Grain.choices)
+    requests = models.IntegerField()
+    input_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    cache_read_tokens = models.BigIntegerField()
+    cache_write_tokens = models.BigIntegerField()
+    credits = CreditField()
+
+    def __str__(self) -> str:
+        return f"{self.bucket:%Y-%m-%d %H:%M} {self.model_id}"

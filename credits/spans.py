@@ -1,0 +1,51 @@
+"""Spans of time, and how few sums cover one.
+
+Usage is summed by quarters of an hour and by days of UTC. Any span [start, end) is then, newest first: the requests
+of a cut quarter, whole quarters up to midnight, whole days, whole quarters, the requests of a cut quarter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+QUARTER = timedelta(minutes=15)
+DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """[start, end), both aware."""
+
+    start: datetime
+    end: datetime
+
+    def parts(self) -> dict[str, datetime]:
+        """The bounds of whole quarters [q1, q2) and of the whole days [d1, d2) within them, as SQL parameters.
+
+        Where no whole quarter fits, q1 = q2 = end; where no whole day fits, d1 = d2 = q2.
+        """
+        q1, q2 = _up(self.start, QUARTER), _down(self.end, QUARTER)
+        if q1 >= q2:
+            q1 = q2 = self.end
+        d1, d2 = _up(q1, DAY), _down(q2, DAY)
+        if d1 >= d2:
+            d1 = d2 = q2
+        return {"start": self.start, "end": self.end, "q1": q1, "q2": q2, "d1": d1, "d2": d2}
+
+
+def days(first: date, last: date, zone: tzinfo) -> Span:
+    """Whole days of a time zone, both included; a day of 23 or 25 hours is one too."""
+    return Span(
+        datetime.combine(first, time.min, zone).astimezone(UTC),
+        datetime.combine(last + DAY, time.min, zone).astimezone(UTC),
+    )
+
+
+def _down(moment: datetime, length: timedelta) -> datetime:
+    return moment - (moment - EPOCH) % length
+
+
+def _up(moment: datetime, length: timedelta) -> datetime:
+    return -((EPOCH - moment) // length) * length + EPOCH

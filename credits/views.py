@@ -1,0 +1,317 @@
+"""The Credits tab: the cards, the requests behind them, and the same by model."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.paginator import InvalidPage, Paginator
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_safe
+
+from credits import figures, statistics
+from credits.filters import Filters
+from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
+from sidekick.accounts.decorators import signed_in
+from sidekick.pages import Request, render_page
+
+USAGE_REGION = "usage"
+
+
+@signed_in
+@require_safe
+def requests(request: Request) -> HttpResponse:
+    """One page of requests, newest first (C3)."""
+    zone = figures.zone_of(request.user.time_zone)
+    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+        filters = Filters.read(request.GET, balance, zone)
+        page, pages = _page(request, filters)
+    table = {"rows": _rows(page.rows, zone), "pages": pages, "page_links": pages.links(filters)}
+    return _render(request, "requests", balance, filters, page.models, table, errors=pages.errors)
+
+
+@signed_in
+@require_safe
+def models(request: Request) -> HttpResponse:
+    """Sums per model, with a total that equals the sum of the requests (C4)."""
+    zone = figures.zone_of(request.user.time_zone)
+    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+        filters = Filters.read(request.GET, balance, zone)
+        sums = statistics.usage_by_model(request.user.id, filters.span)
+    shown = [s for s in sums if filters.model in ("", s.model)]
+    column, descending, errors = _sorting(request.GET.get("sort", "-credits"))
+    shown.sort(key=lambda s: (getattr(s, column), s.model), reverse=descending)
+    total = ModelUsage("Total", *(sum(figure) for figure in list(zip(*shown, strict=True))[1:])) if shown else None
+    table = {
+        "rows": [_model_row(s, total) for s in shown],
+        "total": _model_row(total, total) if total else None,
+        "columns": [_column(key, label, column, descending, filters) for key, label in COLUMNS],
+    }
+    return _render(request, "models", balance, filters, sums, table, errors=errors)
+
+
+@signed_in
+@require_safe
+def balance(request: Request) -> HttpResponse:
+    """The cards alone, for a page that is open (C10)."""
+    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+        pass
+    return render(
+        request, "credits/_balance.html", {"cards": Cards.of(balance, figures.zone_of(request.user.time_zone))}
+    )
+
+
+def _page(request: Request, filters: Filters) -> tuple[UsagePage, Pages]:
+    """The page that was asked for, or the first one where there is no such page."""
+    asked = request.GET.get("page", "1")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 12 else 1
+    page = _find(request, filters, max(number, 1))
+    pages = Pages.of(page.count, asked)
+    if pages.errors and number > 1:
+        page = _find(request, filters, 1)
+    return page, pages
+
+
+def _find(request: Request, filters: Filters, number: int) -> UsagePage:
+    return statistics.usage_page(request.user.id, filters.span, page=number, model=filters.model or None)
+
+
+def _render(
+    request: Request,
+    view: str,
+    balance: Balance,
+    filters: Filters,
+    sums: list[ModelUsage],
+    table: dict[str, Any],
+    *,
+    errors: list[str],
+) -> HttpResponse:
+    only_usage = request.htmx.target == USAGE_REGION
+    context = {
+        "title": "Credits",
+        "view": view,
+        "cards": None if only_usage else Cards.of(balance, filters.zone),
+        "filters": filters,
+        "models": sorted({s.model for s in sums} | ({filters.model} if filters.model else set())),
+        "has_usage": balance.has_usage,
+        "errors": filters.errors + errors,
+        **table,
+    }
+    fragment = f"credits/_{view}_table.html" if only_usage else "credits/_usage.html"
+    return render_page(request, "credits/usage.html", context, fragment=fragment, invalid=bool(context["errors"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The four cards and the bar above them, in words and finished figures (C1, C2)."""
+
+    available: str
+    available_exact: str
+    available_parts: list[tuple[str, str]]
+    used: str
+    used_exact: str
+    used_parts: list[tuple[str, str]]
+    total: str
+    total_exact: str
+    total_note: str
+    additional: str
+    additional_exact: str
+    bought: str
+    debt: str
+    percent: str
+    bar: str
+    high: bool
+    over: bool
+    from_additional: str
+    plan_name: str
+    may_buy: bool
+    period: str
+    resets: str
+    clock: str
+    iso: str
+
+    @classmethod
+    def of(cls, b: Balance, zone: ZoneInfo) -> Cards:
+        start, end = b.starts_at.astimezone(zone), b.ends_at.astimezone(zone)
+        now = b.as_of.astimezone(zone)
+        parts = {"plan": b.plan_left, "additional": b.additional, "courtesy": b.courtesy, "held": -b.held}
+        used = {"plan": b.plan_used, "additional": b.additional_used, "courtesy": b.courtesy_used, "owed": b.debt}
+        shown_used = {**used, "for other periods": -b.elsewhere}
+        return cls(
+            available=figures.credits(b.available),
+            available_exact=figures.exact(b.available),
+            available_parts=figures.sum_of(b.available, parts) or [("plan", figures.credits(b.plan_left))],
+            used=figures.credits(b.used),
+            used_exact=figures.exact(b.used),
+            used_parts=_plan_and_additional(figures.sum_of(b.used, shown_used)),
+            total=figures.credits(b.total),
+            total_exact=figures.exact(b.total),
+            total_note=_total_note(b),
+            additional=figures.credits(b.additional),
+            additional_exact=figures.exact(b.additional),
+            bought=figures.credits(b.bought),
+            debt=figures.credits(b.debt) if b.debt else "",
+            percent=_percent(b.percent),
+            bar=f"{min(b.percent, Decimal(100)):.2f}",
+            high=b.percent >= 80,
+            over=b.percent > 100,
+            from_additional=figures.credits(b.additional_used) if b.percent > 100 and b.additional_used > 0 else "",
+            plan_name=b.plan_name,
+            may_buy=b.may_buy_credits,
+            period=f"{figures.day(start)} – {figures.day(end)}",
+            resets=figures.day(end),
+            clock=figures.clock(now),
+            iso=now.isoformat(timespec="seconds"),
+        )
+
+
+def _total_note(b: Balance) -> str:
+    """Where the total comes from."""
+    if b.rollover:
+        parts = dict(figures.sum_of(b.total, {"plan": b.total - b.rollover, "rolled over": b.rollover}))
+        return " + ".join(f"{name} {amount}" for name, amount in parts.items())
+    return f"from your {b.plan_name} plan"
+
+
+def _plan_and_additional(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Both always stand under Used, even at nothing: it is where a customer looks for them."""
+    known = dict(parts)
+    return [(name, known.pop(name, "0.00")) for name in ("plan", "additional")] + list(known.items())
+
+
+def _percent(value: Decimal) -> str:
+    if 0 < value < 1:
+        return "<1"
+    # 99.6 % is not all of it.
+    return str(int(value)) if value < 100 else f"{value:,.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where this page stands among all pages."""
+
+    count: int
+    number: int
+    last: int
+    first_row: str
+    last_row: str
+    total: str
+    numbers: list[int | str]
+    errors: list[str]
+
+    @classmethod
+    def of(cls, count: int, asked: str) -> Pages:
+        """A page that doesn't exist is answered with the first one and a sentence."""
+        paginator = Paginator(range(count), statistics.PAGE_SIZE)
+        errors = []
+        try:
+            page = paginator.page(asked)
+        except InvalidPage:
+            last = f"{paginator.num_pages:,}"
+            errors = [f"There is no page {asked[:20]}: pages go from 1 to {last}. This is the first."]
+            page = paginator.page(1)
+        return cls(
+            count=count,
+            number=page.number,
+            last=paginator.num_pages,
+            first_row=f"{page.start_index():,}",
+            last_row=f"{page.end_index():,}",
+            total=f"{count:,}",
+            numbers=list(paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)),
+            errors=errors,
+        )
+
+    def links(self, filters: Filters) -> dict[str, Any]:
+        """Finished links: previous and next where there are such, and (label, link, is this page) for the numbers."""
+
+        def link(number: int) -> str:
+            return filters.link(page=number) if number > 1 else filters.link()
+
+        return {
+            "previous": link(self.number - 1) if self.number > 1 else None,
+            "next": link(self.number + 1) if self.number < self.last else None,
+            "numbers": [
+                (f"{n:,}", link(n), n == self.number) if isinstance(n, int) else (n, None, False) for n in self.numbers
+            ],
+        }
+
+
+def _rows(rows: list[UsageRow], zone: ZoneInfo) -> SafeString:
+    """All rows in one pass: cell by cell, Django's template took longer than all queries together.
+
+    `_request_row.html` has the markup of one, with the places to fill numbered; every value is escaped.
+    """
+    markup = render_to_string("credits/_request_row.html")
+    return mark_safe("".join([markup.format(*map(html.escape, _cells(row, zone))) for row in rows]))  # noqa: S308
+
+
+def _cells(row: UsageRow, zone: ZoneInfo) -> tuple[str, ...]:
+    moment = row.occurred_at.astimezone(zone)
+    return (
+        row.request_id,
+        moment.isoformat(timespec="seconds"),
+        figures.day(moment),
+        figures.clock(moment),
+        row.model,
+        f"{row.input_tokens:,}",
+        f"{row.output_tokens:,}",
+        f"{row.cache_read_tokens:,}",
+        f"{row.cache_write_tokens:,}",
+        f"{row.total_tokens:,}",
+        figures.credits(row.credits),
+        figures.exact(row.credits),
+    )
+
+
+COLUMNS = (
+    ("model", "Model"),
+    ("requests", "Requests"),
+    ("input_tokens", "Input"),
+    ("output_tokens", "Output"),
+    ("cache_read_tokens", "Cache read"),
+    ("cache_write_tokens", "Cache write"),
+    ("credits", "Credits"),
+)
+
+
+def _sorting(asked: str) -> tuple[str, bool, list[str]]:
+    column, descending = asked.removeprefix("-"), asked.startswith("-")
+    if column in dict(COLUMNS):
+        return column, descending, []
+    return "credits", True, ["There is no such column to sort by; this is by credits."]
+
+
+def _column(key: str, label: str, sorted_by: str, descending: bool, filters: Filters) -> dict[str, Any]:
+    """A heading that sorts: numbers start with the largest, names with A; a second click turns it round."""
+    down = not descending if key == sorted_by else key != "model"
+    state = ("descending" if descending else "ascending") if key == sorted_by else ""
+    return {
+        "key": key,
+        "label": label,
+        "number": key != "model",
+        "state": state,
+        "link": filters.link(sort=f"-{key}" if down else key),
+    }
+
+
+def _model_row(usage: ModelUsage, total: ModelUsage | None) -> dict[str, str]:
+    share = usage.credits / total.credits * 100 if total and total.credits else Decimal(0)
+    return {
+        "model": usage.model,
+        "requests": f"{usage.requests:,}",
+        "input": f"{usage.input_tokens:,}",
+        "output": f"{usage.output_tokens:,}",
+        "cache_read": f"{usage.cache_read_tokens:,}",
+        "cache_write": f"{usage.cache_write_tokens:,}",
+        "credits": figures.credits(usage.credits),
+        "exact": figures.exact(usage.credits),
+        "share": f"{share:.1f}",
+        "bar": f"{share:.2f}",
+    }
