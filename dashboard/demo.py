@@ -1,0 +1,170 @@
+"""Accounts to look at: ninety days of believable usage, made through the same code as real usage.
+
+The same seed and end give the same requests, so that two developers see the same pages.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from allauth.account.models import EmailAddress
+from dateutil.relativedelta import relativedelta
+
+from credits import ledger, metering, periods
+from credits.models import Grant, Plan
+from sidekick.accounts.models import User
+
+PASSWORD = "sidekick-demo"  # noqa: S105 — known to everyone on purpose; `make_accounts` refuses production.
+OPERATOR = "operator@example.com"
+DAYS = 90
+SEED = 20261122
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """How one demo customer uses Sidekick. `share` is roughly how much of the plan a month uses up."""
+
+    email: str
+    name: str
+    plan: str
+    share: float
+    models: dict[str, float]
+    bought: int = 0
+
+
+PERSONAS = (
+    Persona("free@example.com", "Frida Free", "free", 0.8, {"gpt-5-mini": 6, "claude-haiku-4-5": 3, "gpt-5": 1}),
+    Persona(
+        "starter@example.com",
+        "Stan Starter",
+        "starter",
+        0.75,
+        {"claude-haiku-4-5": 5, "claude-sonnet-4-5": 3, "gpt-5-mini": 3, "gemini-2.5-pro": 2, "gpt-5": 1},
+    ),
+    Persona(
+        "pro@example.com",
+        "Petra Pro",
+        "pro",
+        1.12,
+        {
+            "claude-sonnet-4-5": 9,
+            "claude-haiku-4-5": 4,
+            "gpt-5": 3,
+            "gemini-2.5-pro": 2,
+            "gpt-5-mini": 2,
+            "claude-opus-4-1": 0.6,
+        },
+        bought=300,
+    ),
+)
+
+
+def make_accounts(now: datetime, report: Callable[[str], None]) -> None:
+    """Make what is missing of the demo: an account that exists is left as it is."""
+    if not User.objects.filter(email=OPERATOR).exists():
+        operator = User.objects.create_superuser(OPERATOR, PASSWORD, name="Olga Operator")
+        EmailAddress.objects.create(user=operator, email=OPERATOR, verified=True, primary=True)
+        report(f"{OPERATOR}: operator")
+    for persona in PERSONAS:
+        if not User.objects.filter(email=persona.email).exists():
+            report(f"{persona.email}: {_make(persona, now):,} requests")
+
+
+def _make(persona: Persona, now: datetime) -> int:
+    joined = (now - DAY * DAYS).replace(hour=8, minute=41, second=17, microsecond=0)
+    user = User.objects.create_user(persona.email, PASSWORD, name=persona.name, date_joined=joined)
+    EmailAddress.objects.create(user=user, email=persona.email, verified=True, primary=True)
+    dice = random.Random(f"{SEED}:{persona.email}")  # noqa: S311
+    plan = Plan.objects.get(slug=persona.plan)
+    recorded = 0
+    for start, end in _months(joined + timedelta(hours=1), now):
+        if persona.plan != periods.FREE:
+            periods.open_paid(
+                user.id, plan=plan, starts_at=start, ends_at=end, source_key=f"demo:{start.date()}", now=start
+            )
+        if persona.bought and start <= now - DAY * 45 < end:
+            ledger.grant(
+                user.id,
+                Decimal(persona.bought),
+                kind=Grant.Kind.PURCHASED,
+                source_key="demo:purchase",
+                now=max(start, now - DAY * 45),
+            )
+        for batch in _batches(_requests(persona, plan, user, dice, start, end, now)):
+            recorded += metering.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
+    return recorded
+
+
+def _months(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    number = 0
+    while (begins := start + relativedelta(months=number)) <= now:
+        number += 1
+        yield begins, start + relativedelta(months=number)
+
+
+def _batches(events: Iterator[metering.Event]) -> Iterator[list[metering.Event]]:
+    """As a backend would send them: what came in within some hours, in order."""
+    batch: list[metering.Event] = []
+    for event in events:
+        if batch and (len(batch) == 500 or event["occurred_at"] - batch[0]["occurred_at"] > timedelta(hours=6)):
+            yield batch
+            batch = []
+        batch.append(event)
+    if batch:
+        yield batch
+
+
+# About what one request costs on average, in credits: only to make a month use the share that a persona should.
+TYPICAL_COST = {
+    "gpt-5-mini": 0.045,
+    "gpt-5": 0.2,
+    "claude-haiku-4-5": 0.12,
+    "claude-sonnet-4-5": 0.36,
+    "gemini-2.5-pro": 0.21,
+    "claude-opus-4-1": 1.8,
+}
+
+
+def _requests(
+    persona: Persona, plan: Plan, user: User, dice: random.Random, start: datetime, end: datetime, now: datetime
+) -> Iterator[metering.Event]:
+    names, weights = list(persona.models), list(persona.models.values())
+    average = sum(TYPICAL_COST[n] * w for n, w in persona.models.items()) / sum(weights)
+    monthly = float(plan.monthly_credits) * persona.share / average
+    hour = start.replace(minute=0, second=0)
+    while hour < min(end, now):
+        wanted = monthly / 30 / 24 * _busyness(hour) * dice.uniform(0.3, 1.7)
+        count = int(wanted) + (dice.random() < wanted % 1)
+        moments = sorted(hour + timedelta(microseconds=dice.randrange(3_600_000_000)) for _ in range(count))
+        for moment in moments:
+            if start <= moment < min(end, now):
+                yield _request(user, dice, moment, dice.choices(names, weights)[0])
+        hour += timedelta(hours=1)
+
+
+def _busyness(hour: datetime) -> float:
+    """People work by day and less at weekends; 1 on average."""
+    daily = 1 + 0.95 * math.sin((hour.hour - 8) / 24 * 2 * math.pi)
+    return daily * (0.35 if hour.weekday() >= 5 else 1.26)
+
+
+def _request(user: User, dice: random.Random, moment: datetime, model: str) -> metering.Event:
+    """Mostly short questions, now and then a long document; half of long conversations come from the cache."""
+    context = min(int(dice.lognormvariate(7.3, 1.0)), 150_000)
+    cached = context * 4 if dice.random() < 0.35 else 0
+    return {
+        "request_id": f"req_{int(moment.timestamp() * 1000):012x}{dice.getrandbits(64):016x}",
+        "account": str(user.id),
+        "model": model,
+        "occurred_at": moment,
+        "input_tokens": context,
+        "output_tokens": min(int(dice.lognormvariate(5.7, 0.8)), 16_000),
+        "cache_read_tokens": cached,
+        "cache_write_tokens": context // 2 if cached and dice.random() < 0.4 else 0,
+    }

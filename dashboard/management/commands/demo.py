@@ -1,0 +1,16 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from dashboard import demo
+
+
+class Command(BaseCommand):
+    help = "Make the demo accounts that are missing (S1). Refused in production: everyone knows their password."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("Demo accounts never exist in production.")
+        demo.make_accounts(timezone.now(), self.stdout.write)

@@ -1,0 +1,109 @@
+"""`make run`: everything a developer needs, in one process tree that one Ctrl-C ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dashboard import demo
+
+STOP_WITHIN = 10.0
+
+
+class Command(BaseCommand):
+    help = "Migrate, make the demo accounts, and serve pages and background work until Ctrl-C. For development."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--workers", type=int, default=2)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.PRODUCTION:
+            raise CommandError("In production run granian and the worker themselves: see Running it in the README.")
+        port: int = options["port"]
+        _refuse_taken(port)
+        call_command("migrate", verbosity=0)
+        demo_started = time.monotonic()
+        call_command("demo")
+        if time.monotonic() - demo_started > 1:
+            self.stdout.write("Demo data is ready; the next start takes seconds.")
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGHUP, _interrupt)
+        children = _start(port, options["workers"])
+        try:
+            _wait_until_served(port, children)
+            self._say_where(port)
+            while all(child.poll() is None for child in children):
+                time.sleep(0.3)
+            raise CommandError("Web or worker stopped by itself; its reason stands above.")
+        except KeyboardInterrupt:
+            self.stdout.write("\nStopping.")
+        finally:
+            _stop(children)
+
+    def _say_where(self, port: int) -> None:
+        self.stdout.write(
+            self.style.SUCCESS(f"\n  Sidekick is at http://localhost:{port}\n")
+            + f"\n  Sign in as   {', '.join(persona.email for persona in demo.PERSONAS)}"
+            + f"\n  Operator     {demo.OPERATOR}, admin at http://localhost:{port}/admin/"
+            + f"\n  Password     {demo.PASSWORD} (all of them)"
+            + f"\n  Emails sent  http://localhost:{port}/dev/mail"
+            + "\n\n  Ctrl-C stops everything; the data stays.\n"
+        )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise CommandError(f"Port {port} is taken. Choose another one: make run PORT=8001") from None
+
+
+def _start(port: int, workers: int) -> list[subprocess.Popen[bytes]]:
+    """Web and worker, each in a session of its own: Ctrl-C reaches this process only, which then stops them."""
+    environment = {**os.environ, "DATABASE_URL": settings.DATABASE_URL, "PORT": str(port)}
+    granian = str(Path(sys.executable).with_name("granian"))
+    web = [granian, "--interface", "wsgi", "--port", str(port), "--workers", str(workers)]
+    web += ["--blocking-threads", "1", "--log-level", "warning", "sidekick.wsgi:application"]
+    worker = [sys.executable, "manage.py", "procrastinate", "worker", "--shutdown-graceful-timeout", "5"]
+    return [
+        subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, start_new_session=True)
+        for command in (web, worker)
+    ]
+
+
+def _wait_until_served(port: int, children: list[subprocess.Popen[bytes]]) -> None:
+    while all(child.poll() is None for child in children):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+
+
+def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        with suppress(ProcessLookupError):
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            child.kill()

@@ -1,0 +1,43 @@
+"""What htmx must hear when a swap fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+
+from sidekick.pages import is_fragment
+
+WORDS = {
+    400: "Sidekick couldn’t read that request. Reload the page and try again.",
+    403: "That wasn’t allowed. This page may be too old: reload it and try again.",
+    404: "That isn’t there any more. Reload the page to see what is.",
+    429: "That was a bit fast. Wait a minute, then try again.",
+}
+OTHERWISE = "That didn’t work, and it’s our fault. Please try again."
+
+
+class HtmxFailureMiddleware:
+    """A swap that ends in an error page becomes a toast: the page stays, the URL stays, a message shows (N7).
+
+    The status stays what it is; `toasts.js` lets htmx swap an error that names the toasts as its target.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if response.status_code < 400 or not is_page or not is_fragment(request):
+            return response
+        words = WORDS.get(response.status_code, OTHERWISE)
+        toast = HttpResponse(
+            render_to_string("dashboard/_toast.html", {"level": "error", "message": words}),
+            status=response.status_code,
+            headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend", "HX-Push-Url": "false"},
+        )
+        toast.cookies = response.cookies
+        return toast

@@ -1,0 +1,65 @@
+"""The pages around the sections: home, pricing, the theme."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import trigger_client_event
+
+from billing.models import PlanPrice
+from dashboard import shell
+from sidekick.pages import is_fragment
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    if reverse("home") != settings.HOME_URL:
+        return redirect(settings.HOME_URL)
+    return render(request, "dashboard/home.html", {"prices": PlanPrice.objects.per_month()})
+
+
+@require_safe
+def pricing(request: HttpRequest) -> HttpResponse:
+    if reverse("pricing") != settings.PRICING_URL:
+        return redirect(settings.PRICING_URL)
+    context = {
+        "title": "Pricing",
+        "prices": PlanPrice.objects.per_month(),
+        "credit": PlanPrice.objects.per_credit().first(),
+    }
+    return render(request, "dashboard/pricing.html", context)
+
+
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    return redirect("credits")
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Remember the chosen theme (N5): back to the page it was chosen on, or a word to the script that asked."""
+    choice = request.POST.get("theme", "")
+    if choice not in shell.THEMES:
+        raise BadRequest("no such theme")
+    if is_fragment(request):
+        response = trigger_client_event(HttpResponse(status=204), "sidekick:theme", {"value": choice})
+    else:
+        back = request.POST.get("next", "")
+        safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+        response = redirect(back if safe else "home")
+    response.set_cookie(
+        shell.THEME_COOKIE, choice, timedelta(days=365), secure=settings.PRODUCTION, httponly=True, samesite="Lax"
+    )
+    return response
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok", content_type="text/plain")

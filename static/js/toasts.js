@@ -1,0 +1,37 @@
+// A request that fails shows a message, never a silent nothing (N7).
+
+const region = () => document.getElementById("toasts");
+
+const show = (template) => region().append(document.getElementById(template).content.cloneNode(true));
+
+// The server's own words arrive as a toast with a 4xx or 5xx status, which htmx would not swap by itself.
+const speaksForItself = (xhr) => xhr.getResponseHeader("HX-Retarget") === "#toasts";
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.isError && speaksForItself(detail.xhr)) detail.shouldSwap = true;
+});
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  if (!speaksForItself(detail.xhr)) show("toast-failed");
+});
+for (const event of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(event, () => show("toast-unreachable"));
+for (const event of ["htmx:swapError", "htmx:targetError"]) document.addEventListener(event, () => show("toast-failed"));
+
+document.addEventListener("click", ({ target }) => target.closest("[data-dismiss]")?.closest(".toast").remove());
+
+// One toast of each wording; good news leaves by itself once nobody points at it, bad news stays.
+const SECONDS = 8;
+const tend = (toast) => {
+  for (const other of region().children) {
+    if (other !== toast && other.textContent.trim() === toast.textContent.trim()) other.remove();
+  }
+  if (toast.matches(".toast-error, .toast-warning")) return;
+  const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove());
+  setTimeout(leave, SECONDS * 1000);
+};
+new MutationObserver((changes) => {
+  for (const change of changes) {
+    for (const node of change.addedNodes) if (node.nodeType === Node.ELEMENT_NODE) tend(node);
+  }
+}).observe(region(), { childList: true });
+
+// A live region only reads out what arrives, so the messages that came with the page arrive once more.
+region().replaceChildren(...region().children);

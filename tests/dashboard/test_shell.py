@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client, RequestFactory
+from pytest_django import DjangoAssertNumQueries
+
+from dashboard import shell
+from sidekick.accounts.models import User
+
+pytestmark = pytest.mark.django_db
+
+SECTIONS = {"Credits": "/dashboard/credits", "Feedback": "/dashboard/feedback", "Billing": "/dashboard/billing"}
+SWAP = {"HX-Request": "true", "HX-Target": "main"}
+
+
+@pytest.fixture
+def browser(client: Client, alice: User, sign_in: Callable[[Client, User], None]) -> Client:
+    sign_in(client, alice)
+    return client
+
+
+def marked_tabs(html: str) -> list[str]:
+    tabs = re.search(r'<ul id="tabs".*?</ul>', html, re.DOTALL)
+    assert tabs
+    links = re.findall(r'<a href="([^"]+)"[^>]*aria-current="page"', tabs[0])
+    return [name for name, url in SECTIONS.items() if url in links]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_tab_is_a_page_of_its_own(browser: Client, section: str) -> None:  # N2 N3
+    html = browser.get(SECTIONS[section]).content.decode()
+    assert html.startswith("<!doctype html>")
+    assert f"<title>{section} · Sidekick</title>" in html
+    assert '<h1 tabindex="-1">' in html
+    assert marked_tabs(html) == [section]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_switching_tabs_swaps_only_content_title_and_tabs(browser: Client, section: str) -> None:  # N4
+    response = browser.get(SECTIONS[section], headers=SWAP)
+    html = response.content.decode()
+    assert "<html" not in html
+    assert f"<title>{section} · Sidekick</title>" in html
+    assert 'id="tabs" class="tabs" hx-swap-oob="true"' in html
+    assert marked_tabs(html) == [section]
+    assert "HX-Request" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize("header", ["HX-Boosted", "HX-History-Restore-Request"])
+def test_htmx_gets_the_whole_page_where_it_replaces_the_page(browser: Client, header: str) -> None:  # N4
+    html = browser.get("/dashboard/billing", headers={"HX-Request": "true", header: "true"}).content.decode()
+    assert html.startswith("<!doctype html>")
+    assert "hx-swap-oob" not in html
+
+
+@pytest.mark.parametrize("path", SECTIONS.values())
+def test_anonymous_visitor_signs_in_first_and_comes_back(client: Client, path: str) -> None:  # N1
+    page = client.get(path)
+    assert page.status_code == 302
+    assert page.headers["Location"] == f"/accounts/login/?next={path.replace('/', '%2F')}"
+    swap = client.get(path, headers=SWAP)
+    assert swap.headers["HX-Redirect"].startswith("/accounts/login/?next=")
+
+
+def test_bar_holds_logo_theme_and_a_menu_with_email_and_logout(browser: Client, alice: User) -> None:  # N3
+    html = browser.get("/dashboard/billing").content.decode()
+    assert 'class="logo" href="/"' in html
+    assert 'action="/theme"' in html
+    assert alice.email in html
+    assert '<form method="post" action="/accounts/logout">' in html
+
+
+def test_a_page_below_a_section_marks_its_tab() -> None:
+    assert [tab.label for tab in shell.tabs("/dashboard/credits/models") if tab.active] == ["Credits"]
+    assert not [tab for tab in shell.tabs("/dashboard/creditsandmore") if tab.active]
+
+
+def test_the_shell_asks_the_database_nothing(
+    rf: RequestFactory, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        context = shell.context(rf.get("/dashboard/feedback"))
+    assert [tab.label for tab in context["tabs"] if tab.active] == ["Feedback"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/pricing", "/nope", "/dev/mail", "/accounts/login/", "/accounts/signup/", "/accounts/login/code/",
+     "/accounts/password/reset/", *SECTIONS.values()],
+)  # fmt: skip
+def test_no_page_carries_inline_script_or_style(
+    client: Client, alice: User, sign_in: Callable[[Client, User], None], path: str
+) -> None:
+    if path in SECTIONS.values():
+        sign_in(client, alice)
+    response = client.get(path)
+    html = response.content.decode()
+    assert html.startswith("<!doctype html>")
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|\shx-on|javascript:", html)
+    for tag in re.findall(r"<script[^>]*>", html):
+        assert "src=" in tag or 'type="application/json"' in tag
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
