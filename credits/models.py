@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -225,6 +226,12 @@ class ModelPrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} from {self.valid_from:%Y-%m-%d}"
+
+    def clean(self) -> None:
+        """A version that began in the past would price late requests unlike those recorded on time."""
+        earlier = ModelPrice.objects.filter(model_id=self.model_id) if self.model_id else ModelPrice.objects.none()
+        if self.valid_from and self.valid_from < timezone.now() and earlier.exists():
+            raise ValidationError({"valid_from": "A new version of a price must start in the future."})
 
 
 class UsageEvent(models.Model):

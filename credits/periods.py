@@ -6,6 +6,7 @@ months of a paid year are opened by the clock; every other period by its payment
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from dateutil.relativedelta import relativedelta
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 from pydantic_core import to_json
@@ -25,6 +26,8 @@ FREE = "free"
 MICRO = Decimal("0.000001")
 HALF_A_MONTH = timedelta(days=15)
 OPENED_AT_ONCE = 500
+
+logger = logging.getLogger(__name__)
 
 
 class PeriodOutOfOrder(ValueError):
@@ -85,8 +88,9 @@ def open_paid(
     with transaction.atomic():
         lapse(wallets.lock([account_id]), now)
         known = Grant.objects.filter(account_id=account_id, source_key=source_key).select_related("period").first()
-        if known:
-            assert known.period is not None
+        if known and known.period is None:
+            raise ValueError(f"{source_key} already gave credits without a period.")
+        if known and known.period:
             return known.period
         current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None).first()
         if current and current.starts_at >= anchor:
@@ -138,15 +142,26 @@ def open_due(accounts: Collection[uuid.UUID], now: datetime) -> None:
 
 
 def open_all_due(now: datetime) -> int:
-    """What the hourly job does: every account the clock owes something, in transactions of a few hundred."""
-    done = 0
-    while True:
-        due = Wallet.objects.filter(due_at__lte=now).order_by("due_at").values_list("account_id", flat=True)
-        accounts = list(due[:OPENED_AT_ONCE])
-        if not accounts:
-            return done
-        open_due(accounts, now)
-        done += len(accounts)
+    """What the hourly job does: every account the clock owes something, once, in transactions of a few hundred.
+
+    An account that the database refuses is logged and left due; it must not keep the others waiting.
+    """
+    due = list(Wallet.objects.filter(due_at__lte=now).order_by("due_at").values_list("account_id", flat=True))
+    for start in range(0, len(due), OPENED_AT_ONCE):
+        together = due[start : start + OPENED_AT_ONCE]
+        try:
+            open_due(together, now)
+        except DatabaseError:
+            for account_id in together:
+                _open_alone(account_id, now)
+    return len(due)
+
+
+def _open_alone(account_id: uuid.UUID, now: datetime) -> None:
+    try:
+        open_due([account_id], now)
+    except DatabaseError:
+        logger.exception("The clock can't open the next period of account %s", account_id)
 
 
 def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:

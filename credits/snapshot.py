@@ -26,4 +26,5 @@ def snapshot() -> Iterator[None]:
         with transaction.atomic():
             yield
     finally:
-        raw.isolation_level = before
+        if not raw.closed:
+            raw.isolation_level = before

@@ -1,0 +1,536 @@
+"""Every rule about credits at once: PostgreSQL against a plain model of the rules (M3, M5, M7, M8).
+
+`Book` is one account as PRODUCT.md describes it, in lists and decimals, and calls nothing of the project. The
+machine does the same to both and compares every figure after every step.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import count
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from credits import ledger, metering, periods
+from credits.audit import differences
+from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
+from sidekick.accounts.models import User
+
+COURTESY, ROLLOVER, ALLOCATION, BOUGHT = 0, 1, 2, 3
+KINDS = {COURTESY: "courtesy", ROLLOVER: "rollover", ALLOCATION: "allocation", BOUGHT: "purchased"}
+DRAWN_AS = {COURTESY: "courtesy", ROLLOVER: "plan", ALLOCATION: "plan", BOUGHT: "additional"}
+# Starter's cap is lowered for these tests, so that every close has something to forfeit.
+PLANS = {"free": (Decimal(50), 0), "starter": (Decimal(250), 40), "pro": (Decimal(1000), 100)}
+PRICES = {
+    "claude-haiku-4-5": ("20", "100", "2", "25"),
+    "gemini-2.5-pro": ("25", "200", "6.25", "32.5"),
+    "gpt-5-mini": ("5", "40", "0.5", "5"),
+}
+TICK = timedelta(microseconds=1)
+NEVER = datetime.max.replace(tzinfo=UTC)
+MICRO = Decimal("0.000001")
+
+# Month ends, and a leap year's February on the way.
+JOINED = [
+    datetime(2027, 10, 31, 9, 30, tzinfo=UTC),
+    datetime(2027, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC),
+    datetime(2027, 8, 15, tzinfo=UTC),
+]
+FIRST_DAY = datetime(2027, 12, 3, 11, tzinfo=UTC)
+
+
+def month(anchor: datetime, number: int) -> datetime:
+    year, index = divmod(anchor.year * 12 + anchor.month - 1 + number, 12)
+    day = min(anchor.day, calendar.monthrange(year, index + 1)[1])
+    return anchor.replace(year=year, month=index + 1, day=day)
+
+
+def month_with(anchor: datetime, moment: datetime) -> tuple[datetime, datetime]:
+    number = 0
+    while month(anchor, number + 1) <= moment:
+        number += 1
+    return month(anchor, number), month(anchor, number + 1)
+
+
+@dataclass
+class Request:
+    """One AI request: what is sent, and what it must cost."""
+
+    request_id: str
+    model: str
+    occurred_at: datetime
+    tokens: tuple[int, int, int, int]
+
+    @property
+    def credits(self) -> Decimal:
+        pairs = zip(self.tokens, PRICES[self.model], strict=True)
+        exact = sum((tokens * Decimal(price) for tokens, price in pairs), Decimal(0)) / 1_000_000
+        return exact.quantize(MICRO, ROUND_HALF_UP)
+
+    def sent_by(self, account: User) -> metering.Event:
+        return {
+            "request_id": self.request_id,
+            "account": str(account.id),
+            "model": self.model,
+            "occurred_at": self.occurred_at,
+            "input_tokens": self.tokens[0],
+            "output_tokens": self.tokens[1],
+            "cache_read_tokens": self.tokens[2],
+            "cache_write_tokens": self.tokens[3],
+        }
+
+
+@dataclass
+class Term:
+    """A period."""
+
+    plan: str
+    start: datetime
+    end: datetime
+    anchor: datetime
+    paid_until: datetime | None
+    allocation: Decimal
+    rollover: Decimal
+    drawn: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(DRAWN_AS.values(), Decimal(0)))
+    closed: bool = False
+
+
+@dataclass
+class Gift:
+    """A grant."""
+
+    kind: int
+    amount: Decimal
+    expires: datetime | None
+    made: tuple[datetime, int]
+    remaining: Decimal
+    withdrawn: Decimal = Decimal(0)
+    term: Term | None = None
+
+    @property
+    def turn(self) -> tuple[int, datetime, tuple[datetime, int]]:
+        return self.kind, self.expires or NEVER, self.made
+
+
+class TooLate(Exception):
+    """A payment for a time that another period has taken."""
+
+
+@dataclass
+class Book:
+    joined: datetime
+    debt: Decimal = Decimal(0)
+    gifts: list[Gift] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
+    requests: dict[str, Request] = field(default_factory=dict)
+    lines: list[tuple[str, Decimal]] = field(default_factory=list)
+    paid: set[str] = field(default_factory=set)
+    numbers: count[int] = field(default_factory=count)
+
+    @property
+    def open_term(self) -> Term | None:
+        return self.terms[-1] if self.terms else None
+
+    def give(
+        self, kind: int, amount: Decimal, now: datetime, *, expires: datetime | None = None, term: Term | None = None
+    ) -> Gift:
+        gift = Gift(kind, amount, expires, (now, next(self.numbers)), remaining=amount, term=term)
+        self.gifts.append(gift)
+        self.lines.append((KINDS[kind], amount))
+        return gift
+
+    def draw(self, credits: Decimal) -> None:
+        """Courtesy, rollover, allocation, bought; the one that ends first, then the oldest; else debt."""
+        term = self.terms[-1]
+        self.debt += credits
+        for gift in sorted(self.gifts, key=lambda gift: gift.turn):
+            part = min(self.debt, gift.remaining)
+            gift.remaining -= part
+            self.debt -= part
+            term.drawn[DRAWN_AS[gift.kind]] += part
+
+    def lapse(self, now: datetime) -> None:
+        for gift in self.gifts:
+            if gift.kind == COURTESY and gift.remaining and gift.expires and gift.expires <= now:
+                self.lines.append(("forfeited", -gift.remaining))
+                gift.withdrawn += gift.remaining
+                gift.remaining = Decimal(0)
+
+    def close(self) -> Decimal:
+        """End the open period; returns what lives one more."""
+        term = self.terms[-1]
+        term.closed = True
+        unused = carried = Decimal(0)
+        for gift in self.gifts:
+            if gift.term is term:
+                unused += gift.remaining
+                if gift.kind == ALLOCATION:
+                    cap = (term.allocation * PLANS[term.plan][1] / 100).quantize(MICRO, ROUND_HALF_UP)
+                    carried = min(gift.remaining, cap)
+                gift.withdrawn += gift.remaining
+                gift.remaining = Decimal(0)
+        self.lines += [("rolled_out", -carried)] if carried else []
+        self.lines += [("forfeited", carried - unused)] if unused > carried else []
+        return carried
+
+    def open(
+        self, plan: str, start: datetime, end: datetime, anchor: datetime, paid_until: datetime | None, now: datetime
+    ) -> None:
+        carried = self.close() if self.terms else Decimal(0)
+        term = Term(plan, start, end, anchor, paid_until, PLANS[plan][0], carried)
+        self.terms.append(term)
+        if carried:
+            self.give(ROLLOVER, carried, now, expires=end, term=term)
+        self.give(ALLOCATION, term.allocation, now, expires=end, term=term)
+        self.draw(Decimal(0))
+
+    def clock(self, now: datetime) -> None:
+        self.lapse(now)
+        term = self.open_term
+        if term is None:
+            start, end = month_with(self.joined, now)
+            self.open("free", start, end, self.joined, None, now)
+        elif term.end <= now and (term.paid_until is None or term.end < term.paid_until):
+            moment = min(now, term.paid_until - TICK) if term.paid_until else now
+            start, end = month_with(term.anchor, moment)
+            self.open(term.plan, start, end, term.anchor, term.paid_until, now)
+
+    def pay(
+        self, key: str, plan: str, start: datetime, end: datetime, paid_until: datetime | None, now: datetime
+    ) -> None:
+        anchor, paid_until, term = start, paid_until or end, self.open_term
+        if key in self.paid:
+            self.lapse(now)
+            return
+        if term and term.start >= start:
+            start = term.start + TICK
+            if term.paid_until or start >= paid_until:
+                raise TooLate
+            end = month_with(anchor, start)[1]
+        self.lapse(now)
+        self.paid.add(key)
+        self.open(plan, start, end, anchor, paid_until, now)
+        self.clock(now)
+
+    def stop_paying(self, from_: datetime, now: datetime) -> None:
+        self.lapse(now)
+        term = self.open_term
+        if term is None:
+            self.open("free", *month_with(from_, now), from_, None, now)
+        elif term.paid_until:
+            earliest = term.start + TICK
+            start, end = month_with(from_, max(now, earliest))
+            self.open("free", max(start, earliest), end, from_, None, now)
+        self.clock(now)
+
+    def use(self, requests: list[Request], now: datetime) -> tuple[int, int, int]:
+        """How many were accepted, known already and in conflict."""
+        self.clock(now)
+        accepted = duplicates = conflicts = 0
+        for request in requests:
+            known = self.requests.setdefault(request.request_id, request)
+            if known is request:
+                accepted += 1
+                self.draw(request.credits)
+            elif known == request:
+                duplicates += 1
+            else:
+                conflicts += 1
+        return accepted, duplicates, conflicts
+
+    def take_back(self, gift: Gift, credits: Decimal, now: datetime) -> bool:
+        closed_before = gift.term and gift.term.closed
+        given = gift.amount - gift.withdrawn
+        if closed_before or credits > given:
+            return False
+        assert self.open_term
+        part = min(credits, gift.remaining)
+        gift.remaining -= part
+        gift.withdrawn += credits
+        self.lines.append(("voided", -credits))
+        self.open_term.drawn[DRAWN_AS[gift.kind]] -= credits - part
+        if gift.kind == ALLOCATION:
+            self.open_term.allocation -= credits
+        if gift.kind == ROLLOVER:
+            self.open_term.rollover -= credits
+        self.draw(credits - part)
+        return True
+
+    def used(self, term: Term) -> Decimal:
+        """What occurred between this period's start and the next one's, whenever it was reported."""
+        place = self.terms.index(term)
+        end = self.terms[place + 1].start if term.closed else NEVER
+        return sum((r.credits for r in self.requests.values() if term.start <= r.occurred_at < end), Decimal(0))
+
+
+amounts = st.one_of(
+    st.integers(1, 400).map(Decimal), st.integers(1, 400_000_000).map(lambda micro: Decimal(micro).scaleb(-6))
+)
+some_account = st.integers(0, len(JOINED) - 1)
+a_while = st.one_of(
+    st.sampled_from([timedelta(0), TICK, timedelta(days=28), timedelta(days=31)]),
+    st.timedeltas(timedelta(0), timedelta(days=45)),
+)
+pauses = st.one_of(
+    st.timedeltas(timedelta(minutes=1), timedelta(days=3)),
+    st.timedeltas(timedelta(days=20), timedelta(days=100)),
+    st.sampled_from([TICK, timedelta(days=1), timedelta(days=31)]),
+)
+tokens = st.tuples(*[st.one_of(st.integers(0, 50), st.integers(0, 2_000_000))] * 4)
+ages = st.one_of(
+    st.timedeltas(timedelta(minutes=-5), timedelta(hours=2)),
+    st.timedeltas(timedelta(0), timedelta(days=150)),
+)
+usages = st.tuples(some_account, st.sampled_from(sorted(PRICES)), ages, tokens)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.transaction.__exit__(None, None, None)
+
+    @initialize()
+    def begin(self) -> None:
+        Plan.objects.filter(slug="starter").update(rollover_percent=PLANS["starter"][1])
+        users = [User(email=f"{place}@example.com", date_joined=joined) for place, joined in enumerate(JOINED)]
+        self.users = User.objects.bulk_create(users)
+        self.books = [Book(joined) for joined in JOINED]
+        self.now = FIRST_DAY
+        self.keys = count()
+        self.sent: list[tuple[int, Request]] = []
+        self.gifts: list[tuple[int, Grant, Gift]] = []
+        self.repeatable: list[Callable[[], None]] = []
+
+    def key(self, what: str) -> str:
+        return f"{what}:{next(self.keys)}"
+
+    def once(self, call: Callable[[], None]) -> None:
+        """Make a call that may be made again at any later time."""
+        call()
+        self.repeatable.append(call)
+
+    @rule(pause=pauses)
+    def time_passes(self, pause: timedelta) -> None:
+        self.now += pause
+
+    @rule(new=st.lists(usages, max_size=6), again=st.lists(st.integers(0, 999), max_size=3), data=st.data())
+    def requests_are_reported(
+        self,
+        new: list[tuple[int, str, timedelta, tuple[int, int, int, int]]],
+        again: list[int],
+        data: st.DataObject,
+    ) -> None:
+        batch = [
+            (account, Request(self.key("request"), model, self.now - age, tokens))
+            for account, model, age, tokens in new
+        ]
+        self.sent += batch
+        for place in again if self.sent else []:
+            account, request = self.sent[place % len(self.sent)]
+            changed = place % 5 == 0
+            tokens = (request.tokens[0] + 1, *request.tokens[1:]) if changed else request.tokens
+            batch.append((account, Request(request.request_id, request.model, request.occurred_at, tokens)))
+        batch = data.draw(st.permutations(batch))
+        events = [request.sent_by(self.users[account]) for account, request in batch]
+        receipt = metering.record(events, max_age=timedelta.max, now=self.now)
+        answers = [
+            self.books[account].use([request for owner, request in batch if owner == account], self.now)
+            for account in {account for account, _ in batch}
+        ]
+        expected = tuple(map(sum, zip(*answers, strict=True))) or (0, 0, 0)
+        assert (receipt.accepted, receipt.duplicates, len(receipt.rejected)) == expected
+
+    @rule(account=some_account, credits=amounts, lasts=st.none() | st.timedeltas(TICK, timedelta(days=60)))
+    def courtesy_is_given(self, account: int, credits: Decimal, lasts: timedelta | None) -> None:
+        self.give(account, Grant.Kind.COURTESY, credits, self.now + lasts if lasts else None)
+
+    @rule(account=some_account, credits=amounts)
+    def credits_are_bought(self, account: int, credits: Decimal) -> None:
+        self.give(account, Grant.Kind.PURCHASED, credits, None)
+
+    def give(self, account: int, kind: Grant.Kind, credits: Decimal, expires_at: datetime | None) -> None:
+        key, user, book, known = self.key("grant"), self.users[account], self.books[account], [None]
+
+        def call() -> None:
+            grant = ledger.grant(user.id, credits, kind=kind, source_key=key, expires_at=expires_at, now=self.now)
+            book.clock(self.now)
+            if known.pop() is None:
+                gift = book.give(int(kind), credits, self.now, expires=expires_at)
+                book.draw(Decimal(0))
+                self.gifts.append((account, grant, gift))
+            known.append(grant)  # type: ignore[arg-type]
+
+        self.once(call)
+
+    @rule(
+        account=some_account,
+        plan=st.sampled_from(["starter", "pro"]),
+        late=a_while,
+        soon=st.booleans(),
+        year=st.booleans(),
+    )
+    def a_period_is_paid(self, account: int, plan: str, late: timedelta, soon: bool, year: bool) -> None:
+        start = self.now + timedelta(hours=1) if soon and late < timedelta(days=1) else self.now - late
+        end, paid_until = month(start, 1), month(start, 12) if year else None
+        key, user, book = self.key("payment"), self.users[account], self.books[account]
+
+        def call() -> None:
+            model_plan = Plan.objects.get(slug=plan)
+            try:
+                book.pay(key, plan, start, end, paid_until, self.now)
+            except TooLate:
+                with pytest.raises(periods.PeriodOutOfOrder):
+                    periods.open_paid(
+                        user.id,
+                        plan=model_plan,
+                        starts_at=start,
+                        ends_at=end,
+                        paid_until=paid_until,
+                        source_key=key,
+                        now=self.now,
+                    )
+            else:
+                opened = periods.open_paid(
+                    user.id,
+                    plan=model_plan,
+                    starts_at=start,
+                    ends_at=end,
+                    paid_until=paid_until,
+                    source_key=key,
+                    now=self.now,
+                )
+                assert opened.plan_id == plan
+
+        self.once(call)
+
+    @rule(account=some_account, late=a_while)
+    def a_plan_ends(self, account: int, late: timedelta) -> None:
+        user, book, from_ = self.users[account], self.books[account], self.now - late
+
+        def call() -> None:
+            periods.open_free(user.id, starts_at=from_, now=self.now)
+            book.stop_paying(from_, self.now)
+
+        self.once(call)
+
+    @precondition(lambda self: self.gifts)
+    @rule(place=st.integers(0, 999), share=st.fractions(0, 1, max_denominator=4))
+    def given_credits_are_taken_back(self, place: int, share: float) -> None:
+        account, grant, gift = self.gifts[place % len(self.gifts)]
+        self.take_back(account, grant, gift, Decimal(float(share)))
+
+    @rule(account=some_account, place=st.integers(0, 3), share=st.fractions(0, 1, max_denominator=4))
+    def credits_of_a_plan_are_taken_back(self, account: int, place: int, share: float) -> None:
+        """The newest ones, as a refund would; those of closed periods too, which must be refused."""
+        gifts = [gift for gift in self.books[account].gifts if gift.term]
+        grants = Grant.objects.filter(account=self.users[account], period__isnull=False).order_by("-id")
+        if place < len(gifts):
+            self.take_back(account, grants[place], gifts[-1 - place], Decimal(float(share)))
+
+    def take_back(self, account: int, grant: Grant, gift: Gift, share: Decimal) -> None:
+        credits = (gift.amount * share).quantize(MICRO) or MICRO
+        key, book, known = self.key("void"), self.books[account], set()
+
+        def call() -> None:
+            state = (list(book.lines), book.debt)
+            if key not in known:
+                # A refusal rolls back what the clock did on the way, so it comes first in the model.
+                periods.open_due([grant.account_id], self.now)
+            book.clock(self.now)
+            if key in known or book.take_back(gift, credits, self.now):
+                known.add(key)
+                entry = ledger.void(grant, credits, source_key=key, reason="machine", now=self.now)
+                assert entry.amount == -credits
+            else:
+                assert state is not None
+                with pytest.raises(ledger.NothingLeftToVoid):
+                    ledger.void(grant, credits, source_key=key, reason="machine", now=self.now)
+
+        self.once(call)
+
+    @precondition(lambda self: self.repeatable)
+    @rule(place=st.integers(0, 999))
+    def a_call_is_repeated(self, place: int) -> None:
+        self.repeatable[place % len(self.repeatable)]()
+
+    @rule(accounts=st.sets(some_account, min_size=1))
+    def readers_come(self, accounts: set[int]) -> None:
+        periods.open_due([self.users[account].id for account in accounts], self.now)
+        for account in accounts:
+            self.books[account].clock(self.now)
+
+    @rule()
+    def the_hourly_job_runs(self) -> None:
+        periods.open_all_due(self.now)
+        for book in self.books:
+            if book.terms:
+                book.clock(self.now)
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        wallets = dict(Wallet.objects.values_list("account_id", "debt"))
+        grants = list(Grant.objects.order_by("id"))
+        terms = list(CreditPeriod.objects.order_by("starts_at"))
+        lines = list(LedgerEntry.objects.order_by("id"))
+        for user, book in zip(self.users, self.books, strict=True):
+            assert wallets.get(user.id, Decimal(0)) == book.debt
+            mine = sorted(
+                (g for g in grants if g.account_id == user.id),
+                key=lambda g: (g.kind, g.expires_at or NEVER, g.created_at, g.id),
+            )
+            assert [(g.kind, g.amount, g.remaining, g.withdrawn) for g in mine] == [
+                (g.kind, g.amount, g.remaining, g.withdrawn) for g in sorted(book.gifts, key=lambda g: g.turn)
+            ]
+            assert [
+                (
+                    *(t.plan_id, t.starts_at, t.ends_at, t.paid_until, t.closed_at is not None),
+                    *(t.allocation, t.rollover, t.used, t.plan_used, t.additional_used, t.courtesy_used),
+                )
+                for t in terms
+                if t.account_id == user.id
+            ] == [
+                (
+                    *(t.plan, t.start, t.end, t.paid_until, t.closed),
+                    *(t.allocation, t.rollover, book.used(t)),
+                    *(t.drawn["plan"], t.drawn["additional"], t.drawn["courtesy"]),
+                )
+                for t in book.terms
+            ]
+            assert sorted((e.kind, e.amount) for e in lines if e.account_id == user.id) == sorted(book.lines)
+        assert list(differences()) == []
+
+
+@pytest.mark.django_db
+def test_the_ledger_follows_the_rules_whatever_happens_in_whatever_order() -> None:  # M1 M2 M3 M5 M6 M7 M8 M11
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=int(os.environ.get("LEDGER_EXAMPLES", "120")),
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=bool(os.environ.get("CI")),
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
