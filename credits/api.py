@@ -310,8 +310,9 @@ def _moment(request: Request, name: str, default: datetime, whole_day: timedelta
     if not text:
         return default
     try:
-        moment = parse_datetime(text)
-        day = None if moment else parse_date(text)
+        # The day first: Django reads a day as a moment without offset, too.
+        day = parse_date(text)
+        moment = None if day else parse_datetime(text)
     except ValueError:
         moment = day = None
     if day and date(2000, 1, 1) <= day <= date(2100, 1, 1):

@@ -41,7 +41,8 @@ def zone_of(name: str) -> ZoneInfo:
     """The time zone of an account; UTC where its name is unknown here."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    # A name may also be that of a folder of zones ("Europe"), or too long for one of a file.
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")
 
 

@@ -80,10 +80,10 @@ class Filters:
         chosen: dict[str, Any] = form.cleaned_data if valid else {}
         range_ = chosen.get("range") or "period"
         return cls(
-            asked=data["range"] if data.get("range") in RANGES else range_,
+            asked=next((key for key in RANGES if key == data.get("range")), range_),
             range=range_,
             span=_span(range_, chosen, balance, zone),
-            model=chosen.get("model") or "",
+            model=form.cleaned_data.get("model") or "",
             first=data.get("from", "")[:20],
             last=data.get("to", "")[:20],
             errors=[str(message) for messages in form.errors.values() for message in messages],

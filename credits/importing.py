@@ -110,6 +110,7 @@ def _record(events: list[metering.Event], numbers: list[int], report: Report) ->
     report.accepted += receipt.accepted
     report.duplicates += receipt.duplicates
     report.bad += [(numbers[r.index], f"{r.code}: {r.detail}") for r in receipt.rejected]
+    report.bad.sort()
 
 
 def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> metering.Event:

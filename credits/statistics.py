@@ -116,7 +116,7 @@ def _read_balance(account_id: uuid.UUID, now: datetime) -> Balance | None:
             [account_id, now],
         )
         row = cursor.fetchone()
-        return Balance(*row, as_of=now) if row else None
+        return Balance(*(*row, now)) if row else None
 
 
 class ModelUsage(NamedTuple):
@@ -148,7 +148,8 @@ class UsageRow(NamedTuple):
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
 
 
-class UsagePage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class UsagePage:
     """A span's sums per model, most credits first; how many requests match; and those of one page."""
 
     models: list[ModelUsage]

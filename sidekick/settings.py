@@ -61,7 +61,7 @@ else:
     DATABASE_URL = text("DATABASE_URL") or database.embedded_url(VAR_DIR / "postgres")
     SITE_URL = text("SITE_URL", f"http://localhost:{number('PORT', 8000)}").rstrip("/")
 
-ALLOWED_HOSTS = text("ALLOWED_HOSTS", SITE_URL.split("://")[1].split(":")[0]).split(",")
+ALLOWED_HOSTS = [SITE_URL.split("://")[1].split(":")[0], *text("ALLOWED_HOSTS").replace(",", " ").split()]
 if not PRODUCTION:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]", "testserver"]
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
@@ -121,6 +121,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["dashboard.templatetags.icons"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -225,6 +226,8 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_EMAIL_NOTIFICATIONS = True
+# A signed-in browser that was left open must not be enough to move the account to another email address.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = SITE_URL.split("://")[0]
 # A code waits for its email to arrive; a wrong one may be typed three times.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 600

@@ -105,3 +105,9 @@ def test_no_page_carries_inline_script_or_style(
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_icons_are_drawn_not_spelt_out(client: Client) -> None:
+    page = client.get("/pricing").content.decode()
+    assert '<svg class="icon"' in page
+    assert "&lt;svg" not in page
