@@ -30,8 +30,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Tokens = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-# PostgreSQL's text can't hold NUL, and no other control character belongs into an id.
-RequestId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# PostgreSQL's text can't hold NUL, and no other control character belongs into a name.
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+RequestId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=PRINTABLE)]
+ModelName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=PRINTABLE)]
 
 
 class Event(TypedDict):
@@ -39,7 +41,7 @@ class Event(TypedDict):
 
     request_id: RequestId
     account: Annotated[str, StringConstraints(strict=True, max_length=64)]
-    model: Annotated[str, StringConstraints(strict=True, max_length=100)]
+    model: ModelName
     occurred_at: Annotated[AwareDatetime, Field(strict=True)]
     input_tokens: Tokens
     output_tokens: Tokens

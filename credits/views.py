@@ -71,11 +71,11 @@ def balance(request: Request) -> HttpResponse:
 def _page(request: Request, filters: Filters) -> tuple[UsagePage, Pages]:
     """The page that was asked for, or the first one where there is no such page."""
     asked = request.GET.get("page", "1")
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 12 else 1
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 12 else 0
     page = _find(request, filters, max(number, 1))
-    pages = Pages.of(page.count, asked)
-    if pages.errors and number > 1:
-        page = _find(request, filters, 1)
+    pages = Pages.of(page.count, number, asked)
+    if number != pages.number:
+        page = _find(request, filters, pages.number)
     return page, pages
 
 
@@ -207,12 +207,12 @@ class Pages:
     errors: list[str]
 
     @classmethod
-    def of(cls, count: int, asked: str) -> Pages:
-        """A page that doesn't exist is answered with the first one and a sentence."""
+    def of(cls, count: int, number: int, asked: str) -> Pages:
+        """A page that doesn't exist is answered with the first one and a sentence that repeats what was asked."""
         paginator = Paginator(range(count), statistics.PAGE_SIZE)
         errors = []
         try:
-            page = paginator.page(asked)
+            page = paginator.page(number)
         except InvalidPage:
             last = f"{paginator.num_pages:,}"
             errors = [f"There is no page {asked[:20]}: pages go from 1 to {last}. This is the first."]

@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +12,7 @@ from sidekick import database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
+LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
 def text(name: str, default: str = "") -> str:
@@ -60,6 +62,11 @@ else:
     SECRET_KEY = text("SECRET_KEY", "for-development-only-never-use-this-key-on-a-server-anyone-can-reach")
     DATABASE_URL = text("DATABASE_URL") or database.embedded_url(VAR_DIR / "postgres")
     SITE_URL = text("SITE_URL", f"http://localhost:{number('PORT', 8000)}").rstrip("/")
+    if urlsplit(SITE_URL).hostname not in LOCAL and not text("SECRET_KEY"):
+        raise ImproperlyConfigured(
+            "SITE_URL is a public address but ENVIRONMENT is development, whose secret everyone knows: "
+            "set ENVIRONMENT=production."
+        )
 
 ALLOWED_HOSTS = [SITE_URL.split("://")[1].split(":")[0], *text("ALLOWED_HOSTS").replace(",", " ").split()]
 if not PRODUCTION:
@@ -194,10 +201,14 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/dashboard/credits"
 LOGOUT_REDIRECT_URL = HOME_URL
 
+# A cookie of this name is taken only over HTTPS and only from this very host: no sibling domain can plant one.
+COOKIE_PREFIX = "__Host-" if PRODUCTION else ""
 ACCESS_TOKEN_LIFETIME = timedelta(seconds=number("ACCESS_TOKEN_SECONDS", 300))
 SESSION_IDLE_LIMIT = timedelta(days=number("SESSION_IDLE_DAYS", 14))
 SESSION_ABSOLUTE_LIMIT = timedelta(days=number("SESSION_ABSOLUTE_DAYS", 90))
 REFRESH_REUSE_WINDOW = timedelta(seconds=number("REFRESH_REUSE_SECONDS", 30))
+ACCESS_COOKIE = f"{COOKIE_PREFIX}sidekick_access"
+REFRESH_COOKIE = f"{COOKIE_PREFIX}sidekick_refresh"
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_LIMIT,
@@ -208,7 +219,8 @@ SIMPLE_JWT = {
 }
 
 # Django's own session is only the scratchpad of sign-in flows (verification codes and the like), never an identity.
-SESSION_COOKIE_NAME = "sidekick_flow"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sidekick_flow"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 SESSION_COOKIE_AGE = 3600
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
@@ -286,6 +298,12 @@ if PRODUCTION:
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
+if PRODUCTION:
+    required(
+        "TRUSTED_PROXIES",
+        "Set how many proxies before the application write X-Forwarded-For, 0 if there is none: rate limits count by "
+        "address, and a proxy's address is everyone's.",
+    )
 TRUSTED_PROXIES = number("TRUSTED_PROXIES", 0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 

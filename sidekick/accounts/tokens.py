@@ -21,8 +21,8 @@ from rest_framework_simplejwt.tokens import Token
 from .adapter import AccountAdapter
 from .models import DeviceSession, User
 
-ACCESS_COOKIE = "sidekick_access"
-REFRESH_COOKIE = "sidekick_refresh"
+ACCESS_COOKIE = settings.ACCESS_COOKIE
+REFRESH_COOKIE = settings.REFRESH_COOKIE
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def rotate(refresh_token: str, *, now: datetime, ip: str, user_agent: str) -> To
     claims = read(RefreshToken, refresh_token)
     if claims is None:
         return None
-    session = DeviceSession.objects.filter(id=claims.sid)
+    session = DeviceSession.objects.filter(id=claims.sid, user_id=claims.sub)
     active = Exists(User.objects.filter(id=OuterRef("user_id"), is_active=True))
     rotated = (
         session.live(now)
@@ -148,7 +148,7 @@ def read(kind: type[Token], token: str) -> Claims | None:
     try:
         claims = kind(token)  # type: ignore[arg-type]
         return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
-    except (TokenError, KeyError, ValueError):
+    except (TokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError):
         return None
 
 

@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client, override_settings
 
 from sidekick.accounts import tokens
@@ -91,6 +94,45 @@ def test_code_by_email_signs_in(client: Client, alice: User) -> None:  # A1
     assert client.get("/accounts/login/code/confirm/").status_code == 200
     assert client.post("/accounts/login/code/confirm/", {"code": code_from_mail()}).status_code == 302
     assert signed_in_as(client) == alice.email
+
+
+@pytest.mark.parametrize("way", ["/accounts/login/code/", "/accounts/password/reset/"])
+def test_who_signed_up_with_another_persons_address_gains_nothing(client: Client, way: str) -> None:  # A1 A9
+    """The stranger waits with a password of their own until the owner proves the address in another browser."""
+    stranger = Client()
+    stranger.post("/accounts/signup/", {"email": "owner@example.com", "password1": PASSWORD})
+    response = client.post(way, {"email": "owner@example.com"})
+    assert client.post(response["Location"], {"code": code_from_mail()}).status_code == 302
+    assert (signed_in_as(client) == "owner@example.com") == (way == "/accounts/login/code/")
+    assert signed_in_as(stranger) == "AnonymousUser"
+    log_in(stranger, "owner@example.com")
+    assert signed_in_as(stranger) == "AnonymousUser"
+    assert not User.objects.get().has_usable_password()
+
+
+def test_password_typed_before_the_address_was_verified_stays(client: Client) -> None:  # A1
+    """Signing up, signing in from another browser, verifying there: the same person all along."""
+    Client().post("/accounts/signup/", {"email": "owner@example.com", "password1": PASSWORD})
+    cache.clear()
+    assert log_in(client, "owner@example.com")["Location"] == "/accounts/confirm-email/"
+    assert client.post("/accounts/confirm-email/", {"code": code_from_mail()}).status_code == 302
+    assert User.objects.get().check_password(PASSWORD)
+
+
+def test_another_email_is_added_only_after_the_password_and_takes_nothing_away(
+    client: Client, alice: User, sign_in: SignIn
+) -> None:  # A10
+    sign_in(client, alice)
+    form = {"email": "other@example.com", "action_add": ""}
+    response = client.post("/accounts/email/", form)
+    assert response["Location"].startswith("/accounts/reauthenticate/")
+    assert list(EmailAddress.objects.values_list("email", flat=True)) == [alice.email]
+    client.post(response["Location"], {"password": PASSWORD})
+    client.post("/accounts/email/", form)
+    client.post("/accounts/confirm-email/", {"code": code_from_mail()})
+    assert EmailAddress.objects.get(email="other@example.com").verified
+    assert User.objects.get().check_password(PASSWORD)
+    assert signed_in_as(client) in {alice.email, "other@example.com"}
 
 
 def test_password_is_reset_by_code_and_every_session_ends(
@@ -179,6 +221,24 @@ def test_answers_do_not_tell_whether_an_email_has_an_account(alice: User, path: 
         for email in (alice.email, "alicf@example.com")
     )
     assert known == unknown
+
+
+def test_signing_up_hashes_a_password_whether_or_not_the_email_has_an_account(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:  # A9
+    """Hashing is what takes long: an answer without it would tell by its time."""
+    hashed: list[str] = []
+    encode = Argon2PasswordHasher.encode
+
+    def counted(hasher: Argon2PasswordHasher, password: str, salt: str) -> str:
+        hashed.append(password)
+        return str(encode(hasher, password, salt))
+
+    monkeypatch.setattr(Argon2PasswordHasher, "encode", counted)
+    for email in (alice.email, "alicf@example.com"):
+        Client().post("/accounts/signup/", {"email": email, "password1": "a-long-new-password"})
+        assert hashed == ["a-long-new-password"]
+        hashed.clear()
 
 
 def test_inactive_account_is_told_so_only_with_the_right_password(client: Client, alice: User) -> None:  # A9

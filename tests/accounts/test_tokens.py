@@ -176,6 +176,10 @@ def bad_tokens(session: DeviceSession) -> dict[str, str]:
         "expired": jwt.encode({**claims, "exp": 1}, settings.SECRET_KEY, "HS256"),
         "no expiry": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, settings.SECRET_KEY, "HS256"),
         "no session": jwt.encode({k: v for k, v in claims.items() if k != "sid"}, settings.SECRET_KEY, "HS256"),
+        **{
+            f"{name} {value}": jwt.encode({**claims, name: value}, settings.SECRET_KEY, "HS256")
+            for name, value in (("sid", 5), ("sid", None), ("sid", {}), ("jti", 5), ("exp", 10**30))
+        },
         "another key": jwt.encode(claims, "x" * 64, "HS256"),
         "another algorithm": jwt.encode(claims, settings.SECRET_KEY.ljust(64, "x"), "HS512"),
         "same key, another algorithm": jwt.encode(claims, settings.SECRET_KEY, "HS512"),
@@ -198,6 +202,15 @@ def test_access_token_of_someone_else_does_not_open_a_session(alice: User, charl
     mine, theirs = tokens.start(alice, **HERE).session, tokens.start(charlie, **HERE).session
     assert tokens.session_of(tokens.Claims(alice.id, theirs.id, uuid4()), timezone.now()) is None
     assert tokens.session_of(tokens.Claims(alice.id, mine.id, uuid4()), timezone.now()) == mine
+
+
+def test_refresh_token_of_someone_else_does_not_rotate_a_session(alice: User, charlie: User) -> None:  # A6
+    session = tokens.start(alice, **HERE).session
+    claims = {"token_type": "refresh", "sub": str(charlie.id), "sid": str(session.id), "jti": session.current_jti.hex}
+    token = jwt.encode({**claims, "exp": 4_000_000_000}, settings.SECRET_KEY, "HS256")
+    assert tokens.rotate(token, now=timezone.now(), **HERE) is None
+    session.refresh_from_db()
+    assert (session.revoked_at, session.previous_jti) == (None, None)
 
 
 def test_session_ends_for_a_reason(alice: User) -> None:

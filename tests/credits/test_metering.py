@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pydantic import TypeAdapter, ValidationError
 
 from credits import metering, periods, wallets
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, UsageEvent, UsageRollup, Wallet
@@ -342,3 +343,8 @@ def test_a_thousand_requests_of_fifty_accounts_cost_as_many_statements_as_ten_of
     assert statements(lambda: metering.record(large, now=NOW)) == 7
     assert UsageEvent.objects.count() == 1010
     assert_books_balance()
+
+
+def test_a_model_name_that_no_database_can_hold_is_not_valid(alice: User) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        TypeAdapter(metering.Event).validate_python(event(alice, model="gpt\0"))

@@ -1,0 +1,57 @@
+"""What the settings refuse. Each case starts a process of its own, as a server would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "x" * 60,
+    "DATABASE_URL": "postgresql://sidekick@localhost/none",
+    "SITE_URL": "https://app.example.com",
+    "EMAIL_HOST": "smtp.example.com",
+    "TRUSTED_PROXIES": "1",
+}
+
+
+def start(**variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], **{k: v for k, v in variables.items() if v}}
+    command = [sys.executable, "-c", "from sidekick import settings; print(settings.ALLOWED_HOSTS)"]
+    return subprocess.run(command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
+
+
+def test_production_starts_with_everything_it_needs() -> None:
+    assert start(**PRODUCTION).stdout.strip() == "['app.example.com']"
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
+        ({"SITE_URL": ""}, "SITE_URL is not set"),
+        ({"SITE_URL": "http://app.example.com"}, "https://"),
+        ({"EMAIL_HOST": ""}, "EMAIL_HOST is not set"),
+        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES is not set"),
+        ({"TRUSTED_PROXIES": "two"}, "whole number"),
+        ({"DEBUG": "yes"}, "DEBUG"),
+        ({"DEBUG": "perhaps"}, "yes or no"),
+        ({"ENVIRONMENT": "staging"}, "development or production"),
+        ({"ENVIRONMENT": "", "SECRET_KEY": ""}, "set ENVIRONMENT=production"),
+    ],
+)
+def test_a_missing_or_unsafe_setting_stops_the_start_with_a_sentence(changed: dict[str, str], sentence: str) -> None:
+    outcome = start(**{**PRODUCTION, **changed})
+    assert outcome.returncode != 0
+    assert sentence in outcome.stderr.strip().splitlines()[-1]
+
+
+def test_more_hosts_may_be_allowed() -> None:
+    outcome = start(**PRODUCTION, ALLOWED_HOSTS="www.example.com, example.com")
+    assert outcome.stdout.strip() == "['app.example.com', 'www.example.com', 'example.com']"
