@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 
 from credits import figures, statistics
+from credits.cards import Cards
 from credits.filters import Filters
 from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
 from sidekick.accounts.decorators import signed_in
@@ -97,7 +98,7 @@ def _render(
     context = {
         "title": "Credits",
         "view": view,
-        "cards": None if only_usage else Cards.of(balance, filters.zone),
+        "cards": Cards.of(balance, filters.zone),
         "filters": filters,
         "models": sorted({s.model for s in sums} | ({filters.model} if filters.model else set())),
         "has_usage": balance.has_usage,
@@ -106,91 +107,6 @@ def _render(
     }
     fragment = f"credits/_{view}_table.html" if only_usage else "credits/_usage.html"
     return render_page(request, "credits/usage.html", context, fragment=fragment, invalid=bool(context["errors"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Cards:
-    """The four cards and the bar above them, in words and finished figures (C1, C2)."""
-
-    available: str
-    available_exact: str
-    available_parts: list[tuple[str, str]]
-    used: str
-    used_exact: str
-    used_parts: list[tuple[str, str]]
-    total: str
-    total_exact: str
-    total_note: str
-    additional: str
-    additional_exact: str
-    bought: str
-    debt: str
-    percent: str
-    bar: str
-    high: bool
-    over: bool
-    from_additional: str
-    plan_name: str
-    may_buy: bool
-    period: str
-    resets: str
-    clock: str
-    iso: str
-
-    @classmethod
-    def of(cls, b: Balance, zone: ZoneInfo) -> Cards:
-        start, end = b.starts_at.astimezone(zone), b.ends_at.astimezone(zone)
-        now = b.as_of.astimezone(zone)
-        parts = {"plan": b.plan_left, "additional": b.additional, "courtesy": b.courtesy, "held": -b.held}
-        used = {"plan": b.plan_used, "additional": b.additional_used, "courtesy": b.courtesy_used, "owed": b.debt}
-        shown_used = {**used, "for other periods": -b.elsewhere}
-        return cls(
-            available=figures.credits(b.available),
-            available_exact=figures.exact(b.available),
-            available_parts=figures.sum_of(b.available, parts) or [("plan", figures.credits(b.plan_left))],
-            used=figures.credits(b.used),
-            used_exact=figures.exact(b.used),
-            used_parts=_plan_and_additional(figures.sum_of(b.used, shown_used)),
-            total=figures.credits(b.total),
-            total_exact=figures.exact(b.total),
-            total_note=_total_note(b),
-            additional=figures.credits(b.additional),
-            additional_exact=figures.exact(b.additional),
-            bought=figures.credits(b.bought),
-            debt=figures.credits(b.debt) if b.debt else "",
-            percent=_percent(b.percent),
-            bar=f"{min(b.percent, Decimal(100)):.2f}",
-            high=b.percent >= 80,
-            over=b.percent > 100,
-            from_additional=figures.credits(b.additional_used) if b.percent > 100 and b.additional_used > 0 else "",
-            plan_name=b.plan_name,
-            may_buy=b.may_buy_credits,
-            period=f"{figures.day(start)} – {figures.day(end)}",
-            resets=figures.day(end),
-            clock=figures.clock(now),
-            iso=now.isoformat(timespec="seconds"),
-        )
-
-
-def _total_note(b: Balance) -> str:
-    """Where the total comes from."""
-    if b.rollover:
-        parts = dict(figures.sum_of(b.total, {"plan": b.total - b.rollover, "rolled over": b.rollover}))
-        return " + ".join(f"{name} {amount}" for name, amount in parts.items())
-    return f"from your {b.plan_name} plan"
-
-
-def _plan_and_additional(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Both always stand under Used, even at nothing: it is where a customer looks for them."""
-    known = dict(parts)
-    return [(name, known.pop(name, "0.00")) for name in ("plan", "additional")] + list(known.items())
-
-
-def _percent(value: Decimal) -> str:
-    if 0 < value < 1:
-        return "<1"
-    # 99.6 % is not all of it.
-    return str(int(value)) if value < 100 else f"{value:,.0f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""The four cards and the bar below them, as words and finished figures (C1, C2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from credits import figures
+from credits.statistics import Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """What `_balance.html` shows. Each list of parts adds up to its card as shown."""
+
+    available: str
+    available_exact: str
+    available_parts: list[tuple[str, str]]
+    used: str
+    used_exact: str
+    used_parts: list[tuple[str, str]]
+    total: str
+    total_exact: str
+    total_note: str
+    additional: str
+    additional_exact: str
+    bought: str
+    debt: str
+    percent: str
+    bar: str
+    high: bool
+    over: bool
+    from_additional: str
+    plan_name: str
+    may_buy: bool
+    period: str
+    resets: str
+    clock: str
+    iso: str
+
+    @classmethod
+    def of(cls, b: Balance, zone: ZoneInfo) -> Cards:
+        start, end = b.starts_at.astimezone(zone), b.ends_at.astimezone(zone)
+        now = b.as_of.astimezone(zone)
+        parts = {"plan": b.plan_left, "additional": b.additional, "courtesy": b.courtesy, "held": -b.held}
+        used = {"plan": b.plan_used, "additional": b.additional_used, "courtesy": b.courtesy_used, "owed": b.debt}
+        shown_used = {**used, "for other periods": -b.elsewhere}
+        return cls(
+            available=figures.credits(b.available),
+            available_exact=figures.exact(b.available),
+            available_parts=figures.sum_of(b.available, parts) or [("plan", figures.credits(b.plan_left))],
+            used=figures.credits(b.used),
+            used_exact=figures.exact(b.used),
+            used_parts=_plan_and_additional(figures.sum_of(b.used, shown_used)),
+            total=figures.credits(b.total),
+            total_exact=figures.exact(b.total),
+            total_note=_total_note(b),
+            additional=figures.credits(b.additional),
+            additional_exact=figures.exact(b.additional),
+            bought=figures.credits(b.bought),
+            debt=figures.credits(b.debt) if b.debt else "",
+            percent=_percent(b.percent),
+            bar=f"{min(b.percent, Decimal(100)):.2f}",
+            high=b.percent >= 80,
+            over=b.percent > 100,
+            from_additional=figures.credits(b.additional_used) if b.percent > 100 and b.additional_used > 0 else "",
+            plan_name=b.plan_name,
+            may_buy=b.may_buy_credits,
+            period=f"{figures.day(start)} – {figures.day(end)}",
+            resets=figures.day(end),
+            clock=figures.clock(now),
+            iso=now.isoformat(timespec="seconds"),
+        )
+
+
+def _total_note(b: Balance) -> str:
+    """Where the total comes from."""
+    if b.rollover:
+        parts = dict(figures.sum_of(b.total, {"plan": b.total - b.rollover, "rolled over": b.rollover}))
+        return " + ".join(f"{name} {amount}" for name, amount in parts.items())
+    return f"from your {b.plan_name} plan"
+
+
+def _plan_and_additional(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Both always stand under Used, even at nothing: it is where a customer looks for them."""
+    known = dict(parts)
+    return [(name, known.pop(name, "0.00")) for name in ("plan", "additional")] + list(known.items())
+
+
+def _percent(value: Decimal) -> str:
+    if 0 < value < 1:
+        return "<1"
+    # 99.6 % is not all of it.
+    return str(int(value)) if value < 100 else f"{value:,.0f}"

@@ -1,0 +1,93 @@
+"""What the URL says about days and models, and what is made of it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.http import QueryDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from credits.filters import Filters
+from credits.spans import QUARTER, Span, days
+from credits.statistics import Balance
+
+NOW = datetime(2026, 3, 10, 3, 30, tzinfo=UTC)
+START, END, BEFORE = (datetime(2026, month, 5, 9, 30, tzinfo=UTC) for month in (3, 4, 2))
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def balance(*, previous: datetime | None = BEFORE, as_of: datetime = NOW) -> Balance:
+    nothing = dict.fromkeys(
+        ("total", "rollover", "used", "plan_used", "additional_used", "courtesy_used", "plan_left", "additional",
+         "bought", "courtesy", "held", "debt"),
+        Decimal(0),
+    )  # fmt: skip
+    return Balance(
+        account_id=uuid.uuid4(), plan="free", plan_name="Free", may_buy_credits=False, starts_at=START, ends_at=END,
+        previous_starts_at=previous, has_usage=True, as_of=as_of, **nothing,
+    )  # fmt: skip
+
+
+def read(query: str, zone: str = "UTC", **changes: datetime | None) -> Filters:
+    return Filters.read(QueryDict(query), balance(**changes), ZoneInfo(zone))  # type: ignore[arg-type]
+
+
+def test_without_a_choice_it_is_the_current_period() -> None:  # C5
+    filters = read("")
+    assert (filters.span, filters.errors, filters.query) == (Span(START, END), [], {})
+    assert filters.link() == "?"
+    assert read("range=last").span == Span(BEFORE, START)
+
+
+def test_a_period_whose_successor_is_late_goes_on_until_now() -> None:  # M7
+    late = END + timedelta(days=3)
+    assert read("", as_of=late).span.end > late
+
+
+@pytest.mark.parametrize(("zone", "day"), [("UTC", 10), ("America/New_York", 9), ("Asia/Kathmandu", 10)])
+def test_the_last_seven_days_end_with_the_account_s_today(zone: str, day: int) -> None:  # C5
+    span, today = read("range=7d", zone).span, date(2026, 3, day)
+    assert span.start == datetime.combine(today - timedelta(days=6), time.min, ZoneInfo(zone))
+    assert span.end == datetime.combine(today + timedelta(days=1), time.min, ZoneInfo(zone))
+
+
+def test_a_day_that_lost_an_hour_has_23() -> None:  # C6
+    assert read("range=custom&from=2026-03-08&to=2026-03-08", "America/New_York").span == Span(
+        datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 3, 9, 4, tzinfo=UTC)
+    )
+    november = days(date(2026, 11, 1), date(2026, 11, 1), NEW_YORK)
+    assert november.end - november.start == timedelta(hours=25)
+
+
+def test_links_carry_the_choice() -> None:  # C5
+    filters = read("range=custom&from=2026-03-01&to=2026-03-05&model=a%26b")
+    assert filters.link(page=2) == "?range=custom&from=2026-03-01&to=2026-03-05&model=a%26b&page=2"
+    assert filters.dates == "1 Mar 2026 – 5 Mar 2026"
+    assert read("range=period&model=&from=2026-03-01").query == {}
+
+
+@given(text=st.text(max_size=30), name=st.sampled_from(["range", "from", "to", "model"]))
+def test_any_text_is_answered_with_a_span(text: str, name: str) -> None:
+    data = QueryDict(mutable=True)
+    data.update({"range": "custom", "from": "2026-03-01", "to": "2026-03-05", name: text})
+    filters = Filters.read(data, balance(), NEW_YORK)
+    assert filters.span.start < filters.span.end
+    assert filters.errors or filters.range in filters.query.get("range", "period")
+
+
+@given(
+    start=st.datetimes(datetime(2020, 1, 1), datetime(2026, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    length=st.timedeltas(timedelta(microseconds=1), timedelta(days=40)),
+)
+def test_the_parts_of_a_span_cover_it_once(start: datetime, length: timedelta) -> None:
+    parts = Span(start, start + length).parts()
+    edges = [parts[name] for name in ("start", "q1", "d1", "d2", "q2", "end")]
+    assert edges == sorted(edges)
+    assert parts["d1"] == parts["d2"] or all(parts[d].time() == time.min for d in ("d1", "d2"))
+    if parts["q1"] != parts["end"]:
+        assert all((parts[q] - datetime(1970, 1, 1, tzinfo=UTC)) % QUARTER == timedelta(0) for q in ("q1", "q2"))
