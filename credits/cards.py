@@ -34,7 +34,7 @@ class Cards:
     from_additional: str
     plan_name: str
     may_buy: bool
-    period: str
+    since: str
     resets: str
     clock: str
     iso: str
@@ -58,7 +58,7 @@ class Cards:
             total_note=_total_note(b),
             additional=figures.credits(b.additional),
             additional_exact=figures.exact(b.additional),
-            bought=figures.credits(b.bought),
+            bought=figures.credits(b.bought) if b.bought else "",
             debt=figures.credits(b.debt) if b.debt else "",
             percent=_percent(b.percent),
             bar=f"{min(b.percent, Decimal(100)):.2f}",
@@ -67,7 +67,7 @@ class Cards:
             from_additional=figures.credits(b.additional_used) if b.percent > 100 and b.additional_used > 0 else "",
             plan_name=b.plan_name,
             may_buy=b.may_buy_credits,
-            period=f"{figures.day(start)} – {figures.day(end)}",
+            since=figures.day(start),
             resets=figures.day(end),
             clock=figures.clock(now),
             iso=now.isoformat(timespec="seconds"),

@@ -79,13 +79,18 @@ class Filters:
         valid = form.is_valid()
         chosen: dict[str, Any] = form.cleaned_data if valid else {}
         range_ = chosen.get("range") or "period"
+        asked = next((key for key in RANGES if key == data.get("range")), range_)
+        span = _span(range_, chosen, balance, zone)
+        # Who turns to dates of their own starts from those on the screen.
+        first, last = (day.isoformat() for day in _days_of(span, zone))
+        typed = data if asked == "custom" else QueryDict()
         return cls(
-            asked=next((key for key in RANGES if key == data.get("range")), range_),
+            asked=asked,
             range=range_,
-            span=_span(range_, chosen, balance, zone),
+            span=span,
             model=form.cleaned_data.get("model") or "",
-            first=data.get("from", "")[:20],
-            last=data.get("to", "")[:20],
+            first=typed.get("from", "")[:20] or first,
+            last=typed.get("to", "")[:20] or last,
             errors=[str(message) for messages in form.errors.values() for message in messages],
             zone=zone,
         )
@@ -113,9 +118,13 @@ class Filters:
     @property
     def dates(self) -> str:
         """The span in words, in the account's time zone, its last day included."""
-        first = self.span.start.astimezone(self.zone)
-        last = (self.span.end - timedelta(microseconds=1)).astimezone(self.zone)
+        first, last = _days_of(self.span, self.zone)
         return f"{figures.day(first)} – {figures.day(last)}"
+
+
+def _days_of(span: Span, zone: ZoneInfo) -> tuple[date, date]:
+    """The first day and the last one of a span, both included."""
+    return span.start.astimezone(zone).date(), (span.end - timedelta(microseconds=1)).astimezone(zone).date()
 
 
 def _span(range_: str, chosen: dict[str, Any], balance: Balance, zone: ZoneInfo) -> Span:

@@ -181,9 +181,15 @@ def _cells(row: UsageRow, zone: ZoneInfo) -> tuple[str, ...]:
         f"{row.cache_read_tokens:,}",
         f"{row.cache_write_tokens:,}",
         f"{row.total_tokens:,}",
-        figures.credits(row.credits),
+        shown := figures.credits(row.credits),
         figures.exact(row.credits),
+        _long(shown),
     )
+
+
+def _long(shown: str) -> str:
+    """A figure that would cover the heading of its row on a phone gets a line of its own."""
+    return " long" if len(shown) > 9 else ""
 
 
 COLUMNS = (
@@ -226,7 +232,8 @@ def _model_row(usage: ModelUsage, total: ModelUsage | None) -> dict[str, str]:
         "output": f"{usage.output_tokens:,}",
         "cache_read": f"{usage.cache_read_tokens:,}",
         "cache_write": f"{usage.cache_write_tokens:,}",
-        "credits": figures.credits(usage.credits),
+        "credits": (shown := figures.credits(usage.credits)),
+        "long": _long(shown),
         "exact": figures.exact(usage.credits),
         "share": f"{share:.1f}",
         "bar": f"{share:.2f}",

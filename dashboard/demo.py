@@ -51,7 +51,7 @@ PERSONAS = (
         "pro@example.com",
         "Petra Pro",
         "pro",
-        1.12,
+        1.3,
         {
             "claude-sonnet-4-5": 9,
             "claude-haiku-4-5": 4,

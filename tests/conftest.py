@@ -6,8 +6,10 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker
@@ -50,10 +52,18 @@ def _plans_and_prices_survive_a_flush(request: pytest.FixtureRequest) -> None:
             connection.creation.deserialize_db_from_string(rows)
 
 
+@cache
+def _hashed() -> str:
+    """Argon2 is slow on purpose, and a thousand tests have users."""
+    return make_password(PASSWORD)
+
+
 def make_user(email: str, **extra: object) -> User:
     from allauth.account.models import EmailAddress
 
-    user = User.objects.create_user(email, PASSWORD, **{"date_joined": JOINED, **extra})
+    user = User.objects.create_user(email, **{"date_joined": JOINED, **extra})
+    User.objects.filter(pk=user.pk).update(password=_hashed())
+    user.refresh_from_db()
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
     return user
 

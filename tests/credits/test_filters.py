@@ -71,6 +71,17 @@ def test_links_carry_the_choice() -> None:  # C5
     assert read("range=period&model=&from=2026-03-01").query == {}
 
 
+def test_dates_of_one_s_own_start_from_those_on_the_screen() -> None:  # C5
+    for query, first, last in (
+        ("", "2026-03-05", "2026-04-05"),
+        ("range=7d&from=2020-01-01", "2026-03-03", "2026-03-09"),
+    ):
+        filters = read(query, "America/New_York")
+        assert (filters.first, filters.last) == (first, last)
+    refused = read("range=custom&from=soon&to=2026-03-09")
+    assert (refused.asked, refused.first, refused.last) == ("custom", "soon", "2026-03-09")
+
+
 @given(text=st.text(max_size=30), name=st.sampled_from(["range", "from", "to", "model"]))
 def test_any_text_is_answered_with_a_span(text: str, name: str) -> None:
     data = QueryDict(mutable=True)

@@ -416,7 +416,7 @@ def test_a_free_month_opens_when_somebody_looks(
     sign_in(browser, alice)
     html = page(browser, BALANCE)
     assert cards(html)["Available"][0] == "50.00"
-    assert "31 Aug 2026 – 30 Sep 2026 · resets on 30 Sep 2026" in words(page(browser, REQUESTS))
+    assert "Since 31 Aug 2026 · resets on 30 Sep 2026" in words(page(browser, REQUESTS))
 
 
 ZONES = ["UTC", "Asia/Kathmandu", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe", "Africa/Cairo"]

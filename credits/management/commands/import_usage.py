@@ -87,5 +87,5 @@ def _constants(options: dict[str, Any]) -> dict[str, str]:
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise CommandError(f"There is no time zone {name}.") from None

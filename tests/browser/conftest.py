@@ -1,0 +1,136 @@
+"""A real browser before a real server: the same process, real threads, rows that are really committed.
+
+Every page fails its test on a console error, an uncaught exception or a breach of the content security policy;
+a test that provokes one says so with `expected_faults`. `SCREENSHOTS=folder` keeps what `looks` sees.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import pytest
+import time_machine
+from django.core import mail
+from django.core.cache import cache
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from sidekick.accounts import tokens
+from sidekick.accounts.models import User
+from tests.browser import chromium
+
+Theme = Literal["light", "dark"]
+SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desktop": (1440, 900)}
+# A Tuesday; Berlin moves its clocks forward on the Sunday after it.
+TUESDAY = datetime(2026, 3, 24, 9, 12, tzinfo=UTC)
+
+expect.set_options(timeout=10_000)
+
+
+class NewPage(Protocol):
+    def __call__(
+        self, user: User | None = None, *, width: int = 1440, theme: Theme = "light", **context: Any
+    ) -> Page: ...
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium.find()
+    if path is None:
+        pytest.fail(chromium.ADVICE, pytrace=False)
+    # Playwright's loop lives in this thread, and the tests of this room ask the database beside it.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=chromium.ARGUMENTS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def expected_faults() -> list[str]:
+    """Patterns of console errors that a test brings about on purpose."""
+    return []
+
+
+@pytest.fixture
+def new_page(browser: Browser, live_server: LiveServer, expected_faults: list[str]) -> Iterator[NewPage]:
+    """Make pages, each in a browser profile of its own, signed in as `user` where one is given."""
+    cache.clear()
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def new_page(user: User | None = None, *, width: int = 1440, theme: Theme = "light", **context: Any) -> Page:
+        height = dict(SIZES.values()).get(width, 900)
+        made = browser.new_context(
+            base_url=live_server.url,
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            locale="en-GB",
+            timezone_id="Europe/Berlin",
+            reduced_motion="reduce",
+            **context,
+        )
+        contexts.append(made)
+        made.on("console", lambda message: _note(message, faults))
+        made.on("weberror", lambda error: faults.append(f"uncaught: {error.error}"))
+        if user:
+            sign_in(made, user, live_server.url)
+        return made.new_page()
+
+    yield new_page
+    for context in contexts:
+        context.close()
+    unexpected = [fault for fault in faults if not any(re.search(pattern, fault) for pattern in expected_faults)]
+    assert unexpected == []
+
+
+def _note(message: ConsoleMessage, faults: list[str]) -> None:
+    """Chromium writes what the content security policy refused as an error, too."""
+    if message.type in {"error", "assert"}:
+        faults.append(f"{message.text} ({message.location.get('url', '')})")
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    return new_page()
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """The server's clock: it starts on a Tuesday in March, goes on ticking, and can be moved."""
+    with time_machine.travel(TUESDAY, tick=True) as traveller:
+        yield traveller
+
+
+def sign_in(context: BrowserContext, user: User, url: str) -> None:
+    """Give a browser the cookies of a new device session, as the sign-in page does."""
+    pair = tokens.start(user, ip="127.0.0.1", user_agent="tests")
+    for name, value in ((tokens.ACCESS_COOKIE, pair.access), (tokens.REFRESH_COOKIE, pair.refresh)):
+        context.add_cookies([{"name": name, "value": value, "url": url, "httpOnly": True, "sameSite": "Lax"}])
+
+
+def emailed_code(to: str) -> str:
+    """The code in the newest email, which has to be to this address."""
+    message = mail.outbox[-1]
+    assert message.to == [to]
+    found = re.search(r"^\s*([A-Z0-9]{4}-[A-Z0-9]{4})$", str(message.body), re.MULTILINE)
+    assert found, message.body
+    return found[1]
+
+
+@pytest.fixture
+def screenshot() -> Callable[[Page, str], None]:
+    """Save the whole page as a picture where SCREENSHOTS names a folder."""
+    folder = os.environ.get("SCREENSHOTS")
+
+    def screenshot(page: Page, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return screenshot

@@ -1,0 +1,123 @@
+"""What every page keeps to, at every size and in both themes: all of it can be seen, reached and hit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from playwright.sync_api import Page
+
+from tests.browser import customers
+from tests.browser.conftest import SIZES, TUESDAY, NewPage, Theme
+
+LOOKS = Path(__file__).with_name("looks.js").read_text().rstrip().removesuffix(";")
+AXE = Path(__file__).with_name("axe.min.js").read_text()
+EVERYTHING = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
+
+PUBLIC = {
+    "home": "/",
+    "pricing": "/pricing",
+    "sign-in": "/accounts/login/",
+    "sign-in by email": "/accounts/login/code/",
+    "sign-up": "/accounts/signup/",
+    "reset": "/accounts/password/reset/",
+    "404": "/nowhere/at/all",
+}
+USAGE = {"credits": "/dashboard/credits", "models": "/dashboard/credits/models"}
+CUSTOMERS = {
+    "newcomer": {"credits": "/dashboard/credits"},
+    "wealthy": USAGE,
+    "debtor": USAGE,
+    "ordinary": {
+        **USAGE,
+        "credits far page": "/dashboard/credits?range=90d&page=7",
+        "credits custom": "/dashboard/credits?range=custom&from=2026-03-01&to=2026-03-20&model=gpt-5",
+        "credits refused": "/dashboard/credits?page=999",
+        "feedback": "/dashboard/feedback",
+        "billing": "/dashboard/billing",
+    },
+}
+
+# Two frames: the first may still be of the size before.
+SETTLED = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+    document.getAnimations().forEach(animation => animation.finish());
+    done();
+})))"""
+THEMES: tuple[Theme, ...] = ("light", "dark")
+EVERY_SIZE = ("overflows", "brokenFigures", "smallTargets")
+ONCE = ("unseenFocus", "motion")
+
+
+def look(page: Page, path: str, name: str, keep: Callable[[Page, str], None], *, menu: bool = False) -> list[str]:
+    """What is wrong with a page, in every size and both themes."""
+    found = []
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        page.goto(path)
+        if menu:
+            page.locator("summary.avatar").click()
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.evaluate(SETTLED)
+            keep(page, f"{name} {size} {theme}")
+            if theme == "light":
+                found += [f"{name}, {size}: {fault}" for check in EVERY_SIZE for fault in see(page, check)]
+                found += violations(page, f"{name}, {size}", EVERYTHING) if size != "tablet" else []
+        if theme == "dark":
+            found += violations(page, f"{name}, dark", COLOURS)
+        page.keyboard.press("Shift")
+        found += [f"{name}, {theme}: {fault}" for check in ONCE for fault in see(page, check)]
+    return found
+
+
+def see(page: Page, check: str) -> list[str]:
+    found: list[str] = page.evaluate(f"{LOOKS}.{check}()")
+    return found
+
+
+def violations(page: Page, name: str, rules: dict[str, Any]) -> list[str]:
+    """What axe-core finds against WCAG 2.2 AA and good practice."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    result: dict[str, Any] = page.evaluate("rules => axe.run(document, rules)", rules)
+    return [
+        f"{name}: {broken['id']}: {node['html'][:120]} ({node['failureSummary']})"
+        for broken in result["violations"]
+        for node in broken["nodes"]
+    ]
+
+
+def test_public_pages(
+    new_page: NewPage, expected_faults: list[str], screenshot: Callable[[Page, str], None]
+) -> None:  # N8
+    expected_faults += ["status of 404"]
+    page = new_page()
+    found = []
+    for name, path in PUBLIC.items():
+        found += look(page, path, name, screenshot)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("customer", CUSTOMERS)
+def test_pages_of(
+    customer: str,
+    new_page: NewPage,
+    clock: time_machine.Traveller,
+    expected_faults: list[str],
+    screenshot: Callable[[Page, str], None],
+) -> None:  # N8
+    expected_faults += ["status of 422"]
+    page = new_page(getattr(customers, customer)(TUESDAY))
+    found = []
+    for name, path in CUSTOMERS[customer].items():
+        found += look(page, path, f"{customer}'s {name}", screenshot)
+    found += look(page, "/dashboard/billing", f"{customer}'s menu", screenshot, menu=True)
+    assert not found, "\n".join(found)
