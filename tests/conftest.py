@@ -61,7 +61,7 @@ def _hashed() -> str:
 def make_user(email: str, **extra: object) -> User:
     from allauth.account.models import EmailAddress
 
-    user = User.objects.create_user(email, **{"date_joined": JOINED, **extra})
+    user = User.objects.create_user(email, None, **{"date_joined": JOINED, **extra})
     User.objects.filter(pk=user.pk).update(password=_hashed())
     user.refresh_from_db()
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
