@@ -28,14 +28,17 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """How one demo customer uses Sidekick. `share` is roughly how much of the plan a month uses up."""
+    """How one demo customer uses Sidekick.
+
+    `share` is roughly how much of the plan a month uses up; `bought` are credits and how many days ago.
+    """
 
     email: str
     name: str
     plan: str
     share: float
     models: dict[str, float]
-    bought: int = 0
+    bought: tuple[tuple[int, int], ...] = ()
 
 
 PERSONAS = (
@@ -51,7 +54,7 @@ PERSONAS = (
         "pro@example.com",
         "Petra Pro",
         "pro",
-        1.3,
+        1.37,
         {
             "claude-sonnet-4-5": 9,
             "claude-haiku-4-5": 4,
@@ -60,7 +63,7 @@ PERSONAS = (
             "gpt-5-mini": 2,
             "claude-opus-4-1": 0.6,
         },
-        bought=300,
+        bought=((85, 300), (12, 250)),
     ),
 )
 
@@ -88,14 +91,10 @@ def _make(persona: Persona, now: datetime) -> int:
             periods.open_paid(
                 user.id, plan=plan, starts_at=start, ends_at=end, source_key=f"demo:{start.date()}", now=start
             )
-        if persona.bought and start <= now - DAY * 45 < end:
-            ledger.grant(
-                user.id,
-                Decimal(persona.bought),
-                kind=Grant.Kind.PURCHASED,
-                source_key="demo:purchase",
-                now=max(start, now - DAY * 45),
-            )
+        for days, credits in persona.bought:
+            if start <= now - DAY * days < end:
+                moment, key = now - DAY * days, f"demo:{days} days"
+                ledger.grant(user.id, Decimal(credits), kind=Grant.Kind.PURCHASED, source_key=key, now=moment)
         for batch in _batches(_requests(persona, plan, user, dice, start, end, now)):
             recorded += metering.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
     return recorded
