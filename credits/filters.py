@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 from credits import figures
 from credits.spans import Span, days
-from credits.statistics import Balance
+from credits.statistics import Balance, start_of_last_period
 
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2100, 1, 1)
@@ -49,7 +49,9 @@ class FilterForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = self.cleaned_data
-        if cleaned.get("range") == "last" and self.balance.previous_starts_at is None:
+        if cleaned.get("range") == "last":
+            cleaned["start"] = start_of_last_period(self.balance.account_id)
+        if "start" in cleaned and cleaned["start"] is None:
             self.add_error("range", "This is your first period: there is none before it.")
         if cleaned.get("range") == "custom" and not self.errors:
             first, last = cleaned.get("from"), cleaned.get("to")
@@ -134,8 +136,7 @@ def _span(range_: str, chosen: dict[str, Any], balance: Balance, zone: ZoneInfo)
         today = balance.as_of.astimezone(zone).date()
         return days(today - timedelta(days=LENGTHS[range_] - 1), today, zone)
     if range_ == "last":
-        assert balance.previous_starts_at
-        return Span(balance.previous_starts_at, balance.starts_at)
+        return Span(chosen["start"], balance.starts_at)
     return current_period(balance)
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from credits import periods
+from credits.models import CreditPeriod, UsageRollup
 from credits.snapshot import snapshot
 from credits.spans import Span
 
@@ -39,7 +40,6 @@ class Balance:
     may_buy_credits: bool
     starts_at: datetime
     ends_at: datetime
-    previous_starts_at: datetime | None
     total: Decimal
     rollover: Decimal
     used: Decimal
@@ -52,7 +52,6 @@ class Balance:
     courtesy: Decimal
     held: Decimal
     debt: Decimal
-    has_usage: bool
     as_of: datetime
 
     @property
@@ -96,11 +95,8 @@ def _read_balance(account_id: uuid.UUID, now: datetime) -> Balance | None:
         cursor.execute(
             """
             SELECT w.account_id, l.slug, l.name, l.may_buy_credits, p.starts_at, p.ends_at,
-                (SELECT max(b.starts_at) FROM credits_creditperiod b
-                    WHERE b.account_id = w.account_id AND b.closed_at IS NOT NULL),
                 p.allocation + p.rollover, p.rollover, p.used, p.plan_used, p.additional_used, p.courtesy_used,
-                g.plan_left, g.additional, g.bought, g.courtesy, w.held, w.debt,
-                EXISTS (SELECT FROM credits_usagerollup r WHERE r.account_id = w.account_id)
+                g.plan_left, g.additional, g.bought, g.courtesy, w.held, w.debt
             FROM credits_wallet w
             JOIN credits_creditperiod p ON p.account_id = w.account_id AND p.closed_at IS NULL
             JOIN credits_plan l ON l.slug = p.plan_id
@@ -117,6 +113,17 @@ def _read_balance(account_id: uuid.UUID, now: datetime) -> Balance | None:
         )
         row = cursor.fetchone()
         return Balance(*(*row, now)) if row else None
+
+
+def start_of_last_period(account_id: uuid.UUID) -> datetime | None:
+    """When the period before the open one began; None in an account's first."""
+    closed = CreditPeriod.objects.filter(account_id=account_id, closed_at__isnull=False)
+    return closed.order_by("-starts_at").values_list("starts_at", flat=True).first()
+
+
+def has_usage(account_id: uuid.UUID) -> bool:
+    """Whether the account ever made a request."""
+    return UsageRollup.objects.filter(account=account_id).exists()
 
 
 class ModelUsage(NamedTuple):
@@ -157,38 +164,58 @@ class UsagePage:
     rows: list[UsageRow]
 
 
-class Place(NamedTuple):
-    """Where a row stands: in the day, quarter or cut quarter that ends at `ends`, after `before` newer rows."""
-
-    ends: datetime
-    before: int
-
-
 def usage_by_model(account_id: uuid.UUID, span: Span) -> list[ModelUsage]:
     """Sums per model over the span, most credits first: the Models view."""
-    return _totals(account_id, span, skip=0, model=None)[0]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{_PARTS} SELECT * FROM by_model ORDER BY credits DESC, name", {"account": account_id, **span.parts()}
+        )
+        return [ModelUsage(*row) for row in cursor.fetchall()]
 
 
 def usage_page(account_id: uuid.UUID, span: Span, *, page: int = 1, model: str | None = None) -> UsagePage:
-    """One page (from 1) of a span's requests, newest first, of one model where one is named; two queries.
+    """One page (from 1) of a span's requests, newest first, of one model where one is named; one query.
 
     A page beyond the last has no rows.
     """
-    skip = PAGE_SIZE * (page - 1)
-    models, place = _totals(account_id, span, skip=skip, model=model)
-    count = sum(m.requests for m in models if model in (None, m.model))
-    rows = _rows(account_id, span, skip=skip, place=place, model=model) if skip < count else []
-    return UsagePage(models, count, rows)
+    far = page > 1 or model is not None
+    statement = _PARTS + (_FAR_PAGE if far else _FIRST_PAGE) + _TOTALS_AND_ROWS
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement.replace("{model}", _OF_MODEL if model else ""),
+            {
+                "account": account_id,
+                "model": model,
+                "skip": PAGE_SIZE * (page - 1),
+                "size": PAGE_SIZE,
+                **span.parts(),
+            },
+        )
+        answer = cursor.fetchall()
+    totals = [ModelUsage(name, *figures) for request_id, _, name, *figures in answer if request_id is None]
+    totals.sort(key=lambda usage: (-usage.credits, usage.model))
+    return UsagePage(
+        models=totals,
+        count=sum(usage.requests for usage in totals if model in (None, usage.model)),
+        rows=[
+            UsageRow(request_id, occurred_at, name, *figures)
+            for request_id, occurred_at, name, _, *figures in answer
+            if request_id is not None
+        ],
+    )
 
 
-SUMS = "requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, credits"
+_SUMS = "requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, credits"
+_COLUMNS = "request_id, occurred_at, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, credits"
+_OF_MODEL = "AND model_id = (SELECT id FROM credits_aimodel WHERE name = %(model)s)"
 
+# The parts that a span is made of, see `spans`; and their sums by model.
 _PARTS = f"""
 WITH parts AS (
-    SELECT bucket + interval '1 day' AS ends, model_id, {SUMS} FROM credits_usagerollup
+    SELECT bucket + interval '1 day' AS ends, model_id, {_SUMS} FROM credits_usagerollup
     WHERE account_id = %(account)s AND grain = 1440 AND bucket >= %(d1)s AND bucket < %(d2)s
     UNION ALL
-    SELECT bucket + interval '15 minutes', model_id, {SUMS} FROM credits_usagerollup
+    SELECT bucket + interval '15 minutes', model_id, {_SUMS} FROM credits_usagerollup
     WHERE account_id = %(account)s AND grain = 15
         AND (bucket >= %(q1)s AND bucket < %(d1)s OR bucket >= %(d2)s AND bucket < %(q2)s)
     UNION ALL
@@ -197,94 +224,62 @@ WITH parts AS (
     FROM credits_usageevent
     WHERE account_id = %(account)s
         AND (occurred_at >= %(start)s AND occurred_at < %(q1)s OR occurred_at >= %(q2)s AND occurred_at < %(end)s)
+), by_model AS (
+    SELECT m.name, sum(requests) AS requests, sum(input_tokens)::bigint, sum(output_tokens)::bigint,
+        sum(cache_read_tokens)::bigint, sum(cache_write_tokens)::bigint, sum(credits) AS credits
+    FROM parts JOIN credits_aimodel m ON m.id = parts.model_id
+    GROUP BY m.name
 )
 """
-_BY_MODEL = """
-SELECT m.name, sum(requests) AS requests, sum(input_tokens)::bigint, sum(output_tokens)::bigint,
-    sum(cache_read_tokens)::bigint, sum(cache_write_tokens)::bigint, sum(credits) AS credits
-FROM parts JOIN credits_aimodel m ON m.id = parts.model_id
-GROUP BY m.name
+
+_TOTALS_AND_ROWS = """
+SELECT NULL AS request_id, NULL AS occurred_at, by_model.* FROM by_model
+UNION ALL
+SELECT e.request_id, e.occurred_at, m.name, 1, e.input_tokens, e.output_tokens, e.cache_read_tokens,
+    e.cache_write_tokens, e.credits
+FROM page e JOIN credits_aimodel m ON m.id = e.model_id
+ORDER BY occurred_at DESC, request_id DESC
 """
-_PLACE = """
-SELECT ends, before FROM (
-    SELECT ends, sum(requests) AS n, sum(sum(requests)) OVER (ORDER BY ends DESC) - sum(requests) AS before
-    FROM parts WHERE TRUE {model} GROUP BY ends
-) p WHERE before <= %(skip)s AND before + n > %(skip)s
-"""
-_OF_MODEL = "AND model_id = (SELECT id FROM credits_aimodel WHERE name = %(model)s)"
-
-
-def _totals(
-    account_id: uuid.UUID, span: Span, *, skip: int, model: str | None
-) -> tuple[list[ModelUsage], Place | None]:
-    """The sums, and for a far page or one model the place of the first row wanted, from one pass over the parts."""
-    statement = f"{_PARTS} {_BY_MODEL}"
-    if skip or model:
-        place = _PLACE.replace("{model}", _OF_MODEL if model else "")
-        statement = f"""{_PARTS}, by_model AS ({_BY_MODEL}), place AS ({place})
-            SELECT * FROM by_model LEFT JOIN place ON TRUE"""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"{statement} ORDER BY credits DESC, name",
-            {"account": account_id, "skip": skip, "model": model, **span.parts()},
-        )
-        rows = cursor.fetchall()
-    place_of_row = rows[0][7:] if rows else ()
-    return [ModelUsage(*row[:7]) for row in rows], Place(*place_of_row) if any(place_of_row) else None
-
-
-def _rows(account_id: uuid.UUID, span: Span, *, skip: int, place: Place | None, model: str | None) -> list[UsageRow]:
-    parameters = {"account": account_id, "model": model, "skip": skip, "size": PAGE_SIZE, **span.parts()}
-    statement = _FIRST_PAGE
-    if place:
-        statement = _FAR_PAGE.replace("{model}", _OF_MODEL if model else "")
-        parameters |= {"place_ends": place.ends, "before": place.before}
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return [UsageRow(*row) for row in cursor.fetchall()]
-
-
-_COLUMNS = "request_id, occurred_at, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, credits"
-_ROW = """e.request_id, e.occurred_at, m.name, e.input_tokens, e.output_tokens, e.cache_read_tokens,
-    e.cache_write_tokens, e.credits"""
 
 _FIRST_PAGE = f"""
-SELECT {_ROW}
-FROM (
+, page AS (
     SELECT model_id, {_COLUMNS} FROM credits_usageevent
     WHERE account_id = %(account)s AND occurred_at >= %(start)s AND occurred_at < %(end)s
     ORDER BY occurred_at DESC, request_id DESC LIMIT %(size)s
-) e JOIN credits_aimodel m ON m.id = e.model_id
-ORDER BY e.occurred_at DESC, e.request_id DESC
+)
 """
 
-# From the place on, the quarters that hold the page: at most the 96 of a day come before it, and 20 with a row in
-# each are enough. Within a quarter rows are skipped in the index.
+# `place` is the part that holds the first row wanted. The page lies in the quarters from there on: at most the 96 of
+# a day come before it, and 20 with a row in each are enough. Within a quarter rows are skipped in the index.
 _FAR_PAGE = f"""
-WITH quarters AS (
+, place AS (
+    SELECT ends, before FROM (
+        SELECT ends, sum(requests) AS n, sum(sum(requests)) OVER (ORDER BY ends DESC) - sum(requests) AS before
+        FROM parts WHERE TRUE {{model}} GROUP BY ends
+    ) p WHERE before <= %(skip)s AND before + n > %(skip)s
+), quarters AS (
     (SELECT bucket AS starts, bucket + interval '15 minutes' AS ends, sum(requests) AS n FROM credits_usagerollup
-    WHERE account_id = %(account)s AND grain = 15 AND bucket >= %(q1)s
-        AND bucket < least(%(q2)s, %(place_ends)s::timestamptz) {{model}}
+    WHERE account_id = %(account)s AND grain = 15 AND bucket >= %(q1)s AND bucket < %(q2)s
+        AND bucket < (SELECT ends FROM place) {{model}}
     GROUP BY bucket ORDER BY bucket DESC LIMIT 96 + %(size)s)
     UNION ALL
     SELECT %(q2)s, %(end)s, count(*) FROM credits_usageevent
     WHERE account_id = %(account)s AND occurred_at >= %(q2)s AND occurred_at < %(end)s
-        AND %(end)s <= %(place_ends)s {{model}}
+        AND %(end)s <= (SELECT ends FROM place) {{model}}
     UNION ALL
     SELECT %(start)s, %(q1)s, count(*) FROM credits_usageevent
     WHERE account_id = %(account)s AND occurred_at >= %(start)s AND occurred_at < %(q1)s {{model}}
 ), buckets AS (
     SELECT starts, ends, before FROM (
-        SELECT starts, ends, n, %(before)s + sum(n) OVER (ORDER BY starts DESC) - n AS before
+        SELECT starts, ends, n, (SELECT before FROM place) + sum(n) OVER (ORDER BY starts DESC) - n AS before
         FROM quarters WHERE n > 0
     ) q WHERE before < %(skip)s + %(size)s AND before + n > %(skip)s
+), page AS (
+    SELECT e.* FROM buckets b CROSS JOIN LATERAL (
+        SELECT model_id, {_COLUMNS} FROM credits_usageevent
+        WHERE account_id = %(account)s AND occurred_at >= b.starts AND occurred_at < b.ends {{model}}
+        ORDER BY occurred_at DESC, request_id DESC
+        OFFSET greatest(%(skip)s - b.before, 0)::bigint LIMIT %(size)s
+    ) e ORDER BY occurred_at DESC, request_id DESC LIMIT %(size)s
 )
-SELECT {_ROW}
-FROM buckets b CROSS JOIN LATERAL (
-    SELECT model_id, {_COLUMNS} FROM credits_usageevent
-    WHERE account_id = %(account)s AND occurred_at >= b.starts AND occurred_at < b.ends {{model}}
-    ORDER BY occurred_at DESC, request_id DESC
-    OFFSET greatest(%(skip)s - b.before, 0)::bigint LIMIT %(size)s
-) e JOIN credits_aimodel m ON m.id = e.model_id
-ORDER BY e.occurred_at DESC, e.request_id DESC LIMIT %(size)s
 """

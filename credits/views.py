@@ -101,7 +101,7 @@ def _render(
         "cards": Cards.of(balance, filters.zone),
         "filters": filters,
         "models": sorted({s.model for s in sums} | ({filters.model} if filters.model else set())),
-        "has_usage": balance.has_usage,
+        "has_usage": bool(sums) or statistics.has_usage(balance.account_id),
         "errors": filters.errors + errors,
         **table,
     }

@@ -30,7 +30,7 @@ from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 
 BATCHES = 60
-PAGE_ROUNDS = 15
+PAGE_ROUNDS = 40
 PAGES_A_ROUND = 20
 MODELS = ("claude-haiku-4-5", "claude-opus-4-1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5", "gpt-5-mini")
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -15,25 +15,26 @@ from hypothesis import strategies as st
 from credits.filters import Filters
 from credits.spans import QUARTER, Span, days
 from credits.statistics import Balance
+from sidekick.accounts.models import User
 
 NOW = datetime(2026, 3, 10, 3, 30, tzinfo=UTC)
 START, END, BEFORE = (datetime(2026, month, 5, 9, 30, tzinfo=UTC) for month in (3, 4, 2))
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def balance(*, previous: datetime | None = BEFORE, as_of: datetime = NOW) -> Balance:
+def balance(*, account_id: uuid.UUID | None = None, as_of: datetime = NOW) -> Balance:
     nothing = dict.fromkeys(
         ("total", "rollover", "used", "plan_used", "additional_used", "courtesy_used", "plan_left", "additional",
          "bought", "courtesy", "held", "debt"),
         Decimal(0),
     )  # fmt: skip
     return Balance(
-        account_id=uuid.uuid4(), plan="free", plan_name="Free", may_buy_credits=False, starts_at=START, ends_at=END,
-        previous_starts_at=previous, has_usage=True, as_of=as_of, **nothing,
+        account_id=account_id or uuid.uuid4(), plan="free", plan_name="Free", may_buy_credits=False,
+        starts_at=START, ends_at=END, as_of=as_of, **nothing,
     )  # fmt: skip
 
 
-def read(query: str, zone: str = "UTC", **changes: datetime | None) -> Filters:
+def read(query: str, zone: str = "UTC", **changes: object) -> Filters:
     return Filters.read(QueryDict(query), balance(**changes), ZoneInfo(zone))  # type: ignore[arg-type]
 
 
@@ -41,7 +42,16 @@ def test_without_a_choice_it_is_the_current_period() -> None:  # C5
     filters = read("")
     assert (filters.span, filters.errors, filters.query) == (Span(START, END), [], {})
     assert filters.link() == "?"
-    assert read("range=last").span == Span(BEFORE, START)
+
+
+def test_the_last_period_is_the_one_before_the_open_one(alice: User) -> None:  # C5
+    assert read("range=last", account_id=alice.id).errors
+    for start, end, closed in ((BEFORE, START, START), (START, END, None)):
+        alice.credit_periods.create(
+            plan_id="free", allocation=50, starts_at=start, ends_at=end, anchor=start, closed_at=closed
+        )
+    filters = read("range=last", account_id=alice.id)
+    assert (filters.span, filters.errors) == (Span(BEFORE, START), [])
 
 
 def test_a_period_whose_successor_is_late_goes_on_until_now() -> None:  # M7
@@ -82,6 +92,7 @@ def test_dates_of_one_s_own_start_from_those_on_the_screen() -> None:  # C5
     assert (refused.asked, refused.first, refused.last) == ("custom", "soon", "2026-03-09")
 
 
+@pytest.mark.django_db
 @given(text=st.text(max_size=30), name=st.sampled_from(["range", "from", "to", "model"]))
 def test_any_text_is_answered_with_a_span(text: str, name: str) -> None:
     data = QueryDict(mutable=True)

@@ -27,9 +27,8 @@ PAGES = {
     "models": "/dashboard/credits/models",
     "balance": "/dashboard/credits/balance",
 }
-# The session with its user; the balance; the sums, which say where the page starts; its rows. A snapshot's BEGIN and
-# COMMIT come on top.
-QUERIES = {"newest": 4, "fifth": 4, "filtered": 4, "custom": 4, "models": 3, "balance": 2}
+# The session with its user; the balance; the sums and the page's rows. A snapshot's BEGIN and COMMIT come on top.
+QUERIES = {"newest": 3, "fifth": 3, "filtered": 3, "custom": 3, "models": 3, "balance": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -152,8 +151,8 @@ def test_a_page_shows_one_state_while_usage_comes_in(
 
 
 @pytest.mark.django_db
-def test_an_account_with_nothing_costs_no_more(client: Client, alice: User, sign_in: SignIn) -> None:
+def test_an_account_with_nothing_is_asked_once_more_whether_it_ever_had_any(client: Client, alice: User, sign_in: SignIn) -> None:
     sign_in(client, alice)
     for path in PAGES.values():
         if "page" not in path:
-            assert len(queries_of(client, path)) <= 3
+            assert len(queries_of(client, path)) <= 4
