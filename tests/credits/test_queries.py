@@ -151,7 +151,9 @@ def test_a_page_shows_one_state_while_usage_comes_in(
 
 
 @pytest.mark.django_db
-def test_an_account_with_nothing_is_asked_once_more_whether_it_ever_had_any(client: Client, alice: User, sign_in: SignIn) -> None:
+def test_an_account_with_nothing_is_asked_once_more_whether_it_ever_had_any(
+    client: Client, alice: User, sign_in: SignIn
+) -> None:
     sign_in(client, alice)
     for path in PAGES.values():
         if "page" not in path:
