@@ -1,5 +1,9 @@
 // After a swap: where the focus goes and what is read out. Works on the document, so swapped content needs no set-up.
 
+// Back pressed once more while a page still loads moves only the address, before htmx is there to notice.
+const [navigation] = performance.getEntriesByType("navigation");
+if (navigation && !navigation.redirectCount && new URL(navigation.name).pathname !== location.pathname) location.reload();
+
 const announce = (words) => {
   document.getElementById("announcer").textContent = words;
 };

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 import time_machine
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from credits import statistics
 from credits.models import AIModel, ModelPrice
@@ -188,3 +188,32 @@ def test_what_an_account_is_called_is_never_code(new_page: NewPage, petra: User)
         expect(page.locator("tbody .model").first).to_have_text(name)
         assert page.locator("main img, main script, b:text('petra')").count() == 0
         expect(page.locator("#filter-model")).to_contain_text(name)
+
+
+def test_back_pressed_again_while_a_page_loads_ends_where_the_address_says(new_page: NewPage, petra: User) -> None:
+    """htmx would notice the second one, but has not come yet."""  # N4
+    page = new_page(petra)
+    open_credits(page)
+    for section in ("Feedback", "Billing", "Credits"):
+        click_tab(page, section)
+        expect_section(page, section)
+    held: list[Route] = []
+    late = True
+
+    def hold(route: Route) -> None:
+        if late:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/htmx[^/]*\.js"), hold)
+    with page.expect_request(re.compile(r"/htmx[^/]*\.js")):
+        page.evaluate("() => history.back()")
+    page.wait_for_url("**/dashboard/billing", wait_until="commit")
+    page.evaluate("() => history.back()")
+    page.wait_for_url("**/dashboard/feedback", wait_until="commit")
+    late = False
+    for route in held:
+        route.continue_()
+    expect_section(page, "Feedback")
+    expect(page).to_have_url(re.compile("/dashboard/feedback$"))
