@@ -45,7 +45,7 @@ def problem_response(status: int, code: str, detail: str, **extra: Any) -> JsonR
 
 def is_api(request: HttpRequest) -> bool:
     """Whether a request's errors are read by a program."""
-    return request.path.startswith("/api/")
+    return request.path.startswith(("/api/", "/webhooks/"))
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:

@@ -327,6 +327,18 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 
+# Paddle ---------------------------------------------------------------------------------------------------------
+
+# One secret per notification destination; two while Paddle rotates one. Whoever knows one can say who paid.
+if PRODUCTION:
+    required("PADDLE_WEBHOOK_SECRETS", "Set it to the secret of the notification destination in Paddle's dashboard.")
+PADDLE_WEBHOOK_SECRETS = [secret.strip() for secret in text("PADDLE_WEBHOOK_SECRETS").split(",") if secret.strip()]
+if text("PADDLE_WEBHOOK_SECRETS") and len(PADDLE_WEBHOOK_SECRETS) <= text("PADDLE_WEBHOOK_SECRETS").count(","):
+    raise ImproperlyConfigured("PADDLE_WEBHOOK_SECRETS holds an empty secret: join secrets by single commas.")
+if PRODUCTION and min(map(len, PADDLE_WEBHOOK_SECRETS)) < 16:
+    raise ImproperlyConfigured("PADDLE_WEBHOOK_SECRETS holds a secret under 16 characters, which can be guessed.")
+PADDLE_WEBHOOK_MAX_AGE = timedelta(seconds=number("PADDLE_WEBHOOK_MAX_AGE_SECONDS", 300))
+
 # Metering -------------------------------------------------------------------------------------------------------
 
 USAGE_MAX_AGE = timedelta(days=number("USAGE_MAX_AGE_DAYS", 7))

@@ -16,12 +16,13 @@ PRODUCTION = {
     "SITE_URL": "https://app.example.com",
     "EMAIL_HOST": "smtp.example.com",
     "TRUSTED_PROXIES": "1",
+    "PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_" + "x" * 32,
 }
 
 
-def start(**variables: str) -> subprocess.CompletedProcess[str]:
+def start(shown: str = "ALLOWED_HOSTS", /, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], **{k: v for k, v in variables.items() if v}}
-    command = [sys.executable, "-c", "from sidekick import settings; print(settings.ALLOWED_HOSTS)"]
+    command = [sys.executable, "-c", f"from sidekick import settings; print(settings.{shown})"]
     return subprocess.run(command, env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
 
 
@@ -40,6 +41,12 @@ def test_production_starts_with_everything_it_needs() -> None:
         ({"EMAIL_HOST": ""}, "EMAIL_HOST is not set"),
         ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES is not set"),
         ({"TRUSTED_PROXIES": "two"}, "whole number"),
+        ({"PADDLE_WEBHOOK_SECRETS": ""}, "PADDLE_WEBHOOK_SECRETS is not set"),
+        ({"PADDLE_WEBHOOK_SECRETS": "   "}, "PADDLE_WEBHOOK_SECRETS is not set"),
+        ({"PADDLE_WEBHOOK_SECRETS": ","}, "empty secret"),
+        ({"PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_one_and_long, "}, "empty secret"),
+        ({"PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_one_and_long,short"}, "under 16 characters"),
+        ({"PADDLE_WEBHOOK_MAX_AGE_SECONDS": "-1"}, "whole number"),
         ({"DEBUG": "yes"}, "DEBUG"),
         ({"DEBUG": "perhaps"}, "yes or no"),
         ({"ENVIRONMENT": "staging"}, "development or production"),
@@ -55,3 +62,10 @@ def test_a_missing_or_unsafe_setting_stops_the_start_with_a_sentence(changed: di
 def test_more_hosts_may_be_allowed() -> None:
     outcome = start(**PRODUCTION, ALLOWED_HOSTS="www.example.com, example.com")
     assert outcome.stdout.strip() == "['app.example.com', 'www.example.com', 'example.com']"
+
+
+def test_two_webhook_secrets_may_be_set_while_one_is_rotated() -> None:  # P1
+    pair = {**PRODUCTION, "PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_the_old_one, pdl_ntfset_the_new_one"}
+    assert start("PADDLE_WEBHOOK_SECRETS", **pair).stdout.strip() == (
+        "['pdl_ntfset_the_old_one', 'pdl_ntfset_the_new_one']"
+    )

@@ -1,0 +1,58 @@
+"""The only door for Paddle's events: `POST /webhooks/paddle` (P1).
+
+Paddle takes any 2xx within five seconds for delivered and tries everything else again for three days. So an event
+that can't be applied is answered with 200 as well, once it is stored: from then on trying is our worker's business.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import UnreadablePostError
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from billing import events, signature
+from billing.shapes import Unreadable
+from billing.signature import SignatureRefused
+from sidekick.problems import problem_response
+
+MAX_BODY = 256 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+@csrf_exempt
+def paddle(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        response = _refuse(405, "method_not_allowed", "Events are sent here by POST.")
+        response.headers["Allow"] = "POST"
+        return response
+    try:
+        body = request.read(MAX_BODY + 1)
+    except UnreadablePostError:
+        return _refuse(400, "malformed", "The body broke off.")
+    if len(body) > MAX_BODY:
+        return _refuse(413, "too_large", f"The body is larger than {MAX_BODY:,} bytes.")
+    return _receive(request.headers.get("Paddle-Signature", ""), body)
+
+
+def _receive(header: str, body: bytes) -> HttpResponse:
+    now = timezone.now()
+    try:
+        signature.check(
+            header, body, secrets=settings.PADDLE_WEBHOOK_SECRETS, now=now, max_age=settings.PADDLE_WEBHOOK_MAX_AGE
+        )
+        event, new = events.receive(body, now=now)
+    except SignatureRefused as refused:
+        return _refuse(401, refused.code, str(refused))
+    except Unreadable as error:
+        return _refuse(400, "malformed", str(error))
+    return JsonResponse({"event_id": event.event_id, "state": event.state, "duplicate": not new})
+
+
+def _refuse(status: int, code: str, detail: str) -> HttpResponse:
+    logger.warning("paddle webhook refused: %s", code)
+    return problem_response(status, code, detail)
