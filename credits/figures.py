@@ -51,4 +51,4 @@ def day(moment: date) -> str:
 
 
 def clock(moment: datetime) -> str:
-    return moment.strftime("%H:%M:%S")
+    return f"{moment.hour:02}:{moment.minute:02}:{moment.second:02}"

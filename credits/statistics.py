@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
 from django.db import connection
@@ -178,11 +179,9 @@ def usage_page(account_id: uuid.UUID, span: Span, *, page: int = 1, model: str |
 
     A page beyond the last has no rows.
     """
-    far = page > 1 or model is not None
-    statement = _PARTS + (_FAR_PAGE if far else _FIRST_PAGE) + _TOTALS_AND_ROWS
     with connection.cursor() as cursor:
         cursor.execute(
-            statement.replace("{model}", _OF_MODEL if model else ""),
+            _statement(far=page > 1 or model is not None, of_model=model is not None),
             {
                 "account": account_id,
                 "model": model,
@@ -203,6 +202,13 @@ def usage_page(account_id: uuid.UUID, span: Span, *, page: int = 1, model: str |
             if request_id is not None
         ],
     )
+
+
+@cache
+def _statement(*, far: bool, of_model: bool) -> str:
+    """Without its indentation: psycopg remembers how to bind a statement only below 4,096 characters."""
+    statement = _PARTS + (_FAR_PAGE if far else _FIRST_PAGE) + _TOTALS_AND_ROWS
+    return " ".join(statement.replace("{model}", _OF_MODEL if of_model else "").split())
 
 
 _SUMS = "requests, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, credits"

@@ -111,14 +111,9 @@ def session_of(claims: Claims, now: datetime) -> DeviceSession | None:
     took a fifth of the Credits page.
     """
     sessions, users = _columns(DeviceSession), _columns(User)
-    columns = [f"s.{name}" for name in sessions] + [f"u.{name}" for name in users]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT {", ".join(columns)} FROM accounts_devicesession s JOIN accounts_user u ON u.id = s.user_id
-            WHERE s.id = %s AND s.user_id = %s AND s.revoked_at IS NULL AND s.last_seen > %s AND s.created_at > %s
-                AND u.is_active
-            """,  # noqa: S608
+            _session_statement(),
             [claims.sid, claims.sub, now - settings.SESSION_IDLE_LIMIT, now - settings.SESSION_ABSOLUTE_LIMIT],
         )
         row = cursor.fetchone()
@@ -127,6 +122,16 @@ def session_of(claims: Claims, now: datetime) -> DeviceSession | None:
     session = DeviceSession.from_db(connection.alias, sessions, row[: len(sessions)])
     session.user = User.from_db(connection.alias, users, row[len(sessions) :])
     return session
+
+
+@cache
+def _session_statement() -> str:
+    columns = [f"s.{name}" for name in _columns(DeviceSession)] + [f"u.{name}" for name in _columns(User)]
+    return f"""
+        SELECT {", ".join(columns)} FROM accounts_devicesession s JOIN accounts_user u ON u.id = s.user_id
+        WHERE s.id = %s AND s.user_id = %s AND s.revoked_at IS NULL AND s.last_seen > %s AND s.created_at > %s
+            AND u.is_active
+        """  # noqa: S608
 
 
 @cache
