@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -123,7 +124,6 @@ TO = OpenApiParameter(
 MODEL = OpenApiParameter("model", OpenApiTypes.STR)
 PAGE = OpenApiParameter("page", OpenApiTypes.INT, description="From 1; 20 requests a page, newest first.")
 
-_events = TypeAdapter(list[metering.Event])
 _event = TypeAdapter(metering.Event)
 
 
@@ -244,7 +244,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
     valid, places, invalid = [], [], []
     for index, item in enumerate(raw):
         try:
-            valid.append(_event.validate_json(_json(item)))
+            valid.append(_event.validate_json(to_json(item)))
             places.append(index)
         except ValidationError as error:
             invalid.append(_invalid(index, item, error))
@@ -253,10 +253,6 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
         rejected["index"] = places[rejected["index"]]
     receipt["rejected"] = sorted(receipt["rejected"] + invalid, key=lambda rejected: rejected["index"])
     return receipt
-
-
-def _json(item: dict[str, Any]) -> bytes:
-    return TypeAdapter(dict[str, Any]).dump_json(item)
 
 
 def _invalid(index: int, item: dict[str, Any], error: ValidationError) -> dict[str, Any]:

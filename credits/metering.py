@@ -26,7 +26,6 @@ MOST_EVENTS = 1000
 MICRO = 1_000_000
 QUARTER_SECONDS = 900
 DAY_SECONDS = 86_400
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 Tokens = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
