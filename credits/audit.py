@@ -2,7 +2,8 @@
 
 The equations, for every account:
 
-- granted − voided − forfeited − used = remaining − debt (the ledger, usage and grants agree);
+- granted − voided + restored − forfeited − used = remaining − debt (the ledger, usage and grants agree);
+- a grant's amount stands in the ledger once, and what left it undrawn too; no more is restored than was voided;
 - rollups = requests, per bucket and model, for quarters and for days;
 - Σ drawn from grants + debt = Σ used, and its periods say that as much was drawn of every kind;
 - a period's `used` = the requests that occurred from its start to the next one's;
@@ -52,11 +53,20 @@ WHERE ledger - used <> remaining - debt OR drawn[1] + drawn[2] + drawn[3] + debt
 """
 
 GRANTS = """
-SELECT w.account_id, format('grant %%s: given %%s, in the ledger %%s', g.id, g.amount, coalesce(sum(l.amount), 0))
-FROM credits_wallet w JOIN credits_grant g USING (account_id)
-LEFT JOIN credits_ledgerentry l ON l.grant_id = g.id AND l.amount > 0
-WHERE {accounts}
-GROUP BY w.account_id, g.id HAVING g.amount <> coalesce(sum(l.amount), 0)
+WITH lines AS (
+    SELECT w.account_id, g.id, g.amount, g.withdrawn, g.period_id,
+        coalesce(sum(l.amount) FILTER (WHERE l.amount > 0 AND l.kind <> 'restored'), 0) AS given,
+        coalesce(-sum(l.amount) FILTER (WHERE l.kind IN ('voided', 'restored')), 0) AS voided,
+        coalesce(-sum(l.amount) FILTER (WHERE l.amount < 0 OR l.kind = 'restored'), 0) AS taken
+    FROM credits_wallet w JOIN credits_grant g USING (account_id)
+    LEFT JOIN credits_ledgerentry l ON l.grant_id = g.id
+    WHERE {accounts}
+    GROUP BY w.account_id, g.id
+)
+SELECT account_id, format('grant %%s: given %%s, in the ledger %%s; withdrawn %%s, in the ledger %%s, of it voided'
+    ' and not restored %%s', id, amount, given, withdrawn, taken, voided)
+FROM lines
+WHERE amount <> given OR voided < 0 OR (period_id IS NULL AND withdrawn <> taken)
 """
 
 ROLLUPS = """

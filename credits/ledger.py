@@ -7,10 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Sum
 from django.utils import timezone
 
-from credits import periods, wallets
+from credits import openings, periods, wallets
 from credits.models import CreditPeriod, Grant, LedgerEntry
 
 GIVEN_KINDS = (Grant.Kind.COURTESY, Grant.Kind.PURCHASED)
@@ -18,6 +18,10 @@ GIVEN_KINDS = (Grant.Kind.COURTESY, Grant.Kind.PURCHASED)
 
 class SourceKeyReused(ValueError):
     """The same source key was used for another amount or kind: one of the two callers is wrong."""
+
+
+class NothingToRestore(ValueError):
+    """More was to be given back than was taken from the grant, or its time is over."""
 
 
 class NothingLeftToVoid(ValueError):
@@ -46,22 +50,21 @@ def grant(
     wallets.ensure([account_id])
     with transaction.atomic():
         periods.catch_up(wallets.lock([account_id]), now)
-        given, created = Grant.objects.get_or_create(
+        known = Grant.objects.filter(account_id=account_id, source_key=source_key).first()
+        if known:
+            if (known.kind, known.amount) != (kind, credits):
+                raise SourceKeyReused(f"{source_key} already gave {known}.")
+            return known
+        given = Grant.objects.create(
             account_id=account_id,
             source_key=source_key,
-            defaults={
-                "kind": kind,
-                "amount": credits,
-                "remaining": credits,
-                "expires_at": expires_at,
-                "created_at": now,
-            },
+            kind=kind,
+            amount=credits,
+            remaining=credits,
+            expires_at=expires_at,
+            created_at=now,
         )
-        if not created:
-            if (given.kind, given.amount) != (kind, credits):
-                raise SourceKeyReused(f"{source_key} already gave {given}.")
-            return given
-        periods.record_grants([given], reason=reason, actor_id=actor_id)
+        openings.record_grants([given], reason=reason, actor_id=actor_id)
         wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
         periods.schedule([account_id])
         given.refresh_from_db()
@@ -115,6 +118,75 @@ def void(
         _charge_again(current, credits, spent=credits - taken)
         periods.schedule([current.account_id])
         return entry
+
+
+def restore(
+    given: Grant,
+    credits: Decimal,
+    *,
+    source_key: str,
+    reason: str,
+    actor_id: uuid.UUID | None = None,
+    now: datetime | None = None,
+) -> LedgerEntry:
+    """Give back `credits` that `void` took from a grant, once per `source_key`; a debt is paid from them at once.
+
+    What the voided credits had paid for was charged to other credits then, and stays so: these come back unspent.
+    Raises `NothingToRestore` for more than was taken, or when the grant's period is closed or it has lapsed.
+    """
+    if credits <= 0 or credits != round(credits, 6):
+        raise ValueError(f"{credits} credits can't be restored.")
+    now = now or timezone.now()
+    with transaction.atomic():
+        periods.catch_up(wallets.lock([given.account_id]), now)
+        known = LedgerEntry.objects.filter(
+            account_id=given.account_id, kind=LedgerEntry.Kind.RESTORED, source_key=source_key
+        ).first()
+        if known:
+            if (known.grant_id, known.amount) != (given.id, credits):
+                raise SourceKeyReused(f"{source_key} already restored {known.amount}.")
+            return known
+        current = Grant.objects.select_related("period").get(id=given.id)
+        _must_be_restorable(current, credits, now)
+        Grant.objects.filter(id=current.id).update(
+            remaining=F("remaining") + credits, withdrawn=F("withdrawn") - credits
+        )
+        if current.period:
+            column = "allocation" if current.kind == Grant.Kind.ALLOCATION else "rollover"
+            CreditPeriod.objects.filter(id=current.period.id).update(**{column: F(column) + credits})
+        entry = LedgerEntry.objects.create(
+            account_id=current.account_id,
+            kind=LedgerEntry.Kind.RESTORED,
+            amount=credits,
+            grant=current,
+            period_id=current.period_id,
+            source_key=source_key,
+            reason=reason,
+            actor_id=actor_id,
+            created_at=now,
+        )
+        wallets.draw([wallets.Draw(current.account_id, Decimal(0), Decimal(0))])
+        periods.schedule([current.account_id])
+        return entry
+
+
+def taken_back(given: Grant) -> Decimal:
+    """What of a grant was voided and not restored, in credits."""
+    kinds = (LedgerEntry.Kind.VOIDED, LedgerEntry.Kind.RESTORED)
+    entries = LedgerEntry.objects.filter(account_id=given.account_id, grant=given, kind__in=kinds)
+    total: Decimal = entries.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
+    return -total
+
+
+def _must_be_restorable(current: Grant, credits: Decimal, now: datetime) -> None:
+    taken = taken_back(current)
+    if credits > taken:
+        raise NothingToRestore(f"Only {taken} of this grant were taken back, not {credits}.")
+    if current.period and current.period.closed_at:
+        raise NothingToRestore("This grant's period is closed.")
+    # A courtesy grant lapses once; a second time the ledger would refuse, and the clock could not go on.
+    if current.kind == Grant.Kind.COURTESY and current.expires_at and current.expires_at <= now:
+        raise NothingToRestore("This grant has lapsed.")
 
 
 def _charge_again(voided: Grant, credits: Decimal, *, spent: Decimal) -> None:

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from credits import periods, wallets
+from credits import openings, periods, wallets
 from credits.models import CreditPeriod, ModelPrice
 
 MOST_EVENTS = 1000
@@ -356,4 +356,4 @@ def _count_late(late: list[Priced]) -> None:
         # What occurred before the account's first period belongs to none.
         if place:
             used[ids[p.account_id][place - 1]] += p.micro
-    periods.count_usage({period_id: Decimal(micro).scaleb(-6) for period_id, micro in used.items()})
+    openings.count_usage({period_id: Decimal(micro).scaleb(-6) for period_id, micro in used.items()})

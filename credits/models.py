@@ -166,6 +166,7 @@ class LedgerEntry(models.Model):
         ROLLED_OUT = "rolled_out", "Moved to the next period"
         FORFEITED = "forfeited"
         VOIDED = "voided", "Taken back"
+        RESTORED = "restored"
 
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="ledger_entries")
     kind = models.CharField(max_length=20, choices=Kind.choices)

@@ -8,47 +8,26 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import count
 
 from dateutil.relativedelta import relativedelta
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Sum
 from django.utils import timezone
-from pydantic_core import to_json
 
-from credits import wallets
+from credits import late, openings, wallets
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
+from credits.openings import MICRO, MICROSECOND, Opening
 
 FREE = "free"
-MICRO = Decimal("0.000001")
 HALF_A_MONTH = timedelta(days=15)
 OPENED_AT_ONCE = 500
 
 logger = logging.getLogger(__name__)
-
-
-class PeriodOutOfOrder(ValueError):
-    """A paid period was to open before the paid one that is open already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    period_id: int
-    carried: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    account_id: uuid.UUID
-    plan: Plan
-    starts_at: datetime
-    ends_at: datetime
-    anchor: datetime
-    paid_until: datetime | None
-    source_key: str
 
 
 def month_of(anchor: datetime, moment: datetime) -> tuple[datetime, datetime]:
@@ -79,29 +58,70 @@ def open_paid(
 
     `paid_until` is later than `ends_at` for a paid year: the clock then opens its further months. A period that
     would start before the Free one it replaces starts right after that one's start, and its months are still
-    counted from `starts_at`. Raises `PeriodOutOfOrder` when a later paid period is open already, or all that was
-    paid for lies before the open Free one; nothing is changed then.
+    counted from `starts_at`. One that lies before what is open, because its payment was heard of late, is opened
+    and closed at once: what it leaves is what it would have left in time (`late.insert`).
     """
     now = now or timezone.now()
-    anchor, paid_until = starts_at, paid_until or ends_at
     wallets.ensure([account_id])
     with transaction.atomic():
         lapse(wallets.lock([account_id]), now)
-        known = Grant.objects.filter(account_id=account_id, source_key=source_key).select_related("period").first()
-        if known and known.period is None:
+        if Grant.objects.filter(account_id=account_id, source_key=source_key, period=None).exists():
             raise ValueError(f"{source_key} already gave credits without a period.")
-        if known and known.period:
-            return known.period
+        known = _paid_by(account_id, source_key)
+        if known:
+            return known
+        opening = _after_free(
+            Opening(account_id, plan, starts_at, ends_at, starts_at, paid_until or ends_at, source_key)
+        )
         current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None).first()
-        if current and current.starts_at >= anchor:
-            starts_at = current.starts_at + timedelta(microseconds=1)
-            if current.paid_until is not None or starts_at >= paid_until:
-                raise PeriodOutOfOrder(f"A period from {current.starts_at} is open; {anchor} came too late.")
-            if starts_at >= ends_at:
-                ends_at = min(month_of(anchor, starts_at)[1], paid_until)
-        _open([Opening(account_id, plan, starts_at, ends_at, anchor, paid_until, source_key)], now)
+        if current and current.starts_at >= opening.starts_at:
+            return late.insert(_months(opening), current, now)
+        openings.open_all([opening], now)
         catch_up({account_id: now}, now)
-        return CreditPeriod.objects.get(grants__source_key=source_key, account_id=account_id)
+        return CreditPeriod.objects.get(
+            account_id=account_id,
+            ledger_entries__kind=LedgerEntry.Kind.ALLOCATION,
+            ledger_entries__source_key=source_key,
+        )
+
+
+def grow(
+    account_id: uuid.UUID,
+    *,
+    plan: Plan,
+    instead_of: Plan | None,
+    at: datetime,
+    source_key: str,
+    now: datetime | None = None,
+) -> bool:
+    """Give what an upgrade to `plan` adds to the paid period it was made in, once per `source_key` (M9).
+
+    The allocation grows by the difference between the two plans (`instead_of`, else the period's) times the share
+    of the period that was left `at` the upgrade, in credits rounded half up, and never beyond what the larger plan
+    gives for a whole period: going down and up again gives nothing twice. A downgrade changes nothing here: it takes
+    effect with the next period. False when no paid period covers that moment (yet).
+    """
+    now = now or timezone.now()
+    wallets.ensure([account_id])
+    with transaction.atomic():
+        catch_up(wallets.lock([account_id]), now)
+        changed = covering(account_id, at)
+        for number, period in enumerate(changed):
+            difference = plan.monthly_credits - (instead_of or period.plan).monthly_credits
+            if difference > 0:
+                _grow(period, plan, _share_left(difference, period, at), f"{source_key}:{number}", now)
+        return bool(changed)
+
+
+def covering(account_id: uuid.UUID, moment: datetime) -> list[CreditPeriod]:
+    """The paid period that `moment` lies in, and what the clock opened after it of the same paid year.
+
+    Where payments overlap it is the one that began last; of two that began at once, the one that stayed open longer.
+    """
+    paid = CreditPeriod.objects.filter(account_id=account_id, paid_until__isnull=False).select_related("plan")
+    found = list(paid.filter(anchor__lte=moment, ends_at__gt=moment).order_by("-anchor", "starts_at"))
+    months = [period for period in found if period.anchor == found[0].anchor]
+    return list({month_of(period.anchor, period.starts_at): period for period in months}.values())
 
 
 def open_free(account_id: uuid.UUID, *, starts_at: datetime, now: datetime | None = None) -> CreditPeriod:
@@ -113,11 +133,11 @@ def open_free(account_id: uuid.UUID, *, starts_at: datetime, now: datetime | Non
         current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None).first()
         if current is None or current.paid_until is not None:
             # A plan that ended before its last period began (refunded at once, say) ends after that beginning.
-            earliest = current.starts_at + timedelta(microseconds=1) if current else starts_at
+            earliest = current.starts_at + MICROSECOND if current else starts_at
             month, end = month_of(starts_at, max(now, earliest))
             start = max(month, earliest)
             free = Plan.objects.get(slug=FREE)
-            _open([Opening(account_id, free, start, end, starts_at, None, _clock_key(start))], now)
+            openings.open_all([Opening(account_id, free, start, end, starts_at, None, _clock_key(start))], now)
         catch_up({account_id: now}, now)
         return CreditPeriod.objects.get(account_id=account_id, closed_at=None)
 
@@ -128,9 +148,9 @@ def catch_up(due: Mapping[uuid.UUID, datetime | None], now: datetime) -> None:
     if not accounts:
         return
     lapse(accounts, now)
-    openings = _due_openings(accounts, now)
-    if openings:
-        _open(openings, now)
+    owed = _due_openings(accounts, now)
+    if owed:
+        openings.open_all(owed, now)
     schedule(accounts)
 
 
@@ -180,12 +200,7 @@ def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:
         )
         for grant in grants
     )
-    withdraw(Grant.objects.filter(id__in=[grant.id for grant in grants]))
-
-
-def withdraw(grants: QuerySet[Grant]) -> None:
-    """Nothing more can be drawn from these; the ledger's line for it is the caller's."""
-    grants.update(withdrawn=F("withdrawn") + F("remaining"), remaining=0)
+    openings.withdraw(Grant.objects.filter(id__in=[grant.id for grant in grants]))
 
 
 def schedule(accounts: Collection[uuid.UUID]) -> None:
@@ -211,7 +226,7 @@ def _due_openings(accounts: Collection[uuid.UUID], now: datetime) -> list[Openin
         for period in CreditPeriod.objects.filter(account_id__in=accounts, closed_at=None).select_related("plan")
     }
     free = Plan.objects.get(slug=FREE)
-    openings = []
+    owed = []
     for wallet in Wallet.objects.filter(account_id__in=accounts).select_related("account"):
         period = periods.get(wallet.account_id)
         plan, anchor, paid_until = free, wallet.account.date_joined, None
@@ -220,146 +235,75 @@ def _due_openings(accounts: Collection[uuid.UUID], now: datetime) -> list[Openin
                 continue
             plan, anchor, paid_until = period.plan, period.anchor, period.paid_until
         # A paid year that has run out without a renewal keeps its last month open, however late the clock comes.
-        moment = min(now, paid_until - timedelta(microseconds=1)) if paid_until else max(now, anchor)
+        moment = min(now, paid_until - MICROSECOND) if paid_until else max(now, anchor)
         start, end = month_of(anchor, moment)
         start = max(start, period.ends_at) if period else start
-        # A paid year a little longer or shorter than twelve months of its anchor still has twelve.
-        end = paid_until if paid_until and paid_until - end < HALF_A_MONTH else end
-        openings.append(Opening(wallet.account_id, plan, start, end, anchor, paid_until, _clock_key(start)))
-    return openings
+        end = _month_end(end, paid_until)
+        owed.append(Opening(wallet.account_id, plan, start, end, anchor, paid_until, _clock_key(start)))
+    return owed
+
+
+def _month_end(end: datetime, paid_until: datetime | None) -> datetime:
+    """A paid year a little longer or shorter than twelve months of its anchor still has twelve."""
+    return paid_until if paid_until and paid_until - end < HALF_A_MONTH else end
 
 
 def _clock_key(start: datetime) -> str:
     return f"clock:{start.isoformat()}"
 
 
-def _open(openings: list[Opening], now: datetime) -> None:
-    """Close what is open, carry over what may be, and open. Locks must be held; a handful of statements in all."""
-    closed = _close(openings, now)
-    early = _move_usage(openings, closed)
-    periods = CreditPeriod.objects.bulk_create(
-        CreditPeriod(
-            account_id=opening.account_id,
-            plan=opening.plan,
-            allocation=opening.plan.monthly_credits,
-            rollover=closed[opening.account_id].carried if opening.account_id in closed else Decimal(0),
-            used=early.get(opening.account_id, Decimal(0)),
-            starts_at=opening.starts_at,
-            ends_at=opening.ends_at,
-            anchor=opening.anchor,
-            paid_until=opening.paid_until,
-        )
-        for opening in openings
-    )
-    grants = []
-    for opening, period in zip(openings, periods, strict=True):
-        for kind, amount, key in (
-            (Grant.Kind.ROLLOVER, period.rollover, f"rollover:{opening.source_key}"),
-            (Grant.Kind.ALLOCATION, period.allocation, opening.source_key),
-        ):
-            if amount:
-                grants.append(
-                    Grant(
-                        account_id=period.account_id,
-                        kind=kind,
-                        period=period,
-                        amount=amount,
-                        remaining=amount,
-                        expires_at=period.ends_at,
-                        source_key=key,
-                        created_at=now,
-                    )
-                )
-    record_grants(Grant.objects.bulk_create(grants))
-    wallets.draw(wallets.Draw(opening.account_id, Decimal(0), Decimal(0)) for opening in openings)
+def _paid_by(account_id: uuid.UUID, source_key: str) -> CreditPeriod | None:
+    """The period that this payment opened."""
+    lines = LedgerEntry.objects.filter(account_id=account_id, kind=LedgerEntry.Kind.ALLOCATION)
+    line = lines.filter(source_key=source_key).select_related("period").first()
+    return line.period if line else None
 
 
-def record_grants(grants: Collection[Grant], *, reason: str = "", actor_id: uuid.UUID | None = None) -> None:
-    """Write the ledger's line for each new grant."""
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(
-            account_id=grant.account_id,
-            kind=LedgerEntry.Kind[Grant.Kind(grant.kind).name],
-            amount=grant.amount,
-            grant=grant,
-            period_id=grant.period_id,
-            source_key=grant.source_key,
-            reason=reason,
-            actor_id=actor_id,
-            created_at=grant.created_at,
-        )
-        for grant in grants
-    )
+def _after_free(opening: Opening) -> Opening:
+    """Free that began in the time paid for keeps its beginning, whether it is open still or was closed since."""
+    paid_until = opening.paid_until or opening.ends_at
+    free = CreditPeriod.objects.filter(account_id=opening.account_id, paid_until=None)
+    within = free.filter(starts_at__gte=opening.anchor, starts_at__lt=paid_until - MICROSECOND)
+    last = within.order_by("-starts_at").first()
+    if last is None:
+        return opening
+    starts_at, ends_at = last.starts_at + MICROSECOND, opening.ends_at
+    if starts_at >= ends_at:
+        ends_at = min(month_of(opening.anchor, starts_at)[1], paid_until)
+    return replace(opening, starts_at=starts_at, ends_at=ends_at)
 
 
-def _close(openings: list[Opening], now: datetime) -> dict[uuid.UUID, Closed]:
-    """Close the open periods of these accounts, by account. What is not carried over is forfeited (M8)."""
-    accounts = [opening.account_id for opening in openings]
-    closing = list(
-        CreditPeriod.objects.filter(account_id__in=accounts, closed_at=None)
-        .select_related("plan")
-        .annotate(
-            unused=Sum("grants__remaining"),
-            unused_allocation=Sum("grants__remaining", filter=Q(grants__kind=Grant.Kind.ALLOCATION)),
-        )
-    )
-    closed = {}
-    entries = []
-    for period in closing:
-        cap = (period.allocation * period.plan.rollover_percent / 100).quantize(MICRO, ROUND_HALF_UP)
-        carried = min(period.unused_allocation or Decimal(0), cap)
-        closed[period.account_id] = Closed(period.id, carried)
-        for kind, amount in (
-            (LedgerEntry.Kind.ROLLED_OUT, carried),
-            (LedgerEntry.Kind.FORFEITED, (period.unused or Decimal(0)) - carried),
-        ):
-            if amount:
-                key = f"period:{period.id}"
-                entries.append(
-                    LedgerEntry(
-                        account_id=period.account_id,
-                        kind=kind,
-                        amount=-amount,
-                        period=period,
-                        source_key=key,
-                        created_at=now,
-                    )
-                )
-    ids = [period.id for period in closing]
-    withdraw(Grant.objects.filter(period_id__in=ids, remaining__gt=0))
-    CreditPeriod.objects.filter(id__in=ids).update(closed_at=now)
-    LedgerEntry.objects.bulk_create(entries)
-    return closed
+def _months(opening: Opening) -> Iterator[Opening]:
+    """This month and those that the clock would open after it, to the end of what was paid for."""
+    yield opening
+    paid_until = opening.paid_until or opening.ends_at
+    start = opening.ends_at
+    for number in count(2):
+        if start >= paid_until:
+            return
+        end = _month_end(month_of(opening.anchor, start)[1], paid_until)
+        key = f"{opening.source_key}:month {number}"
+        yield replace(opening, starts_at=start, ends_at=end, source_key=key)
+        start = end
 
 
-def _move_usage(openings: list[Opening], closed: Mapping[uuid.UUID, Closed]) -> dict[uuid.UUID, Decimal]:
-    """Usage that occurred after the new start but was recorded before it opened counts in the new period."""
-    starts = [{"account_id": opening.account_id, "starts_at": opening.starts_at} for opening in openings]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT o.account_id, sum(e.credits)
-            FROM json_to_recordset(%s) AS o(account_id uuid, starts_at timestamptz)
-            JOIN credits_usageevent e ON e.account_id = o.account_id AND e.occurred_at >= o.starts_at
-            GROUP BY o.account_id
-            """,
-            [to_json(starts).decode()],
-        )
-        moved: dict[uuid.UUID, Decimal] = dict(cursor.fetchall())
-    count_usage({closed[account].period_id: -credits for account, credits in moved.items() if account in closed})
-    return moved
+def _share_left(credits: Decimal, period: CreditPeriod, at: datetime) -> Decimal:
+    """By the days that were paid for: a period that opened late was paid for from its month's beginning."""
+    begin = month_of(period.anchor, period.starts_at)[0]
+    left, whole = period.ends_at - max(at, begin), period.ends_at - begin
+    return (credits * (left // MICROSECOND) / (whole // MICROSECOND)).quantize(MICRO, ROUND_HALF_UP)
 
 
-def count_usage(credits_of: Mapping[int, Decimal]) -> None:
-    """Add to `used` of these periods, by id; never of one that `wallets.draw` counts in the same statement."""
-    if not credits_of:
+def _grow(period: CreditPeriod, plan: Plan, credits: Decimal, source_key: str, now: datetime) -> None:
+    if plan.monthly_credits > period.plan.monthly_credits:
+        CreditPeriod.objects.filter(id=period.id).update(plan=plan)
+        period.plan = plan
+    allocated = Grant.objects.filter(period=period, kind=Grant.Kind.ALLOCATION)
+    given: Decimal = allocated.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
+    credits = min(credits, period.plan.monthly_credits - given)
+    if credits <= 0 or allocated.filter(source_key=source_key).exists():
         return
-    rows = [{"id": period_id, "credits": str(credits)} for period_id, credits in credits_of.items()]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE credits_creditperiod p SET used = p.used + n.credits
-            FROM json_to_recordset(%s) AS n(id bigint, credits numeric) WHERE p.id = n.id
-            """,
-            [to_json(rows).decode()],
-        )
+    if period.closed_at:
+        late.allocate(period, credits, source_key, now)
+    else:
+        openings.add_to(period, Grant.Kind.ALLOCATION, credits, source_key, now)

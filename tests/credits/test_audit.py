@@ -31,6 +31,9 @@ def books(alice: User, charlie: User) -> None:
         end = begin + timedelta(days=30)
         periods.open_paid(alice.id, plan=pro, starts_at=begin, ends_at=end, source_key=key, now=begin)
     use(alice, 30)
+    bought = Grant.objects.get(source_key="txn_1")
+    for key, verb in (("adj", ledger.void), ("rev", ledger.restore)):
+        verb(bought, Decimal(5), source_key=key, reason="chargeback", now=NOW)
     use(alice, 2, at=start + timedelta(days=1))
     metering.record([event(alice, "req", model="gpt-5"), event(charlie, "req", output_tokens=1_000_000)], now=NOW)
 
@@ -87,6 +90,26 @@ CORRUPTIONS = {
         (
             "INSERT INTO credits_ledgerentry (account_id, kind, amount, source_key, reason, created_at)"
             " SELECT account_id, 'voided', -5, 'forged', '', now() FROM credits_wallet"
+        ),
+    ),
+    "a bought grant's withdrawn": (
+        "grants",
+        "UPDATE credits_grant SET withdrawn = withdrawn + 1, remaining = remaining - 1 WHERE kind = 3",
+    ),
+    "a line of credits restored that were not": (
+        "balance",
+        (
+            "INSERT INTO credits_ledgerentry (account_id, kind, amount, grant_id, source_key, reason, created_at)"
+            " SELECT account_id, 'restored', 5, id, 'forged', '', now() FROM credits_grant WHERE source_key = 'txn_1'"
+        ),
+    ),
+    "credits restored that were never taken": (
+        "grants",
+        (
+            "WITH forged AS (INSERT INTO credits_ledgerentry (account_id, kind, amount, grant_id, source_key, reason,"
+            " created_at) SELECT account_id, k, a, id, 'forged ' || a, '', now() FROM credits_grant, (VALUES"
+            " ('restored', 5), ('forfeited', -5)) AS v(k, a) WHERE source_key = 'txn_1')"
+            " UPDATE credits_grant SET created_at = created_at"
         ),
     ),
     "a debt forgiven": ("balance", "UPDATE credits_wallet SET debt = 0 WHERE debt > 0"),

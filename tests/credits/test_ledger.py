@@ -287,6 +287,124 @@ def test_a_grant_object_read_long_ago_is_no_way_to_take_back_twice(alice: User) 
         take(stale, 10, key="adj_2")
 
 
+def give_back(given: Grant, credits: str | int, *, key: str = "rev_1", days: int = 0) -> LedgerEntry:
+    return ledger.restore(given, Decimal(credits), source_key=key, reason="reversed", now=NOW + days * DAY)
+
+
+def test_credits_that_were_taken_back_can_be_restored(alice: User, charlie: User) -> None:  # P4
+    given = give(alice, 137)
+    take(given, 37)
+    entry = ledger.restore(given, Decimal(30), source_key="rev", reason="won", actor_id=charlie.id, now=NOW + DAY)
+    assert (entry.kind, entry.amount, entry.grant, entry.period) == ("restored", 30, given, None)
+    assert (entry.reason, entry.actor_id, entry.created_at) == ("won", charlie.id, NOW + DAY)
+    given.refresh_from_db()
+    assert (given.amount, given.remaining, given.withdrawn) == (137, 130, 7)
+    assert ledger.taken_back(given) == 7
+    assert_books_balance()
+
+
+def test_the_same_reversal_restores_once(alice: User) -> None:  # P2 P4
+    given, other = give(alice, 137), give(alice, 9, key="txn_2")
+    take(given, 37)
+    take(other, 9, key="adj_2")
+    entry = give_back(given, 10)
+    assert give_back(given, 10) == entry
+    assert give_back(given, 10, days=90) == entry
+    for grant, credits in ((given, 11), (other, 10), (other, 9)):
+        with pytest.raises(ledger.SourceKeyReused):
+            give_back(grant, credits)
+    assert Grant.objects.get(id=given.id).remaining == 110
+    assert_books_balance()
+
+
+def test_no_more_is_restored_than_was_taken(alice: User) -> None:  # P4
+    given = give(alice, 137)
+    with pytest.raises(ledger.NothingToRestore):
+        give_back(given, 1)
+    take(given, 37)
+    with pytest.raises(ledger.NothingToRestore):
+        give_back(given, "37.000001")
+    give_back(given, 30)
+    with pytest.raises(ledger.NothingToRestore):
+        give_back(given, 8, key="rev_2")
+    give_back(given, 7, key="rev_3")
+    take(given, 137, key="adj_2")
+    give_back(given, 137, key="rev_4")
+    assert left(alice) == [("allocation", 50), ("purchased", 137)]
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("credits", ["0", "-1", "0.0000001"])
+def test_amounts_that_cannot_be_restored_are_refused(alice: User, credits: str) -> None:  # M6
+    given = give(alice, 137)
+    take(given, 37)
+    with pytest.raises(ValueError, match="can't be restored"):
+        give_back(given, credits)
+    assert remaining(alice) == 150
+
+
+def test_restored_credits_pay_the_debt_that_taking_them_made(alice: User) -> None:  # P4 M5
+    given = give(alice, 10)
+    use(alice, 60)
+    take(given, 10)
+    assert (debt(alice), left(alice)) == (10, [])
+    give_back(given, 10)
+    assert (debt(alice), left(alice), period(alice).additional_used) == (0, [], 10)
+    assert_books_balance()
+
+
+def test_restored_credits_come_back_unspent_where_others_paid_meanwhile(alice: User) -> None:  # P4
+    given = give(alice, 10, COURTESY, key="sorry")
+    use(alice, 8)
+    take(given, 10)
+    give_back(given, 10)
+    assert left(alice) == [("courtesy", 10), ("allocation", 42)]
+    assert_books_balance()
+
+
+def test_a_restored_allocation_and_rollover_are_the_periods_again(alice: User) -> None:  # P4 M8
+    pay(alice, months=1)
+    pay(alice, months=2, key="txn_2")
+    for kind, credits in ((Grant.Kind.ALLOCATION, 600), (Grant.Kind.ROLLOVER, 400)):
+        grant = Grant.objects.get(period__closed_at=None, kind=kind)
+        take(grant, credits, key=f"adj_{kind}", days=32)
+        entry = give_back(grant, credits, key=f"rev_{kind}", days=32)
+        assert entry.period == period(alice)
+    opened = period(alice)
+    assert (opened.allocation, opened.rollover, remaining(alice)) == (1000, 1000, 2000)
+    assert_books_balance()
+
+
+def test_nothing_of_a_closed_period_is_restored(alice: User) -> None:  # P4
+    pay(alice, months=1)
+    allocation = Grant.objects.get(kind=Grant.Kind.ALLOCATION)
+    take(allocation, 100)
+    pay(alice, months=2, key="txn_2")
+    with pytest.raises(ledger.NothingToRestore):
+        give_back(allocation, 100, days=32)
+    assert remaining(alice) == 1900
+    assert_books_balance()
+
+
+def test_the_clock_closes_a_period_before_its_allocation_is_restored(alice: User) -> None:  # P4 M7
+    periods.open_due([alice.id], NOW)
+    allocation = Grant.objects.get()
+    take(allocation, 10)
+    with pytest.raises(ledger.NothingToRestore):
+        give_back(allocation, 10, days=40)
+    assert_books_balance()
+
+
+def test_nothing_of_a_lapsed_grant_is_restored(alice: User) -> None:  # P4
+    """It would lapse a second time, and the ledger has one line for that: the clock could never go on."""
+    given = give(alice, 10, COURTESY, key="sorry", days=1)
+    take(given, 4)
+    with pytest.raises(ledger.NothingToRestore):
+        give_back(given, 4, days=1)
+    use(alice, 1, now=NOW + 2 * DAY)
+    assert_books_balance()
+
+
 def test_a_grant_in_a_transaction_that_fails_was_never_given(alice: User) -> None:
     def buy_and_crash() -> None:
         with transaction.atomic():

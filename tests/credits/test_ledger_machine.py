@@ -1,4 +1,4 @@
-"""Every rule about credits at once: PostgreSQL against a plain model of the rules (M3, M5, M7, M8).
+"""Every rule about credits at once: PostgreSQL against a plain model of the rules (M3, M5, M7–M9).
 
 `Book` is one account as PRODUCT.md describes it, in lists and decimals, and calls nothing of the project. The
 machine does the same to both and compares every figure after every step.
@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from itertools import count
+from math import floor
 
 import pytest
 from django.db import transaction
@@ -36,7 +38,12 @@ COURTESY, ROLLOVER, ALLOCATION, BOUGHT = 0, 1, 2, 3
 KINDS = {COURTESY: "courtesy", ROLLOVER: "rollover", ALLOCATION: "allocation", BOUGHT: "purchased"}
 DRAWN_AS = {COURTESY: "courtesy", ROLLOVER: "plan", ALLOCATION: "plan", BOUGHT: "additional"}
 # Starter's cap is lowered for these tests, so that every close has something to forfeit.
-PLANS = {"free": (Decimal(50), 0), "starter": (Decimal(250), 40), "pro": (Decimal(1000), 100)}
+PLANS = {
+    "free": (Decimal(50), 0),
+    "starter": (Decimal(250), 40),
+    "pro": (Decimal(1000), 100),
+    "max": (Decimal(1750), 40),
+}
 PRICES = {
     "claude-haiku-4-5": ("20", "100", "2", "25"),
     "gemini-2.5-pro": ("25", "200", "6.25", "32.5"),
@@ -66,6 +73,10 @@ def month_with(anchor: datetime, moment: datetime) -> tuple[datetime, datetime]:
     while month(anchor, number + 1) <= moment:
         number += 1
     return month(anchor, number), month(anchor, number + 1)
+
+
+def cap(plan: str, credits: Decimal) -> Decimal:
+    return (credits * PLANS[plan][1] / 100).quantize(MICRO, ROUND_HALF_UP)
 
 
 @dataclass
@@ -121,15 +132,12 @@ class Gift:
     made: tuple[datetime, int]
     remaining: Decimal
     withdrawn: Decimal = Decimal(0)
+    taken: Decimal = Decimal(0)
     term: Term | None = None
 
     @property
     def turn(self) -> tuple[int, datetime, tuple[datetime, int]]:
         return self.kind, self.expires or NEVER, self.made
-
-
-class TooLate(Exception):
-    """A payment for a time that another period has taken."""
 
 
 @dataclass
@@ -141,6 +149,7 @@ class Book:
     requests: dict[str, Request] = field(default_factory=dict)
     lines: list[tuple[str, Decimal]] = field(default_factory=list)
     paid: set[str] = field(default_factory=set)
+    grown: set[tuple[str, int]] = field(default_factory=set)
     numbers: count[int] = field(default_factory=count)
 
     @property
@@ -176,15 +185,13 @@ class Book:
         """End the open period; returns what lives one more."""
         term = self.terms[-1]
         term.closed = True
-        unused = carried = Decimal(0)
-        for gift in self.gifts:
-            if gift.term is term:
-                unused += gift.remaining
-                if gift.kind == ALLOCATION:
-                    cap = (term.allocation * PLANS[term.plan][1] / 100).quantize(MICRO, ROUND_HALF_UP)
-                    carried = min(gift.remaining, cap)
-                gift.withdrawn += gift.remaining
-                gift.remaining = Decimal(0)
+        mine = [gift for gift in self.gifts if gift.term is term]
+        unused = sum((gift.remaining for gift in mine), Decimal(0))
+        unused_allocation = sum((gift.remaining for gift in mine if gift.kind == ALLOCATION), Decimal(0))
+        carried = min(unused_allocation, cap(term.plan, term.allocation))
+        for gift in mine:
+            gift.withdrawn += gift.remaining
+            gift.remaining = Decimal(0)
         self.lines += [("rolled_out", -carried)] if carried else []
         self.lines += [("forfeited", carried - unused)] if unused > carried else []
         return carried
@@ -214,19 +221,92 @@ class Book:
     def pay(
         self, key: str, plan: str, start: datetime, end: datetime, paid_until: datetime | None, now: datetime
     ) -> None:
-        anchor, paid_until, term = start, paid_until or end, self.open_term
-        if key in self.paid:
-            self.lapse(now)
-            return
-        if term and term.start >= start:
-            start = term.start + TICK
-            if term.paid_until or start >= paid_until:
-                raise TooLate
-            end = month_with(anchor, start)[1]
+        anchor, paid_until = start, paid_until or end
         self.lapse(now)
+        if key in self.paid:
+            return
         self.paid.add(key)
-        self.open(plan, start, end, anchor, paid_until, now)
+        free = [t.start for t in self.terms if t.paid_until is None and anchor <= t.start < paid_until - TICK]
+        if free:
+            start = max(free) + TICK
+            end = month_with(anchor, start)[1] if start >= end else end
+        if self.terms and self.terms[-1].start >= start:
+            self.insert(plan, start, end, anchor, paid_until, now)
+        else:
+            self.open(plan, start, end, anchor, paid_until, now)
+            self.clock(now)
+
+    def insert(
+        self, plan: str, start: datetime, end: datetime, anchor: datetime, paid_until: datetime, now: datetime
+    ) -> None:
+        """Open what lies before the open period, and close it at once; month by month until the next period."""
+        until = min(paid_until, *(term.start for term in self.terms if term.start >= start))
+        while True:
+            begin = start
+            while begin in {term.start for term in self.terms}:
+                begin -= TICK
+            term = Term(plan, begin, end, anchor, paid_until, Decimal(0), Decimal(0), closed=True)
+            self.terms = sorted([*self.terms, term], key=lambda term: term.start)
+            if self.terms[-2] is term:
+                self.displace_rollover()
+            self.allocate_closed(term, PLANS[plan][0], now)
+            start, end = end, month_with(anchor, end)[1]
+            if start >= until:
+                return
+
+    def displace_rollover(self) -> None:
+        for gift in self.gifts:
+            if gift.term is self.terms[-1] and gift.kind == ROLLOVER and gift.remaining:
+                self.lines.append(("forfeited", -gift.remaining))
+                self.terms[-1].rollover -= gift.remaining
+                gift.withdrawn += gift.remaining
+                gift.remaining = Decimal(0)
+
+    def allocate_closed(self, term: Term, credits: Decimal, now: datetime) -> None:
+        gift = self.give(ALLOCATION, credits, now, expires=term.end, term=term)
+        gift.remaining, gift.withdrawn = Decimal(0), credits
+        term.allocation += credits
+        carried = cap(term.plan, credits) if self.terms[-2] is term else Decimal(0)
+        self.lines += [("rolled_out", -carried)] if carried else []
+        self.lines += [("forfeited", carried - credits)] if credits > carried else []
+        if carried:
+            self.add(self.terms[-1], ROLLOVER, carried, now)
+
+    def add(self, term: Term, kind: int, credits: Decimal, now: datetime) -> None:
+        if kind == ROLLOVER:
+            term.rollover += credits
+        else:
+            term.allocation += credits
+        self.give(kind, credits, now, expires=term.end, term=term)
+        self.draw(Decimal(0))
+
+    def upgrade(self, key: str, plan: str, instead_of: str | None, at: datetime, now: datetime) -> bool:
         self.clock(now)
+        terms = [term for term in self.terms if term.paid_until and term.anchor <= at < term.end]
+        newest = max((term.anchor for term in terms), default=None)
+        by_month = {month_with(t.anchor, t.start): t for t in self.terms if t in terms and t.anchor == newest}
+        for number, term in enumerate(by_month.values()):
+            difference = PLANS[plan][0] - PLANS[instead_of or term.plan][0]
+            if difference > 0:
+                self.grow(term, plan, difference, at, (key, number), now)
+        return bool(by_month)
+
+    def grow(
+        self, term: Term, plan: str, difference: Decimal, at: datetime, key: tuple[str, int], now: datetime
+    ) -> None:
+        begin = month_with(term.anchor, term.start)[0]
+        share = Fraction((term.end - max(at, begin)) // TICK, (term.end - begin) // TICK)
+        credits = Decimal(floor(Fraction(difference) * share * 1_000_000 + Fraction(1, 2))).scaleb(-6)
+        term.plan = max(plan, term.plan, key=lambda plan: PLANS[plan][0])
+        given = sum((g.amount for g in self.gifts if g.term is term and g.kind == ALLOCATION), Decimal(0))
+        credits = min(credits, PLANS[term.plan][0] - given)
+        if credits <= 0 or key in self.grown:
+            return
+        self.grown.add(key)
+        if term.closed:
+            self.allocate_closed(term, credits, now)
+        else:
+            self.add(term, ALLOCATION, credits, now)
 
     def stop_paying(self, from_: datetime, now: datetime) -> None:
         self.lapse(now)
@@ -263,6 +343,7 @@ class Book:
         part = min(credits, gift.remaining)
         gift.remaining -= part
         gift.withdrawn += credits
+        gift.taken += credits
         self.lines.append(("voided", -credits))
         self.open_term.drawn[DRAWN_AS[gift.kind]] -= credits - part
         if gift.kind == ALLOCATION:
@@ -270,6 +351,21 @@ class Book:
         if gift.kind == ROLLOVER:
             self.open_term.rollover -= credits
         self.draw(credits - part)
+        return True
+
+    def give_back(self, gift: Gift, credits: Decimal, now: datetime) -> bool:
+        lapsed = gift.kind == COURTESY and gift.expires and gift.expires <= now
+        if credits > gift.taken or lapsed or (gift.term and gift.term.closed):
+            return False
+        gift.taken -= credits
+        gift.withdrawn -= credits
+        gift.remaining += credits
+        if gift.kind == ALLOCATION:
+            self.terms[-1].allocation += credits
+        if gift.kind == ROLLOVER:
+            self.terms[-1].rollover += credits
+        self.lines.append(("restored", credits))
+        self.draw(Decimal(0))
         return True
 
     def used(self, term: Term) -> Decimal:
@@ -287,6 +383,7 @@ a_while = st.one_of(
     st.sampled_from([timedelta(0), TICK, timedelta(days=28), timedelta(days=31)]),
     st.timedeltas(timedelta(0), timedelta(days=45)),
 )
+long_ago = st.one_of(a_while, st.timedeltas(timedelta(0), timedelta(days=400)))
 pauses = st.one_of(
     st.timedeltas(timedelta(minutes=1), timedelta(days=3)),
     st.timedeltas(timedelta(days=20), timedelta(days=100)),
@@ -313,6 +410,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         Plan.objects.filter(slug="starter").update(rollover_percent=PLANS["starter"][1])
+        credits, percent = PLANS["max"]
+        Plan.objects.create(slug="max", name="Max", position=9, monthly_credits=credits, rollover_percent=percent)
         users = [User(email=f"{place}@example.com", date_joined=joined) for place, joined in enumerate(JOINED)]
         self.users = User.objects.bulk_create(users)
         self.books = [Book(joined) for joined in JOINED]
@@ -320,6 +419,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.keys = count()
         self.sent: list[tuple[int, Request]] = []
         self.gifts: list[tuple[int, Grant, Gift]] = []
+        self.taken: list[tuple[int, Grant, Gift, Decimal]] = []
         self.repeatable: list[Callable[[], None]] = []
 
     def key(self, what: str) -> str:
@@ -386,7 +486,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         account=some_account,
         plan=st.sampled_from(["starter", "pro"]),
-        late=a_while,
+        late=long_ago,
         soon=st.booleans(),
         year=st.booleans(),
     )
@@ -396,31 +496,39 @@ class LedgerMachine(RuleBasedStateMachine):
         key, user, book = self.key("payment"), self.users[account], self.books[account]
 
         def call() -> None:
-            model_plan = Plan.objects.get(slug=plan)
-            try:
-                book.pay(key, plan, start, end, paid_until, self.now)
-            except TooLate:
-                with pytest.raises(periods.PeriodOutOfOrder):
-                    periods.open_paid(
-                        user.id,
-                        plan=model_plan,
-                        starts_at=start,
-                        ends_at=end,
-                        paid_until=paid_until,
-                        source_key=key,
-                        now=self.now,
-                    )
-            else:
-                opened = periods.open_paid(
-                    user.id,
-                    plan=model_plan,
-                    starts_at=start,
-                    ends_at=end,
-                    paid_until=paid_until,
-                    source_key=key,
-                    now=self.now,
-                )
-                assert opened.plan_id == plan
+            book.pay(key, plan, start, end, paid_until, self.now)
+            periods.open_paid(
+                user.id,
+                plan=Plan.objects.get(slug=plan),
+                starts_at=start,
+                ends_at=end,
+                paid_until=paid_until,
+                source_key=key,
+                now=self.now,
+            )
+
+        self.once(call)
+
+    @rule(
+        account=some_account,
+        plan=st.sampled_from(["starter", "pro", "max"]),
+        instead_of=st.sampled_from(["starter", "pro", None]),
+        back=st.one_of(st.just(timedelta(0)), long_ago),
+    )
+    def a_plan_is_changed(self, account: int, plan: str, instead_of: str | None, back: timedelta) -> None:
+        key, user, book, at = self.key("change"), self.users[account], self.books[account], self.now - back
+
+        def call() -> None:
+            plans = Plan.objects.in_bulk()
+            found = periods.grow(
+                user.id,
+                plan=plans[plan],
+                instead_of=plans[instead_of] if instead_of else None,
+                at=at,
+                source_key=key,
+                now=self.now,
+            )
+            assert found == book.upgrade(key, plan, instead_of, at, self.now)
 
         self.once(call)
 
@@ -459,6 +567,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 periods.open_due([grant.account_id], self.now)
             book.clock(self.now)
             if key in known or book.take_back(gift, credits, self.now):
+                if key not in known:
+                    self.taken.append((account, grant, gift, credits))
                 known.add(key)
                 entry = ledger.void(grant, credits, source_key=key, reason="machine", now=self.now)
                 assert entry.amount == -credits
@@ -466,6 +576,27 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert state is not None
                 with pytest.raises(ledger.NothingLeftToVoid):
                     ledger.void(grant, credits, source_key=key, reason="machine", now=self.now)
+
+        self.once(call)
+
+    @precondition(lambda self: self.taken)
+    @rule(place=st.integers(0, 999), share=st.sampled_from([1, 1, 1, Decimal("0.25"), Decimal("1.5")]))
+    def what_was_taken_is_given_back(self, place: int, share: int | Decimal) -> None:
+        account, grant, gift, taken = self.taken[place % len(self.taken)]
+        credits = (taken * share).quantize(MICRO, ROUND_HALF_UP) or MICRO
+        key, book, known = self.key("restore"), self.books[account], set()
+
+        def call() -> None:
+            # As with taking back, a refusal rolls back what the clock did on the way.
+            periods.open_due([grant.account_id], self.now)
+            book.clock(self.now)
+            if key in known or book.give_back(gift, credits, self.now):
+                known.add(key)
+                entry = ledger.restore(grant, credits, source_key=key, reason="machine", now=self.now)
+                assert entry.amount == credits
+            else:
+                with pytest.raises(ledger.NothingToRestore):
+                    ledger.restore(grant, credits, source_key=key, reason="machine", now=self.now)
 
         self.once(call)
 
@@ -522,7 +653,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_the_ledger_follows_the_rules_whatever_happens_in_whatever_order() -> None:  # M1 M2 M3 M5 M6 M7 M8 M11
+def test_the_ledger_follows_the_rules_whatever_happens_in_whatever_order() -> None:  # M1 M2 M3 M5 M6 M7 M8 M9 M11 P4
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(

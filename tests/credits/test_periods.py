@@ -161,14 +161,13 @@ def test_a_payment_told_again_after_its_period_closed_opens_nothing(alice: User)
     assert_books_balance()
 
 
-def test_payments_out_of_order_are_refused_and_change_nothing(alice: User) -> None:  # M7
-    pay(alice, NOW, key="txn_2")
-    ledger.grant(alice.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="sorry", expires_at=NOW + DAY, now=NOW)
-    before = (history(alice), left(alice), period(alice))
-    for start in (NOW, NOW - 31 * DAY):
-        with pytest.raises(periods.PeriodOutOfOrder):
-            pay(alice, start, key="txn_1", now=NOW + 2 * DAY)
-    assert (history(alice), left(alice), period(alice)) == before
+def test_payments_out_of_order_leave_the_newest_period_open_with_what_the_earlier_one_left(alice: User) -> None:
+    """M7 M8 P2; `test_late` has more."""
+    newest = pay(alice, NOW, key="txn_2")
+    earlier = pay(alice, NOW - 31 * DAY, key="txn_1", plan="starter", now=NOW + 2 * DAY)
+    assert earlier.closed_at == NOW + 2 * DAY
+    assert period(alice) == newest
+    assert left(alice) == [("rollover", 250), ("allocation", 1000)]
     assert_books_balance()
 
 
@@ -200,11 +199,13 @@ def test_a_year_told_of_after_its_first_month_was_free_opens_the_month_it_is_in(
     assert_books_balance()
 
 
-def test_a_month_paid_for_that_lies_before_the_free_period_is_refused(alice: User) -> None:  # M7
+def test_a_month_paid_for_that_lies_before_the_free_period_leaves_free_open(alice: User) -> None:  # M7 M8 P2
     free = look(alice, utc(2026, 7, 31, 10))
-    with pytest.raises(periods.PeriodOutOfOrder):
-        pay(alice, utc(2026, 6, 10), now=utc(2026, 8, 1))
+    paid = pay(alice, utc(2026, 6, 10), now=utc(2026, 8, 1))
+    assert (paid.starts_at, paid.ends_at, paid.closed_at) == (utc(2026, 6, 10), utc(2026, 7, 10), utc(2026, 8, 1))
     assert period(alice) == free
+    # What is left of a paid plan lives one period of Free, whenever that began.
+    assert left(alice) == [("rollover", Decimal(1000)), ("allocation", Decimal(50))]
     assert_books_balance()
 
 
@@ -366,9 +367,10 @@ def test_courtesy_credits_lapse_at_their_time_and_are_shown_as_forfeited(alice: 
     assert_books_balance()
 
 
-@pytest.mark.parametrize("call", ["use", "grant", "void", "open_paid", "open_free"])
+@pytest.mark.parametrize("call", ["use", "grant", "void", "restore", "grow", "open_paid", "open_free"])
 def test_whoever_writes_lapses_courtesy_credits_first(alice: User, call: str) -> None:
     bought = ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
+    ledger.void(bought, Decimal("0.5"), source_key="taken", reason="chargeback", now=NOW)
     ledger.grant(alice.id, Decimal(10), kind=Grant.Kind.COURTESY, source_key="sorry", expires_at=NOW + DAY, now=NOW)
     later = NOW + DAY
     if call == "use":
@@ -376,7 +378,11 @@ def test_whoever_writes_lapses_courtesy_credits_first(alice: User, call: str) ->
     elif call == "grant":
         ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="txn_2", now=later)
     elif call == "void":
-        ledger.void(bought, Decimal(1), source_key="adj", reason="refund", now=later)
+        ledger.void(bought, Decimal("0.5"), source_key="adj", reason="refund", now=later)
+    elif call == "restore":
+        ledger.restore(bought, Decimal("0.5"), source_key="back", reason="reversed", now=later)
+    elif call == "grow":
+        periods.grow(alice.id, plan=Plan.objects.get(slug="pro"), instead_of=None, at=NOW, source_key="up", now=later)
     elif call == "open_paid":
         pay(alice, NOW, now=later)
     else:
