@@ -1,24 +1,27 @@
 """What Paddle's events do: each is stored once, then brings the snapshot of its entity up to date (P1–P3).
 
 An event's `data` is the whole entity as it was at `occurred_at`; the newest one wins, whatever order they come in and
-however often. Everything that follows from a payment (credits, periods, refunds) is to be derived from the stored
-snapshots, never from the event or its type. Nothing follows yet: no credits move here so far.
+however often. What follows from a payment (`effects`) is derived from the stored snapshots, never from the event or
+its type.
 
-Locks are taken in this order: the event's row, then its entity's.
+Locks are taken in this order: the event's row, its customer's name, its entity's row, the account's wallet. Events of
+one customer follow each other by the lock of the name, so those of a subscription and its payments, which write in
+each other's rows, can't wait for each other.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from billing import shapes
-from billing.models import Adjustment, PaddleEvent, Snapshot, Subscription, Transaction
-from billing.shapes import Envelope, Unreadable
+from billing import effects, ownership, shapes
+from billing.models import Adjustment, Customer, PaddleEvent, Snapshot, Subscription, Transaction
+from billing.shapes import Unreadable
 
 State = PaddleEvent.State
 FIRST_PAUSE = timedelta(minutes=1)
@@ -27,10 +30,15 @@ APPLIED_AT_ONCE = 500
 
 # The first word of an event's type names its entity. A type that Paddle adds for one of these is understood as well.
 ENTITIES: dict[str, tuple[type[Snapshot], type[shapes.Data]]] = {
+    "customer": (Customer, shapes.CustomerData),
     "subscription": (Subscription, shapes.SubscriptionData),
     "transaction": (Transaction, shapes.TransactionData),
     "adjustment": (Adjustment, shapes.AdjustmentData),
 }
+
+PREFIXES = {"ctm": "customer", "sub": "subscription", "txn": "transaction", "adj": "adjustment"}
+FROM_THE_API = ""
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 logger = logging.getLogger(__name__)
 
@@ -43,23 +51,64 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
     """
     now = now or timezone.now()
     envelope = shapes.envelope(body)
+    event = PaddleEvent(
+        event_id=envelope.event_id,
+        notification_id=envelope.notification_id or "",
+        event_type=envelope.event_type,
+        entity_id=envelope.entity_id,
+        occurred_at=envelope.occurred_at,
+        body=body.decode(),
+        attempts=1,
+        received_at=now,
+        due_at=now,
+    )
     with transaction.atomic():
-        event, new = PaddleEvent.objects.get_or_create(
-            event_id=envelope.event_id,
-            defaults={
-                "notification_id": envelope.notification_id or "",
-                "event_type": envelope.event_type,
-                "entity_id": envelope.entity_id,
-                "occurred_at": envelope.occurred_at,
-                "body": body.decode(),
-                "attempts": 1,
-                "received_at": now,
-                "due_at": now,
-            },
-        )
-        if new:
-            apply(event, now=now)
-    return event, new
+        if not event.store():
+            return PaddleEvent.objects.get(event_id=envelope.event_id), False
+        apply(event, now=now)
+    return event, True
+
+
+def learn(entity: dict[str, Any], *, now: datetime | None = None) -> bool:
+    """Take an entity that was read from Paddle's API with our key, as it was at its `updated_at`.
+
+    Answers whether it told something new; what is newer here already stays. Raises `Unreadable`.
+    """
+    now = now or timezone.now()
+    model, shape = _kind_of(entity)
+    data = shapes.read(shape, entity)
+    stamp = shapes.read(shapes.Updated, entity).updated_at, FROM_THE_API
+    with transaction.atomic():
+        _one_at_a_time(data)
+        known = model._default_manager.filter(id=data.id).first()
+        if known and all(getattr(known, name) == value for name, value in data.columns().items()):
+            return False
+        # An event is told a moment after the change it tells of: by the entity's own clock it may yet be the older.
+        if known and _updated_at(known.data) < stamp[0]:
+            stamp = max(stamp, (known.snapshot_at, known.snapshot_event))
+        return _keep(model, data, entity, stamp, now)
+
+
+def take_note(entity: dict[str, Any]) -> None:
+    """`learn` what Paddle answered to a change, which is done by then: what can't be read, its event will tell."""
+    try:
+        learn(entity)
+    except Unreadable as error:
+        logger.warning("paddle's answer about %s can't be read: %s", entity.get("id"), error)
+
+
+def _kind_of(entity: dict[str, Any]) -> tuple[type[Snapshot], type[shapes.Data]]:
+    prefix = str(entity.get("id", "")).split("_")[0]
+    if prefix not in PREFIXES:
+        raise Unreadable("id: This names nothing that is kept here.")
+    return ENTITIES[PREFIXES[prefix]]
+
+
+def _updated_at(data: dict[str, Any]) -> datetime:
+    try:
+        return shapes.read(shapes.Updated, data).updated_at
+    except Unreadable:
+        return BEFORE_ALL
 
 
 def apply(event: PaddleEvent, *, now: datetime) -> None:
@@ -71,14 +120,14 @@ def apply(event: PaddleEvent, *, now: datetime) -> None:
     event.error, event.due_at = "", None
     try:
         with transaction.atomic():
-            event.state = _take(event)
-    except (Unreadable, DatabaseError) as error:
+            event.state = _take(event, now)
+    except effects.FAILURES as error:
         event.state, event.due_at = State.FAILED, now + _pause_after(event.attempts)
         # PostgreSQL's further lines quote the row, and with it the customer.
         event.error = f"{type(error).__name__}: {error}".splitlines()[0]
     if event.state == State.APPLIED:
         event.applied_at = now
-    event.save()
+    event.save(update_fields=["state", "error", "due_at", "applied_at"])
     logger.info("paddle event %s %s: %s", event.event_id, event.event_type, event.state)
 
 
@@ -98,13 +147,14 @@ def apply_due(now: datetime) -> int:
     for event_id, attempts in due:
         still_due = PaddleEvent.objects.due(now).filter(event_id=event_id)
         if still_due.update(attempts=attempts + 1, due_at=now + _pause_after(attempts + 1)):
-            _apply_stored(event_id, now)
+            # Another worker that came too late for it may hold its row for an instant.
+            _apply_stored(event_id, now, wait=True)
     return len(due)
 
 
-def _apply_stored(event_id: str, now: datetime) -> PaddleEvent | None:
+def _apply_stored(event_id: str, now: datetime, *, wait: bool = False) -> PaddleEvent | None:
     with transaction.atomic():
-        event = PaddleEvent.objects.select_for_update(skip_locked=True).filter(event_id=event_id).first()
+        event = PaddleEvent.objects.select_for_update(skip_locked=not wait).filter(event_id=event_id).first()
         if event:
             apply(event, now=now)
     return event
@@ -114,28 +164,49 @@ def _pause_after(attempts: int) -> timedelta:
     return FIRST_PAUSE * (1 << min(attempts - 1, DOUBLINGS))
 
 
-def _take(event: PaddleEvent) -> PaddleEvent.State:
+def _take(event: PaddleEvent, now: datetime) -> PaddleEvent.State:
     entity = ENTITIES.get(event.event_type.split(".")[0])
     if entity is None:
         return State.IGNORED
     model, shape = entity
     envelope = shapes.envelope(event.body.encode())
-    return _keep(model, shapes.read(shape, envelope.data), envelope)
+    data = shapes.read(shape, envelope.data)
+    _one_at_a_time(data)
+    kept = _keep(model, data, envelope.data, (envelope.occurred_at, envelope.event_id), now)
+    return State.APPLIED if kept else State.STALE
 
 
-def _keep(model: type[Snapshot], data: shapes.Data, envelope: Envelope) -> PaddleEvent.State:
-    """Make this the snapshot of its entity, unless a newer one is known. Two that come at once take turns."""
-    columns = data.columns() | {
-        "snapshot_at": envelope.occurred_at,
-        "snapshot_event": envelope.event_id,
-        "data": envelope.data,
-    }
-    snapshot, new = model._default_manager.select_for_update().get_or_create(id=data.id, defaults=columns)
-    if new:
-        return State.APPLIED
-    if (snapshot.snapshot_at, snapshot.snapshot_event) > (envelope.occurred_at, envelope.event_id):
-        return State.STALE
-    for name, value in columns.items():
+def _one_at_a_time(data: shapes.Data) -> None:
+    """Until the transaction ends nothing else is taken of this entity, nor of its customer."""
+    customer_id = data.id if isinstance(data, shapes.CustomerData) else data.customer_id or data.id
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0)), pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            [data.id, customer_id],
+        )
+
+
+def _keep(
+    model: type[Snapshot], data: shapes.Data, entity: dict[str, Any], stamp: tuple[datetime, str], now: datetime
+) -> bool:
+    """Make this the snapshot of its entity, with all that follows. False when a newer one is known."""
+    known = model._default_manager.select_for_update(of=("self",)).filter(id=data.id).first()
+    if known and (known.snapshot_at, known.snapshot_event) > stamp:
+        return False
+    snapshot = known or model(id=data.id)
+    snapshot.snapshot_at, snapshot.snapshot_event = stamp
+    snapshot.data = entity
+    for name, value in data.columns().items():
         setattr(snapshot, name, value)
-    snapshot.save()
-    return State.APPLIED
+    if isinstance(snapshot, Subscription):
+        snapshot.wound_up_at = None
+    affected = ownership.recognise(snapshot)
+    snapshot.save(force_insert=known is None)
+    if isinstance(snapshot, Transaction) and snapshot.subscription_id and affected:
+        # The clock may have drawn the consequences of its subscription's end without it, and must look again.
+        ended = Subscription.objects.filter(id=snapshot.subscription_id, wound_up_at__isnull=False)
+        ended.update(wound_up_at=None)
+    refunded = {snapshot.transaction_id} if isinstance(snapshot, Adjustment) else set()
+    for account_id in sorted(affected):
+        effects.settle(account_id, refunded, now=now)
+    return True

@@ -6,10 +6,15 @@ is kept as text: it adds words without asking.
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import models
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -29,6 +34,11 @@ class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):
         """What one additional credit costs where it may be bought."""
         return self.filter(interval=PlanPrice.Interval.CREDIT, currency="USD").select_related("plan")
 
+    def by_paddle_id(self, ids: Collection[str]) -> dict[str, PlanPrice]:
+        """Which of our prices Paddle's price ids stand for, those that subscribers still pay included."""
+        known = self.filter(Q(paddle_price_id__in=ids) | Q(former_price_ids__overlap=list(ids))).select_related("plan")
+        return {name: price for price in known for name in (price.paddle_price_id, *price.former_price_ids) if name}
+
 
 class PlanPrice(models.Model):
     """What a plan costs per interval, or what one additional credit costs on it."""
@@ -43,6 +53,13 @@ class PlanPrice(models.Model):
     amount = models.PositiveIntegerField(help_text="In minor units of the currency: 1500 is $15.")
     currency = models.CharField(max_length=3, default="USD")
     paddle_price_id = models.CharField(max_length=50, blank=True)
+    former_price_ids = ArrayField(
+        models.CharField(max_length=50),
+        default=list,
+        blank=True,
+        help_text="Earlier prices at Paddle that subscribers still pay, joined by commas.",
+    )
+    most = models.PositiveIntegerField(default=1, help_text="How many may be bought at once: 300 credits, one plan.")
 
     objects = PlanPriceQuerySet.as_manager()
 
@@ -60,6 +77,11 @@ class PlanPrice(models.Model):
         figure = f"{whole:,}.{cents:02}" if cents else f"{whole:,}"
         symbol = SYMBOLS.get(self.currency)
         return f"{symbol}{figure}" if symbol else f"{figure} {self.currency}"
+
+    @property
+    def least(self) -> int:
+        """The smallest quantity that Paddle agrees to charge for."""
+        return max(1, -(-settings.PADDLE_MINIMUM_CHARGE // self.amount)) if self.amount else 1
 
 
 class PaddleId(models.CharField):  # type: ignore[type-arg]
@@ -124,6 +146,18 @@ class PaddleEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.event_type} {self.event_id}"
 
+    def store(self) -> bool:
+        """Insert it, unless it is there. Of two that come at once the second waits for the first."""
+        columns = ["event_id", "notification_id", "event_type", "entity_id", "occurred_at", "body", "state"]
+        columns += ["attempts", "error", "received_at", "due_at"]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO billing_paddleevent ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608
+                " ON CONFLICT (event_id) DO NOTHING",
+                [getattr(self, column) for column in columns],
+            )
+            return bool(cursor.rowcount)
+
 
 class Snapshot(models.Model):
     """The newest that we know of one of Paddle's things. Only `billing/events.py` writes it.
@@ -144,9 +178,39 @@ class Snapshot(models.Model):
         return str(self.id)
 
 
+class Customer(Snapshot):
+    """Who pays, as Paddle knows them. Only our API key can set a customer's `custom_data`, never a buyer."""
+
+    account = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="paddle_customer",
+        help_text="Whose checkouts are opened with this customer.",
+    )
+    email = models.CharField(max_length=320)
+    status = models.CharField(max_length=30)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id__startswith="ctm_"), name="customer_id_is_one")]
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def live(self) -> SubscriptionQuerySet:
+        """What may still charge, or be resumed."""
+        return self.exclude(status="canceled")
+
+    def over(self) -> SubscriptionQuerySet:
+        """What pays for nothing any more, or doesn't right now, and where the clock has not followed yet."""
+        return self.filter(status__in=["canceled", "paused", "past_due"], wound_up_at=None)
+
+
 class Subscription(Snapshot):
     """`current_billing_period` is not "paid until": Paddle moves it on before the payment."""
 
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="subscriptions"
+    )
     customer_id = PaddleId()
     status = models.CharField(max_length=30, help_text="trialing, active, past_due, paused, canceled, or a newer word.")
     price_id = PaddleId(help_text="Of the plan: custom_data may still name an earlier one.")
@@ -160,6 +224,11 @@ class Subscription(Snapshot):
     started_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)
     canceled_at = models.DateTimeField(null=True)
+    wound_up_at = models.DateTimeField(
+        null=True, help_text="When the clock ended the plan for it; anything new about it asks again."
+    )
+
+    objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -171,12 +240,46 @@ class Subscription(Snapshot):
                 condition=Q(change_action="") ^ Q(change_at__isnull=False), name="subscription_change_has_a_date"
             ),
         ]
-        indexes = [models.Index("customer_id", name="subscription_customer")]
+        indexes = [
+            models.Index("customer_id", name="subscription_customer"),
+            models.Index(
+                "account",
+                name="subscription_over",
+                condition=Q(status__in=["canceled", "paused", "past_due"], wound_up_at=None),
+            ),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a transaction; money in minor units with tax, negative where proration gives some back."""
+
+    id: str
+    price_id: str
+    quantity: int
+    total: int
+    tax: int
+    prorated: bool = False
+
+
+class TransactionQuerySet(models.QuerySet["Transaction"]):
+    def waiting(self) -> TransactionQuerySet:
+        """Paid, and not yet turned into what was paid for."""
+        return self.filter(status="completed", settled_at=None)
+
+    def unclaimed(self) -> TransactionQuerySet:
+        """Paid by nobody we know: an operator says whose they are."""
+        return self.waiting().filter(account=None)
 
 
 class Transaction(Snapshot):
     """Only status completed is money that arrived and was processed; a refund does not change the status."""
 
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="transactions"
+    )
+    settled_at = models.DateTimeField(null=True, help_text="When what was paid for was given.")
+    held_up = models.CharField(max_length=300, blank=True, help_text="Why it could not be given yet.")
     customer_id = PaddleId(blank=True)
     subscription_id = PaddleId(blank=True)
     status = models.CharField(max_length=30)
@@ -185,12 +288,16 @@ class Transaction(Snapshot):
     total = models.BigIntegerField(help_text="In minor units, with tax, before Paddle's money credit.")
     tax = models.BigIntegerField()
     grand_total = models.BigIntegerField(help_text="In minor units: what is charged.")
-    line_items = models.JSONField(help_text="[{id, price_id, quantity, total, tax}], in minor units, as Paddle lists.")
+    line_items = models.JSONField(
+        help_text="[{id, price_id, quantity, total, tax, prorated}], in minor units, as Paddle lists."
+    )
     invoice_number = models.CharField(max_length=50, blank=True)
     period_starts_at = models.DateTimeField(null=True)
     period_ends_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     billed_at = models.DateTimeField(null=True)
+
+    objects = TransactionQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -202,7 +309,28 @@ class Transaction(Snapshot):
         indexes = [
             models.Index("customer_id", F("created_at").desc(), name="transaction_customer"),
             models.Index("subscription_id", F("created_at").desc(), name="transaction_subscription"),
+            models.Index("account", F("created_at").desc(), name="transaction_account"),
+            models.Index("account", name="transaction_waiting", condition=Q(status="completed", settled_at=None)),
         ]
+
+    @property
+    def lines(self) -> list[Line]:
+        return [Line(**line) for line in self.line_items]
+
+    @property
+    def key(self) -> str:
+        """The ledger's source key of what this payment gives."""
+        return f"paddle:{self.id}"
+
+    def key_of(self, line: Line) -> str:
+        return f"{self.key}:{line.id}"
+
+
+class WaitingPayment(Transaction):
+    """A completed payment that gave nothing yet; the admin's view of it."""
+
+    class Meta:
+        proxy = True
 
 
 class Adjustment(Snapshot):
@@ -221,3 +349,47 @@ class Adjustment(Snapshot):
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id__startswith="adj_"), name="adjustment_id_is_one")]
         indexes = [models.Index("transaction_id", name="adjustment_transaction")]
+
+
+class Purchase(models.Model):
+    """What a customer set out to buy, written down before Paddle knows of it.
+
+    Its id goes out as `custom_data.purchase_id`. What was really paid for stands in the completed transaction; this
+    says whose that transaction is.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="purchases")
+    price = models.ForeignKey(PlanPrice, on_delete=models.PROTECT, related_name="+")
+    quantity = models.PositiveIntegerField(default=1)
+    amount = models.PositiveIntegerField(help_text="What we asked for all of it, in minor units, before tax.")
+    currency = models.CharField(max_length=3)
+    token = models.UUIDField(help_text="Of the form it was asked with: the same form sent twice is one purchase.")
+    transaction_id = PaddleId(blank=True, help_text="Empty until Paddle has answered.")
+    asked_at = models.DateTimeField(null=True, help_text="When Paddle was last asked for the transaction.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "token"], name="purchase_once_per_form"),
+            models.UniqueConstraint(
+                fields=["transaction_id"], condition=~Q(transaction_id=""), name="purchase_of_a_transaction"
+            ),
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="purchase_of_something"),
+        ]
+        indexes = [models.Index("account", F("created_at").desc(), name="purchase_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.price.get_interval_display()}"
+
+
+class EventFeed(models.Model):
+    """How far Paddle's own list of events has been read (P5)."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    after = PaddleId(blank=True, help_text="The last event that was stored from it.")
+    read_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} after {self.after or 'the beginning'}"

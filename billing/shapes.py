@@ -62,6 +62,12 @@ class Envelope(BaseModel):
         return found if isinstance(found, str) and re.fullmatch(ID, found) and len(found) <= 50 else ""
 
 
+class Updated(BaseModel):
+    """When an entity that was read from the API last changed."""
+
+    updated_at: Moment
+
+
 class Span(BaseModel):
     starts_at: Moment
     ends_at: Moment
@@ -81,6 +87,15 @@ class ScheduledChange(BaseModel):
     action: Annotated[str, Field(min_length=1)]
     effective_at: Moment
     resume_at: Moment | None = None
+
+
+class CustomerData(BaseModel):
+    id: Annotated[str, starting("ctm")]
+    email: str
+    status: str
+
+    def columns(self) -> dict[str, Any]:
+        return {"email": self.email[:320], "status": self.status}
 
 
 class SubscriptionData(BaseModel):
@@ -130,6 +145,7 @@ class LineItem(BaseModel):
     price_id: Id | None = None
     quantity: int
     totals: Totals
+    proration: dict[str, Any] | None = None
 
 
 class Details(BaseModel):
@@ -168,6 +184,7 @@ class TransactionData(BaseModel):
                     "quantity": line.quantity,
                     "total": line.totals.total,
                     "tax": line.totals.tax,
+                    "prorated": line.proration is not None,
                 }
                 for line in self.details.line_items
             ],
@@ -218,7 +235,7 @@ class AdjustmentData(BaseModel):
         }
 
 
-Data = SubscriptionData | TransactionData | AdjustmentData
+Data = CustomerData | SubscriptionData | TransactionData | AdjustmentData
 
 
 def envelope(body: bytes) -> Envelope:

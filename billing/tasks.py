@@ -7,7 +7,7 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from billing import events
+from billing import effects, events, syncing
 
 logger = logging.getLogger(__name__)
 
@@ -19,3 +19,21 @@ def apply_paddle_events(timestamp: int) -> None:
     tried = events.apply_due(timezone.now())
     if tried:
         logger.info("tried %d paddle events again", tried)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="settle_payments", lock="settle_payments")
+def settle_payments(timestamp: int) -> None:
+    """Every minute: payments that wait for something, and plans that are over (B7)."""
+    now = timezone.now()
+    effects.settle_due(now)
+    effects.end_plans(now)
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(queueing_lock="sync_paddle", lock="sync_paddle")
+def sync_paddle(timestamp: int) -> None:
+    """Every hour: what webhooks may have missed (P5)."""
+    report = syncing.sync(timezone.now())
+    if report.drifted or report.fault:
+        logger.warning("paddle and we differed: %s", report)

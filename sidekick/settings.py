@@ -329,15 +329,73 @@ SPECTACULAR_SETTINGS = {
 
 # Paddle ---------------------------------------------------------------------------------------------------------
 
-# One secret per notification destination; two while Paddle rotates one. Whoever knows one can say who paid.
-if PRODUCTION:
-    required("PADDLE_WEBHOOK_SECRETS", "Set it to the secret of the notification destination in Paddle's dashboard.")
-PADDLE_WEBHOOK_SECRETS = [secret.strip() for secret in text("PADDLE_WEBHOOK_SECRETS").split(",") if secret.strip()]
-if text("PADDLE_WEBHOOK_SECRETS") and len(PADDLE_WEBHOOK_SECRETS) <= text("PADDLE_WEBHOOK_SECRETS").count(","):
-    raise ImproperlyConfigured("PADDLE_WEBHOOK_SECRETS holds an empty secret: join secrets by single commas.")
-if PRODUCTION and min(map(len, PADDLE_WEBHOOK_SECRETS)) < 16:
-    raise ImproperlyConfigured("PADDLE_WEBHOOK_SECRETS holds a secret under 16 characters, which can be guessed.")
+# Which Paddle: the real one, its sandbox, or a simulator on this machine, which production refuses (P7).
+PADDLE_ENVIRONMENT = text("PADDLE_ENVIRONMENT", "live" if PRODUCTION else "simulator")
+if PADDLE_ENVIRONMENT not in {"live", "sandbox", "simulator"}:
+    raise ImproperlyConfigured(f"PADDLE_ENVIRONMENT must be live, sandbox or simulator, not {PADDLE_ENVIRONMENT!r}.")
+PADDLE_SIMULATED = PADDLE_ENVIRONMENT == "simulator"
+if PADDLE_SIMULATED:
+    if PRODUCTION:
+        raise ImproperlyConfigured("PADDLE_ENVIRONMENT=simulator lets anyone pay with nothing: set live or sandbox.")
+    if urlsplit(SITE_URL).hostname not in LOCAL:
+        raise ImproperlyConfigured("Paddle's simulator is for this machine only: set PADDLE_ENVIRONMENT=sandbox.")
+    # Where the simulator listens: ten ports above ours, so that two checkouts can run side by side.
+    PADDLE_API_URL = text("PADDLE_SIMULATOR_URL", f"http://localhost:{number('PORT', 8000) + 10}").rstrip("/")
+    if urlsplit(PADDLE_API_URL).hostname not in LOCAL:
+        raise ImproperlyConfigured("PADDLE_SIMULATOR_URL must be an address of this machine.")
+    PADDLE_API_KEY, PADDLE_CLIENT_TOKEN = "pdl_simulator_apikey", "simulator_client_token"
+    PADDLE_WEBHOOK_SECRETS = ["pdl_ntfset_of_the_simulator_on_this_machine"]
+else:
+    PADDLE_API_URL = {"live": "https://api.paddle.com", "sandbox": "https://sandbox-api.paddle.com"}[PADDLE_ENVIRONMENT]
+    PADDLE_API_KEY = required("PADDLE_API_KEY", "Make one in Paddle's dashboard, under Developer tools.")
+    # `manage.py paddle_setup` makes these two, so development may start without them.
+    PADDLE_CLIENT_TOKEN = text("PADDLE_CLIENT_TOKEN")
+    # One secret per notification destination; two while Paddle rotates one. Whoever knows one can say who paid.
+    PADDLE_WEBHOOK_SECRETS = [secret.strip() for secret in text("PADDLE_WEBHOOK_SECRETS").split(",")]
+    if PRODUCTION:
+        required("PADDLE_CLIENT_TOKEN", "`manage.py paddle_setup` makes and prints it.")
+        required(
+            "PADDLE_WEBHOOK_SECRETS", "Set it to the secret of the notification destination in Paddle's dashboard."
+        )
+    if not text("PADDLE_WEBHOOK_SECRETS"):
+        PADDLE_WEBHOOK_SECRETS = []
+    elif not all(PADDLE_WEBHOOK_SECRETS):
+        raise ImproperlyConfigured("PADDLE_WEBHOOK_SECRETS holds an empty secret: join secrets by single commas.")
+    elif PRODUCTION and min(map(len, PADDLE_WEBHOOK_SECRETS)) < 16:
+        raise ImproperlyConfigured("PADDLE_WEBHOOK_SECRETS holds a secret under 16 characters, which can be guessed.")
+    # Nothing crosses over between live and sandbox; a key of the wrong one fails on the first customer.
+    for name, value, prefixes in (
+        ("PADDLE_API_KEY", PADDLE_API_KEY, {"live": "pdl_live_apikey_", "sandbox": "pdl_sdbx_apikey_"}),
+        ("PADDLE_CLIENT_TOKEN", PADDLE_CLIENT_TOKEN, {"live": "live_", "sandbox": "test_"}),
+    ):
+        if value and not value.startswith(prefixes[PADDLE_ENVIRONMENT]):
+            raise ImproperlyConfigured(
+                f"{name} is not of Paddle's {PADDLE_ENVIRONMENT} environment: it must start with "
+                f"{prefixes[PADDLE_ENVIRONMENT]}."
+            )
+# A form may lead to Paddle: browsers count where it redirects to as a target of the form.
+CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].append(
+    PADDLE_API_URL if PADDLE_SIMULATED else "https://*.paddle.com"
+)
+# What Paddle's checkout needs, on the pay page only. Paddle publishes no list; these are what working sites allow.
+TWIN = "sandbox-" if PADDLE_ENVIRONMENT == "sandbox" else ""
+PADDLE_CHECKOUT_POLICY = {
+    "script-src": [SELF, "https://cdn.paddle.com"],
+    "style-src": [SELF, "https://cdn.paddle.com", f"https://{TWIN}cdn.paddle.com"],
+    "img-src": ["https://cdn.paddle.com", f"https://{TWIN}cdn.paddle.com"],
+    "frame-src": [f"https://{TWIN}buy.paddle.com"],
+    "connect-src": [
+        SELF,
+        *(f"https://{TWIN}{host}.paddle.com" for host in ("api", "create-checkout", "checkout-service")),
+    ],
+}
 PADDLE_WEBHOOK_MAX_AGE = timedelta(seconds=number("PADDLE_WEBHOOK_MAX_AGE_SECONDS", 300))
+PADDLE_READ_SECONDS = number("PADDLE_READ_SECONDS", 8)
+PADDLE_WRITE_SECONDS = number("PADDLE_WRITE_SECONDS", 30)
+# Paddle refuses to charge less than this, in cents (B4).
+PADDLE_MINIMUM_CHARGE = number("PADDLE_MINIMUM_CHARGE_CENTS", 70)
+# How long a plan stays after a renewal that could not be paid (B7).
+PAST_DUE_GRACE = timedelta(days=number("PAST_DUE_GRACE_DAYS", 7))
 
 # Metering -------------------------------------------------------------------------------------------------------
 

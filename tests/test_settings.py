@@ -17,6 +17,8 @@ PRODUCTION = {
     "EMAIL_HOST": "smtp.example.com",
     "TRUSTED_PROXIES": "1",
     "PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_" + "x" * 32,
+    "PADDLE_API_KEY": "pdl_live_apikey_" + "x" * 32,
+    "PADDLE_CLIENT_TOKEN": "live_" + "x" * 24,
 }
 
 
@@ -47,6 +49,13 @@ def test_production_starts_with_everything_it_needs() -> None:
         ({"PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_one_and_long, "}, "empty secret"),
         ({"PADDLE_WEBHOOK_SECRETS": "pdl_ntfset_one_and_long,short"}, "under 16 characters"),
         ({"PADDLE_WEBHOOK_MAX_AGE_SECONDS": "-1"}, "whole number"),
+        ({"PADDLE_ENVIRONMENT": "simulator"}, "lets anyone pay with nothing"),
+        ({"PADDLE_ENVIRONMENT": "test"}, "live, sandbox or simulator"),
+        ({"PADDLE_API_KEY": ""}, "PADDLE_API_KEY is not set"),
+        ({"PADDLE_API_KEY": "pdl_sdbx_apikey_x"}, "PADDLE_API_KEY is not of Paddle's live environment"),
+        ({"PADDLE_ENVIRONMENT": "sandbox"}, "PADDLE_API_KEY is not of Paddle's sandbox environment"),
+        ({"PADDLE_CLIENT_TOKEN": ""}, "PADDLE_CLIENT_TOKEN is not set"),
+        ({"PADDLE_CLIENT_TOKEN": "test_x"}, "PADDLE_CLIENT_TOKEN is not of Paddle's live environment"),
         ({"DEBUG": "yes"}, "DEBUG"),
         ({"DEBUG": "perhaps"}, "yes or no"),
         ({"ENVIRONMENT": "staging"}, "development or production"),
@@ -69,3 +78,32 @@ def test_two_webhook_secrets_may_be_set_while_one_is_rotated() -> None:  # P1
     assert start("PADDLE_WEBHOOK_SECRETS", **pair).stdout.strip() == (
         "['pdl_ntfset_the_old_one', 'pdl_ntfset_the_new_one']"
     )
+
+
+DEVELOPMENT = {"DATABASE_URL": "postgresql:///none"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"SITE_URL": "https://preview.example.com", "SECRET_KEY": "x" * 60, "PADDLE_ENVIRONMENT": "simulator"},
+            "for this machine only",
+        ),
+        ({"PADDLE_SIMULATOR_URL": "https://paddle.example.com"}, "an address of this machine"),
+        ({"PADDLE_ENVIRONMENT": "sandbox"}, "PADDLE_API_KEY is not set"),
+    ],
+)
+def test_the_simulator_serves_this_machine_and_nobody_else(variables: dict[str, str], sentence: str) -> None:  # P7
+    outcome = start(**DEVELOPMENT, **variables)
+    assert outcome.returncode != 0
+    assert sentence in outcome.stderr.strip().splitlines()[-1]
+
+
+def test_development_runs_against_the_simulator_ten_ports_above() -> None:  # P7 S1
+    assert start("PADDLE_API_URL", **DEVELOPMENT, PORT="8001").stdout.strip() == "http://localhost:8011"
+
+
+def test_staging_runs_against_the_sandbox() -> None:
+    keys = {"PADDLE_API_KEY": "pdl_sdbx_apikey_x", "PADDLE_CLIENT_TOKEN": "test_x", "PADDLE_ENVIRONMENT": "sandbox"}
+    assert start("PADDLE_API_URL", **{**PRODUCTION, **keys}).stdout.strip() == "https://sandbox-api.paddle.com"

@@ -28,6 +28,7 @@ from pydantic import TypeAdapter
 from credits import metering, periods
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
+from tests.benchmarks import webhooks
 
 BATCHES = 60
 PAGE_ROUNDS = 40
@@ -54,6 +55,8 @@ def main() -> None:
         with served(url, "sidekick.wsgi:application") as app, served(url, "tests.benchmarks.wsgi:application") as bare:
             bench_metering(app)
             bench_pages(app, bare)
+        with served(url, "sidekick.wsgi:application", workers=2) as app:
+            bench_webhooks(app)
     finally:
         teardown_databases(databases, verbosity=0)
 
@@ -241,6 +244,15 @@ def asking(port: int, path: str, headers: dict[str, str]) -> Callable[[], None]:
     return ask
 
 
+# Webhooks -------------------------------------------------------------------------------------------------------
+
+
+def bench_webhooks(port: int) -> None:
+    middle, slow = webhooks.measure(port)
+    say(f"\nWebhooks, {webhooks.A_SECOND} a second: median {middle * 1000:.1f} ms")
+    verdict("99th percentile, in ms", slow * 1000, "≤ 50", slow <= 0.05)
+
+
 # Around it ------------------------------------------------------------------------------------------------------
 
 
@@ -269,13 +281,13 @@ def _url() -> str:
 
 
 @contextmanager
-def served(url: str, application: str) -> Iterator[int]:
-    """granian with one worker on a free port."""
+def served(url: str, application: str, workers: int = 1) -> Iterator[int]:
+    """granian on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--port", str(port)]
-    command += ["--workers", "1", "--blocking-threads", "1", "--log-level", "error", application]
+    command += ["--workers", str(workers), "--blocking-threads", "1", "--log-level", "error", application]
     environment = {**os.environ, "DATABASE_URL": url, "ACCESS_TOKEN_SECONDS": "86400"}
     environment.pop("DJANGO_SETTINGS_MODULE")
     server = subprocess.Popen(command, env=environment)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hmac
 import json
+import uuid
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from django.test import Client
 from django.utils import timezone
 
-from billing.models import Adjustment, Subscription, Transaction
+from billing import events
+from billing.models import Adjustment, PaddleEvent, PlanPrice, Purchase, Subscription, Transaction
+from sidekick.accounts.models import User
 
 
 def sign(body: bytes, *, secret: str, at: datetime) -> str:
@@ -25,8 +29,9 @@ SUBSCRIPTION = "sub_01kaaaaaaaaaaaaaaaaaaaaaaa"
 TRANSACTION = "txn_01kaaaaaaaaaaaaaaaaaaaaaaa"
 ADJUSTMENT = "adj_01kaaaaaaaaaaaaaaaaaaaaaaa"
 LINE = "txnitm_01kaaaaaaaaaaaaaaaaaaaaaaa"
-STARTER, PRO, CREDIT = (f"pri_01k{letter * 23}" for letter in "spc")
-MARCH, APRIL, MAY = (f"2026-{month:02}-16T09:20:11.482000Z" for month in (3, 4, 5))
+STARTER, PRO, CREDIT, YEAR_OF_STARTER, YEAR_OF_PRO = (f"pri_01k{letter * 23}" for letter in "spcty")
+MARCH, APRIL, MAY, JUNE, JULY = (f"2026-{month:02}-16T09:20:11.482000Z" for month in range(3, 8))
+UPGRADED = "2026-03-30T12:00:00Z"
 
 AT = "2026-03-16T09:20:31.004120Z"
 
@@ -111,6 +116,106 @@ def adjustment(status: str = "approved", **changes: object) -> Body:
         "created_at": "2026-07-17T10:12:04.331208Z",
     }
     return data | changes
+
+
+def name(prefix: str, number: int) -> str:
+    """Paddle's name of the so manieth thing of a test."""
+    return f"{prefix}_01k{number:023}"
+
+
+def line(price: str, quantity: int = 1, total: int = 1633, *, number: int = 1, prorated: bool = False) -> Body:
+    """One line of a payment; `total` is in cents with tax."""
+    return {
+        "id": name("txnitm", number),
+        "price_id": price,
+        "quantity": quantity,
+        "totals": {"subtotal": str(total), "tax": "0", "total": str(total), "discount": "0"},
+        "proration": {"rate": "0.5", "billing_period": None} if prorated else None,
+    }
+
+
+def payment(number: int, *lines: Body, span: tuple[str, str] | None = None, **changes: object) -> Body:
+    """A completed payment of these lines, for the billing period `span` where it is one of a plan."""
+    total = str(sum(int(each["totals"]["total"]) for each in lines))
+    totals = {"subtotal": total, "tax": "0", "total": total, "grand_total": total}
+    data = transaction(
+        id=name("txn", number),
+        details={"totals": totals, "line_items": list(lines)},
+        billing_period=span and {"starts_at": span[0], "ends_at": span[1]},
+        custom_data=None,
+        created_at=span[0] if span else "2026-03-18T14:02:10Z",
+    )
+    return data | changes
+
+
+def renewal(number: int, price: str, start: str, end: str, **changes: object) -> Body:
+    """What the plan's subscription pays by itself."""
+    own: Body = {"subscription_id": SUBSCRIPTION, "origin": "subscription_recurring"}
+    return payment(number, line(price, number=number), span=(start, end), **own | changes)
+
+
+def upgrade(number: int, start: str, end: str, old: str = STARTER, new: str = PRO, **changes: object) -> Body:
+    """What a change of plan costs at once: the new plan's share, less the old one's."""
+    lines = [
+        line(new, 1, 2907, number=number, prorated=True),
+        line(old, -1, -1127, number=number + 5000, prorated=True),
+    ]
+    own: Body = {"subscription_id": SUBSCRIPTION, "origin": "subscription_update"}
+    return payment(number, *lines, span=(start, end), **own | changes)
+
+
+def customer(account: User | None = None, **changes: object) -> Body:
+    data: Body = {
+        "id": CUSTOMER,
+        "status": "active",
+        "email": "maya@example.com",
+        "name": "Maya",
+        "locale": "en",
+        "marketing_consent": False,
+        "custom_data": {"account_id": str(account.id)} if account else None,
+    }
+    return data | changes
+
+
+def refund(number: int, money: int, of: str = TRANSACTION, line_id: str | None = LINE, **changes: object) -> Body:
+    """So many cents that went back, of one line or, without, of all of it."""
+    totals = {"subtotal": str(money), "tax": "0", "total": str(money)}
+    items = [{"id": "adjitm_1", "item_id": line_id, "type": "partial", "amount": str(money), "totals": totals}]
+    own: Body = {"id": name("adj", number), "transaction_id": of, "totals": totals, "items": items if line_id else []}
+    return adjustment(**own | changes)
+
+
+def buys(account: User, transaction_id: str = TRANSACTION, price: str = CREDIT, quantity: int = 137) -> Purchase:
+    """Our own note that this account set out to buy; Paddle answered with the transaction."""
+    sold = PlanPrice.objects.get(paddle_price_id=price)
+    return Purchase.objects.create(
+        account=account,
+        price=sold,
+        quantity=quantity,
+        amount=sold.amount * quantity,
+        currency="USD",
+        token=uuid.uuid4(),
+        transaction_id=transaction_id,
+    )
+
+
+_numbers = count(1)
+
+
+def moment(text: str, **later: float) -> datetime:
+    return datetime.fromisoformat(text) + timedelta(**later)
+
+
+def receive(body: Body | bytes, now: datetime) -> PaddleEvent:
+    """Take an event in as the webhook does, at this moment."""
+    return events.receive(body if isinstance(body, bytes) else json.dumps(body).encode(), now=now)[0]
+
+
+def hear(event_type: str, data: Body, at: str = AT, *, now: datetime | None = None) -> PaddleEvent:
+    """Something happened at Paddle, and two seconds later we hear of it; it must be applied."""
+    told = receive(event(next(_numbers), event_type, data, at), now or moment(at, seconds=2))
+    assert told.state == "applied", told.error
+    return told
 
 
 def post(body: Body | bytes, *, header: str | None = None, age: int = 0) -> Any:

@@ -225,9 +225,9 @@ def test_an_event_that_the_database_refuses_is_kept_with_its_error_and_without_t
 
 
 def test_a_delivery_costs_a_handful_of_statements(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(11):
         post(event(1, "subscription.created", subscription()))
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         post(event(1, "subscription.created", subscription()))
 
 

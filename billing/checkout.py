@@ -1,0 +1,203 @@
+"""Selling: from a customer's wish to a transaction that Paddle's checkout can open (B4–B6).
+
+Price and quantity are looked up here; the browser gets no more than the transaction's id, and credits come with the
+completed transaction's webhook, never from here. Paddle has no idempotency keys, so the wish is stored first: the same
+form sent twice finds it, and one whose answer was lost is looked for before it is asked for again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db import transaction as database
+from django.db.models import Q, Sum
+from django.db.models.enums import TextChoices
+from django.utils import timezone
+
+from billing import events, paddle, refunds
+from billing.models import Customer, PlanPrice, Purchase, Transaction
+from billing.paddle import PaddleFault
+from billing.plans import Refusal, Standing, standing
+from credits.models import Grant
+from sidekick.accounts.models import User
+
+ANSWER_WITHIN = timedelta(seconds=60)
+LOOK_EVERY = timedelta(seconds=10)
+NOT_SET_UP = "This can't be bought yet. Please come back later."
+
+
+class State(TextChoices):
+    """How far a purchase is."""
+
+    OPENING = "opening", "Paddle has not answered yet"
+    READY = "ready", "waits to be paid"
+    PAID = "paid", "paid, being processed"
+    DONE = "done", "given"
+    CANCELED = "canceled"
+
+
+STATES = {
+    "paid": State.PAID,
+    "billed": State.PAID,
+    "completed": State.PAID,
+    "canceled": State.CANCELED,
+}
+
+
+def why_not(account: User, stands: Standing) -> str:
+    """Why no additional credits can be bought now, in a sentence, or nothing (B4)."""
+    if not stands.plan.may_buy_credits:
+        seller = PlanPrice.objects.per_credit().first()
+        return f"Additional credits come with {seller.plan.name}." if seller else "Additional credits are not for sale."
+    if not PlanPrice.objects.per_credit().filter(plan=stands.plan).exclude(paddle_price_id="").exists():
+        return NOT_SET_UP
+    if refunds.buying_blocked(account.id):
+        return "Your bank disputed a payment. Until that is settled no credits can be bought; write to us about it."
+    return ""
+
+
+def begin(account: User, price: PlanPrice, quantity: int, *, token: uuid.UUID, now: datetime | None = None) -> Purchase:
+    """A purchase whose transaction the checkout can open; the same form sent again answers the same one.
+
+    Raises `Refusal`, and `PaddleFault` when Paddle refused or did not answer: nothing was charged then, and sending
+    the form again finds out what became of it before asking anew.
+    """
+    now = now or timezone.now()
+    _check(account, price, quantity, standing(account, now=now))
+    purchase, _ = Purchase.objects.get_or_create(
+        account=account,
+        # A form that was changed and sent again is another wish.
+        token=uuid.uuid5(token, f"{price.pk} × {quantity}"),
+        defaults={
+            "price": price,
+            "quantity": quantity,
+            "amount": price.amount * quantity,
+            "currency": price.currency,
+            "created_at": now,
+        },
+    )
+    unasked = Q(asked_at=None) | Q(asked_at__lte=now - ANSWER_WITHIN)
+    mine = Purchase.objects.filter(unasked, id=purchase.id, transaction_id="").update(asked_at=now)
+    if mine:
+        _open(purchase, account, looked_before=purchase.asked_at is not None)
+    purchase.refresh_from_db()
+    return purchase
+
+
+def state_of(purchase: Purchase) -> State:
+    if not purchase.transaction_id:
+        return State.OPENING
+    transaction = Transaction.objects.filter(id=purchase.transaction_id).first()
+    if transaction and transaction.status == "completed" and transaction.settled_at:
+        return State.DONE
+    return STATES.get(transaction.status, State.READY) if transaction else State.READY
+
+
+def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
+    """Ask Paddle how far it is, when its event is late or its answer was lost; every ten seconds at most."""
+    now = now or timezone.now()
+    due = Purchase.objects.filter(Q(asked_at=None) | Q(asked_at__lte=now - LOOK_EVERY), id=purchase.id)
+    if state_of(purchase) in {State.DONE, State.CANCELED} or not due.update(asked_at=now):
+        return purchase
+    try:
+        found = paddle.transaction(purchase.transaction_id) if purchase.transaction_id else _looked_for(purchase)
+        if found:
+            _take(purchase, found)
+    except PaddleFault:
+        pass  # The event will come, and whoever waits looks again.
+    purchase.refresh_from_db()
+    return purchase
+
+
+def given(purchase: Purchase) -> Decimal:
+    """How many credits it brought so far."""
+    brought = Grant.objects.filter(
+        account_id=purchase.account_id,
+        kind=Grant.Kind.PURCHASED,
+        source_key__startswith=f"paddle:{purchase.transaction_id}:",
+    )
+    total: Decimal = brought.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
+    return total
+
+
+def checkout_link(transaction_id: str, return_to: str) -> str:
+    """Where the simulator's checkout stands; the real Paddle opens its own over our page."""
+    if not settings.PADDLE_SIMULATED:
+        return ""
+    return f"{settings.PADDLE_API_URL}/checkout/{transaction_id}?{urlencode({'return_to': return_to})}"
+
+
+def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> None:
+    if price.interval == PlanPrice.Interval.CREDIT:
+        if refusal := why_not(account, stands):
+            raise Refusal(refusal)
+        if price.plan_id != stands.plan.slug:
+            raise Refusal("These credits are not for your plan.")
+    elif stands.subscription:
+        raise Refusal("You have a plan already: change it here instead of buying a second one.")
+    if not price.paddle_price_id or not price.amount:
+        raise Refusal(NOT_SET_UP)
+    if not 1 <= quantity <= price.most:
+        raise Refusal(f"Choose between 1 and {price.most}.")
+    if quantity < price.least:
+        raise Refusal(f"Paddle charges no less than {_least_charge(price)}: choose {price.least} credits or more.")
+
+
+def _least_charge(price: PlanPrice) -> str:
+    return str(PlanPrice(amount=settings.PADDLE_MINIMUM_CHARGE, currency=price.currency))
+
+
+def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
+    """Have Paddle make the transaction. Only who marked the purchase as asked comes here."""
+    try:
+        customer_id = _customer(account)
+        found = _looked_for(purchase) if looked_before else None
+        _take(
+            purchase,
+            found
+            or paddle.open_transaction(
+                price_id=purchase.price.paddle_price_id,
+                quantity=purchase.quantity,
+                customer_id=customer_id,
+                custom_data={
+                    "account_id": str(account.id),
+                    "purchase_id": str(purchase.id),
+                    "kind": "credits" if purchase.price.interval == PlanPrice.Interval.CREDIT else "plan",
+                },
+            ),
+        )
+    except PaddleFault as fault:
+        if not fault.unknown_outcome and not looked_before:
+            Purchase.objects.filter(id=purchase.id).update(asked_at=None)
+        raise
+
+
+def _take(purchase: Purchase, entity: paddle.Entity) -> None:
+    Purchase.objects.filter(id=purchase.id).update(transaction_id=entity["id"])
+    events.take_note(entity)
+
+
+def _looked_for(purchase: Purchase) -> paddle.Entity | None:
+    customer = Customer.objects.filter(account=purchase.account_id).first()
+    return paddle.find_transaction(
+        customer_id=customer.id if customer else None, purchase_id=str(purchase.id), since=purchase.created_at
+    )
+
+
+def _customer(account: User) -> str | None:
+    """Paddle's customer for this account, made when there is none. Paddle may have told us of it meanwhile."""
+    known = Customer.objects.filter(account=account).first()
+    if known:
+        return known.id if known.status == "active" else None
+    customer_id = paddle.customer_of(account.id, email=account.email, name=account.name)
+    if customer_id is None:
+        return None
+    with database.atomic():
+        blank = {"email": account.email, "status": "active", "snapshot_at": events.BEFORE_ALL, "data": {}}
+        customer, _ = Customer.objects.get_or_create(id=customer_id, defaults=blank)
+        Customer.objects.filter(id=customer.id, account=None).update(account=account)
+    return customer_id

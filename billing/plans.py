@@ -1,0 +1,201 @@
+"""A customer's plan: how it stands, and changing, cancelling, keeping and resuming it (B1–B3, B6, B7, M9).
+
+Paddle decides; what it answers is taken in like any event. Which credits follow is `effects`' business: an upgrade
+adds some when its payment is complete, a downgrade or cancellation takes effect with the next period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from billing import events, paddle
+from billing.models import PlanPrice, Subscription
+from credits import periods
+from credits.models import CreditPeriod, Plan
+from sidekick.accounts.models import User
+
+WORDS = {"trialing": "Trialing", "active": "Active", "past_due": "Past due", "paused": "Paused", "canceled": "Canceled"}
+TONES = {"trialing": "good", "active": "good", "past_due": "bad", "paused": "warn"}
+PROCESSING = "A payment for your plan is still being processed. Try again in a few minutes."
+
+
+class Refusal(Exception):
+    """What can't be done now, in a sentence for the customer. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What can be said about an account's plan at one moment. Times are UTC.
+
+    `plan` is what the account may do now (its open credit period's); `subscription` the one that is not over;
+    `price` what that one pays; `next_plan` what it pays for from `renews_at` on, where that is another plan.
+    """
+
+    plan: Plan
+    period: CreditPeriod
+    subscription: Subscription | None
+    price: PlanPrice | None
+    next_plan: Plan | None
+    status: str
+    tone: str
+    renews_at: datetime | None
+    ends_at: datetime | None
+    pauses_at: datetime | None
+    resumes_at: datetime | None
+    grace_until: datetime | None
+
+    @property
+    def may_change(self) -> bool:
+        s = self.subscription
+        return s is not None and s.status == "active" and not s.change_action
+
+    @property
+    def may_cancel(self) -> bool:
+        s = self.subscription
+        return s is not None and s.status in {"active", "trialing", "past_due"} and s.change_action != "cancel"
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether something scheduled can be undone: a cancellation or a pause that has not come yet."""
+        return self.ends_at is not None or self.pauses_at is not None
+
+    @property
+    def may_resume(self) -> bool:
+        return self.subscription is not None and self.subscription.status == "paused"
+
+    @property
+    def may_update_card(self) -> bool:
+        return self.subscription is not None and self.subscription.status in {"active", "trialing", "past_due"}
+
+
+def standing(account: User, *, now: datetime | None = None) -> Standing:
+    """How the plan of this account stands: three queries, and the clock's work where it is due."""
+    period = _open_period(account, now or timezone.now())
+    # What is over comes last; of what is not, the newest.
+    known = Subscription.objects.filter(account=account).alias(over=Q(status="canceled"))
+    newest = known.order_by("over", "-started_at", "-id").first()
+    subscription = newest if newest and newest.status != "canceled" else None
+    status = newest.status if newest else "active"
+    price = None
+    if subscription:
+        price = PlanPrice.objects.by_paddle_id([subscription.price_id]).get(subscription.price_id)
+    change = subscription.change_action if subscription else ""
+    at = subscription.change_at if subscription else None
+    cheaper = bool(price and price.plan.monthly_credits < period.plan.monthly_credits)
+    runs = status in {"active", "trialing"} and change not in {"cancel", "pause"}
+    paid_until = period.paid_until
+    return Standing(
+        plan=period.plan,
+        period=period,
+        subscription=subscription,
+        price=price,
+        next_plan=price.plan if price and cheaper and change != "cancel" else None,
+        status=WORDS.get(status, status.replace("_", " ").capitalize()),
+        tone=TONES.get(status, ""),
+        renews_at=subscription.next_billed_at if subscription and runs else None,
+        ends_at=at if change == "cancel" else None,
+        pauses_at=at if change == "pause" else None,
+        resumes_at=at if change == "resume" else subscription.change_resume_at if subscription else None,
+        grace_until=paid_until + settings.PAST_DUE_GRACE if status == "past_due" and paid_until else None,
+    )
+
+
+def choices(account: User, stands: Standing) -> list[PlanPrice]:
+    """Every plan that is sold, in the order of the pricing page, the current one included."""
+    sold = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD", amount__gt=0)
+    return list(sold.exclude(paddle_price_id="").select_related("plan").order_by("plan__position", "interval"))
+
+
+def preview(account: User, price: PlanPrice) -> paddle.Preview:
+    """What Paddle would charge for changing to `price` now. Raises `Refusal` and `PaddleFault`."""
+    stands = standing(account)
+    subscription, mode = _changeable(stands, price)
+    return paddle.preview_change(subscription.id, price_id=price.paddle_price_id, mode=mode)
+
+
+def change(account: User, price: PlanPrice) -> None:
+    """Change the plan: dearer at once and paid in proportion, cheaper from the next period on, nothing to pay now.
+
+    Raises `Refusal` and `PaddleFault`; a card that is declined changes nothing.
+    """
+    subscription, mode = _changeable(standing(account), price)
+    events.take_note(paddle.change_plan(subscription.id, price_id=price.paddle_price_id, mode=mode))
+
+
+def cancel(account: User) -> None:
+    """Let the plan end when what was paid for is over (B2)."""
+    stands = standing(account)
+    if not stands.may_cancel or not stands.subscription:
+        raise Refusal("There is nothing to cancel: no plan is running, or its end is set already.")
+    events.take_note(paddle.cancel(stands.subscription.id))
+
+
+def keep(account: User) -> None:
+    """Undo a scheduled cancellation or pause (B3)."""
+    stands = standing(account)
+    if not stands.may_keep or not stands.subscription:
+        raise Refusal("Nothing is scheduled that could be undone.")
+    events.take_note(paddle.keep(stands.subscription.id))
+
+
+def resume(account: User) -> None:
+    """End a pause now; Paddle charges for a new period at once."""
+    stands = standing(account)
+    if not stands.may_resume or not stands.subscription:
+        raise Refusal("Your plan is not paused.")
+    events.take_note(paddle.resume(stands.subscription.id))
+
+
+def _open_period(account: User, now: datetime) -> CreditPeriod:
+    opened = CreditPeriod.objects.select_related("plan").filter(account=account, closed_at=None)
+    current = opened.annotate(due_at=F("account__wallet__due_at")).first()
+    if current is None or (current.due_at is not None and current.due_at <= now):
+        periods.open_due([account.id], now)
+        return opened.get()
+    return current
+
+
+def _changeable(stands: Standing, price: PlanPrice) -> tuple[Subscription, str]:
+    """The subscription, and how Paddle shall bill the change to `price`. Raises `Refusal`."""
+    subscription, current = stands.subscription, stands.price
+    if not price.paddle_price_id or price.interval not in {"month", "year"}:
+        raise Refusal("This plan is not for sale.")
+    if not subscription or not stands.may_change:
+        raise Refusal(_why_not_now(stands))
+    if not current or stands.period.paid_until is None:
+        raise Refusal(PROCESSING)
+    if current == price:
+        raise Refusal(f"You are on {price.plan.name} already.")
+    if current.plan.monthly_credits > stands.plan.monthly_credits:
+        raise Refusal(PROCESSING)
+    if current.interval != price.interval:
+        return subscription, _interval_mode(stands, current, price)
+    dearer = price.plan.monthly_credits > stands.plan.monthly_credits
+    # What this period still is was paid for: going back to it costs nothing, and going down gives nothing back.
+    return subscription, "prorated_immediately" if dearer else "do_not_bill"
+
+
+def _interval_mode(stands: Standing, current: PlanPrice, price: PlanPrice) -> str:
+    if current.interval == "year":
+        raise Refusal("You paid for a year. Monthly payment can be chosen when it is over.")
+    if price.plan.monthly_credits < stands.plan.monthly_credits:
+        raise Refusal(f"A year of {price.plan.name} can begin when your month of {stands.plan.name} is over.")
+    return "prorated_immediately"
+
+
+def _why_not_now(stands: Standing) -> str:
+    if not stands.subscription:
+        return "You have no plan to change: choose one on the pricing page."
+    if stands.may_keep:
+        return "First undo the change that is scheduled, then choose another plan."
+    words = {
+        "trialing": "The plan can be changed when the trial is over.",
+        "past_due": "The plan can be changed once the last payment went through.",
+        "paused": "Resume your plan first, then change it.",
+    }
+    return words.get(stands.subscription.status, "The plan can't be changed right now.")

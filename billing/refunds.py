@@ -1,0 +1,103 @@
+"""Money that went back takes credits with it, and brings them back when it returns (P4).
+
+Refunds say money, not units. Of a line of q credits that cost T, floor(q · back / T) are taken back, where `back` is
+all that was refunded or charged back of it so far, less what was reversed; the difference to what was taken already
+is booked. So neither order nor repetition matters. Of a plan's payment that went back as a whole, what is left of
+the credits it gave is taken.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Q, QuerySet, Sum
+
+from billing.models import Adjustment, Line, Transaction
+from credits import ledger
+from credits.models import Grant, LedgerEntry
+
+TAKING = {"refund", "chargeback", "chargeback_warning"}
+RETURNING = {"chargeback_reverse", "chargeback_warning_reverse"}
+# A chargeback that was won is itself marked `reversed`; its reversal counts against it.
+TAKEN = {"approved", "reversed"}
+ZERO = Decimal(0)
+
+
+def follow(payment: Transaction, now: datetime) -> None:
+    """Bring what a payment gave in line with its adjustments. The wallet must be locked."""
+    adjustments = list(Adjustment.objects.filter(transaction_id=payment.id))
+    if not adjustments:
+        return
+    given = Grant.objects.filter(account_id=payment.account_id).select_related("period").order_by("-kind", "id")
+    for grant in given.filter(Q(source_key=payment.key) | Q(source_key__startswith=f"{payment.key}:")):
+        line = next((line for line in payment.lines if payment.key_of(line) == grant.source_key), None)
+        if line:
+            _match(grant, _credits_back(payment, line, adjustments), payment, now)
+        elif grant.period and grant.period.closed_at is None:
+            whole = sum(_sign(each) * each.total for each in adjustments) >= payment.total > 0
+            # What bought credits had paid for may have been charged to these a moment ago.
+            grant.refresh_from_db(fields=["remaining"])
+            _match(grant, _taken(grant) + grant.remaining if whole else ZERO, payment, now)
+
+
+def money_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustment]) -> int:
+    """What of this line went back, in minor units with tax, 0 at least. What names no lines is of all alike."""
+    named = unnamed = 0
+    for adjustment in adjustments:
+        if not adjustment.items:
+            unnamed += _sign(adjustment) * adjustment.total
+        of_line = [item["total"] for item in adjustment.items if item["line_item_id"] == line.id]
+        named += _sign(adjustment) * sum(of_line)
+    return max(named + (unnamed * line.total // payment.total if payment.total else 0), 0)
+
+
+def buying_blocked(account_id: uuid.UUID) -> bool:
+    """Whether a payment of this account was charged back and not returned."""
+    own = Transaction.objects.filter(account=account_id).values("id")
+    charges = Adjustment.objects.filter(transaction_id__in=own, action__startswith="chargeback")
+    back: dict[str, int] = {}
+    for charge in charges:
+        back[charge.transaction_id] = back.get(charge.transaction_id, 0) + _sign(charge) * charge.total
+    return any(money > 0 for money in back.values())
+
+
+def _sign(adjustment: Adjustment) -> int:
+    """Whether its money went back (1), came again (-1), or did neither (0)."""
+    if adjustment.action in TAKING and adjustment.status in TAKEN:
+        return 1
+    return -1 if adjustment.action in RETURNING and adjustment.status == "approved" else 0
+
+
+def _credits_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustment]) -> Decimal:
+    back = money_back(payment, line, adjustments)
+    if back == 0:
+        return ZERO
+    return Decimal(line.quantity if back >= line.total else line.quantity * back // line.total)
+
+
+def _match(grant: Grant, wanted: Decimal, payment: Transaction, now: datetime) -> None:
+    """Take back or restore, until `wanted` credits of the grant are taken by refunds."""
+    taken = _taken(grant)
+    entries = _entries(grant).count()
+    key, reason = f"{grant.source_key}:back:{entries}", f"Paddle {payment.id}: {wanted:f} credits' money went back."
+    # Operators void and restore as well: there may be less to take, or less to give back.
+    more = min(wanted - taken, grant.amount - grant.withdrawn)
+    if more > 0:
+        ledger.void(grant, more, source_key=key, reason=reason, now=now)
+    elif wanted < taken and (less := min(taken - wanted, ledger.taken_back(grant))) > 0:
+        ledger.restore(grant, less, source_key=key, reason=reason, now=now)
+
+
+def _taken(grant: Grant) -> Decimal:
+    total: Decimal = _entries(grant).aggregate(total=Sum("amount", default=ZERO))["total"]
+    return -total
+
+
+def _entries(grant: Grant) -> QuerySet[LedgerEntry]:
+    """What refunds did to this grant so far; operators' own voids are theirs."""
+    return LedgerEntry.objects.filter(
+        account_id=grant.account_id, grant=grant, source_key__startswith=f"{grant.source_key}:back:"
+    )

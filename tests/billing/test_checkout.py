@@ -1,0 +1,333 @@
+"""Selling beside a Paddle that fails: a sentence for the customer, and nothing charged or given twice."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+from pytest_django import Settings
+
+from billing import checkout, paddle, plans
+from billing.checkout import State
+from billing.models import Customer, PlanPrice, Purchase, Transaction
+from billing.paddle import PaddleFault
+from billing.plans import Refusal
+from credits.models import Grant
+from sidekick.accounts.models import User
+from tests.billing import store as stores
+from tests.billing.store import Store, price
+from tests.credits.books import assert_books_balance, at_once, period
+
+pytestmark = pytest.mark.django_db
+TOKEN = uuid.UUID(int=7)
+FAULTS = ["closed", "unanswered", "slow", "error", "html", "bad_gateway"]
+A_WHILE = timedelta(seconds=61)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    settings.PADDLE_READ_SECONDS = settings.PADDLE_WRITE_SECONDS = 1
+    with stores.opened(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def pro(store: Store, alice: User) -> str:
+    return store.subscribe(alice, "pro")
+
+
+def begin(account: User, quantity: int = 137, token: uuid.UUID = TOKEN, after: timedelta = timedelta()) -> Purchase:
+    return checkout.begin(account, price("pro", "credit"), quantity, token=token, now=timezone.now() + after)
+
+
+def bought(account: User) -> Decimal:
+    return sum(Grant.objects.filter(account=account, kind=3).values_list("remaining", flat=True), Decimal(0))
+
+
+def transactions(store: Store, account: User) -> list[paddle.Entity]:
+    """What Paddle has of credits for this account."""
+    listed = store.world.state.rows("txn")
+    return [one for one in listed if (one["custom_data"] or {}).get("kind") == "credits"]
+
+
+def test_the_same_form_sent_again_opens_one_checkout(store: Store, pro: str, alice: User) -> None:  # B4
+    first, again = begin(alice), begin(alice)
+    assert first == again
+    assert len(transactions(store, alice)) == 1
+    assert checkout.state_of(again) == State.READY
+
+
+def test_a_changed_form_is_another_purchase(store: Store, pro: str, alice: User) -> None:  # B4
+    assert begin(alice, 137) != begin(alice, 50)
+    assert begin(alice, 137) != begin(alice, 137, uuid.uuid4())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_clicks_at_once_open_one_checkout(store: Store, alice: User) -> None:  # B4
+    store.subscribe(alice, "pro")
+    opened = at_once([lambda: begin(alice)] * 8)
+    assert len({purchase.id for purchase in opened}) == 1
+    assert len(transactions(store, alice)) == 1
+
+
+def test_price_and_quantity_are_ours_and_credits_come_with_the_event(store: Store, pro: str, alice: User) -> None:  # B5
+    purchase = begin(alice)
+    [made] = transactions(store, alice)
+    assert made["items"][0]["quantity"] == 137
+    assert made["custom_data"] == {"account_id": str(alice.id), "purchase_id": str(purchase.id), "kind": "credits"}
+    store.world.pay(purchase.transaction_id)
+    assert bought(alice) == 0
+    store.deliver()
+    assert bought(alice) == 137
+    assert (checkout.state_of(purchase), checkout.given(purchase)) == (State.DONE, 137)
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 301, 6, 1])
+def test_what_can_not_be_charged_is_refused_before_paddle_hears_of_it(
+    store: Store, pro: str, alice: User, quantity: int
+) -> None:  # B4
+    with pytest.raises(Refusal, match=r"Choose between 1 and 300|\$0.70: choose 7"):
+        begin(alice, quantity)
+    assert not Purchase.objects.filter(price__interval="credit").exists()
+
+
+def test_the_minimum_is_a_setting(store: Store, pro: str, alice: User, settings: Settings) -> None:  # B4
+    settings.PADDLE_MINIMUM_CHARGE = 200
+    with pytest.raises(Refusal, match=r"\$2: choose 20"):
+        begin(alice, 19)
+
+
+def test_only_pro_buys_credits(store: Store, alice: User) -> None:  # B4
+    with pytest.raises(Refusal, match="come with Pro"):
+        begin(alice)
+    store.subscribe(alice, "starter")
+    with pytest.raises(Refusal, match="come with Pro"):
+        begin(alice)
+
+
+def test_who_has_a_plan_buys_no_second_one(store: Store, pro: str, alice: User) -> None:  # B6
+    with pytest.raises(Refusal, match="a plan already"):
+        checkout.begin(alice, price("starter"), 1, token=TOKEN)
+
+
+def test_after_a_chargeback_nothing_can_be_bought_until_it_is_reversed(store: Store, pro: str, alice: User) -> None:
+    # P4
+    purchase = store.buy(alice, "credits", 100)
+    disputed = store.world.charge_back(purchase.transaction_id)
+    store.deliver()
+    assert bought(alice) == 0
+    with pytest.raises(Refusal, match="disputed"):
+        begin(alice)
+    store.world.reverse(disputed["id"])
+    store.deliver()
+    assert bought(alice) == 100
+    assert begin(alice).transaction_id
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "too_many_requests"])
+def test_when_paddle_fails_nothing_is_charged_and_a_second_try_finds_what_was_made(
+    store: Store, pro: str, alice: User, fault: str
+) -> None:  # B4 B5
+    store.world.faults.add(fault, method="POST", path="/transactions", seconds=3)
+    with pytest.raises(PaddleFault) as raised:
+        begin(alice)
+    assert str(raised.value).endswith(".")
+    assert "http" not in str(raised.value).lower()
+    purchase = begin(alice, after=A_WHILE)
+    assert purchase.transaction_id
+    store.world.pay(purchase.transaction_id)
+    store.deliver()
+    assert bought(alice) == 137
+    assert len([one for one in transactions(store, alice) if one["status"] == "completed"]) == 1
+    if fault == "unanswered":
+        assert len(transactions(store, alice)) == 1
+    assert_books_balance()
+
+
+def test_within_a_minute_of_a_lost_answer_paddle_is_not_asked_anew(store: Store, pro: str, alice: User) -> None:  # B4
+    store.world.faults.add("unanswered", method="POST", path="/transactions")
+    with pytest.raises(PaddleFault):
+        begin(alice)
+    assert checkout.state_of(begin(alice)) == State.OPENING
+    assert len(transactions(store, alice)) == 1
+
+
+def test_an_answer_that_was_lost_is_found_by_looking_and_by_its_event(store: Store, pro: str, alice: User) -> None:
+    # B5 P2
+    store.world.faults.add("unanswered", method="POST", path="/transactions", times=2)
+    for token in (TOKEN, uuid.uuid4()):
+        with pytest.raises(PaddleFault):
+            begin(alice, token=token)
+    looked, told = Purchase.objects.filter(price__interval="credit").order_by("created_at")
+    found = checkout.look_again(looked, now=timezone.now() + A_WHILE)
+    assert checkout.state_of(found) == State.READY
+    store.deliver()
+    told.refresh_from_db()
+    assert checkout.state_of(told) == State.READY
+    assert told.transaction_id != found.transaction_id
+
+
+def test_a_late_webhook_is_made_up_for_by_looking_and_changes_nothing_when_it_comes(
+    store: Store, pro: str, alice: User
+) -> None:  # B5
+    purchase = begin(alice)
+    store.world.pay(purchase.transaction_id)
+    assert checkout.state_of(purchase) == State.READY
+    checkout.look_again(purchase, now=timezone.now() + A_WHILE)
+    assert (checkout.state_of(purchase), bought(alice)) == (State.DONE, 137)
+    store.deliver()
+    assert bought(alice) == 137
+    assert_books_balance()
+
+
+def test_looking_is_bounded_and_paddles_fault_is_no_fault_of_the_page(store: Store, pro: str, alice: User) -> None:
+    purchase = begin(alice)  # B5
+    store.world.pay(purchase.transaction_id)
+    now = timezone.now()
+    store.world.faults.add("error", method="GET", path="/transactions", times=3)
+    checkout.look_again(purchase, now=now + A_WHILE)
+    checkout.look_again(purchase, now=now + A_WHILE + timedelta(seconds=9))
+    assert checkout.state_of(purchase) == State.READY
+    checkout.look_again(purchase, now=now + A_WHILE + timedelta(seconds=11))
+    assert checkout.state_of(purchase) == State.DONE
+
+
+def test_a_closed_checkout_leaves_nothing_behind(store: Store, pro: str, alice: User) -> None:  # B4
+    begin(alice)
+    store.deliver()
+    assert bought(alice) == 0
+    assert not Transaction.objects.waiting().exists()
+    assert_books_balance()
+
+
+def test_the_customer_at_paddle_is_made_once_and_never_taken_by_email_alone(
+    store: Store, alice: User, charlie: User
+) -> None:  # B10
+    first = checkout.begin(alice, price("starter"), 1, token=TOKEN)
+    again = checkout.begin(alice, price("pro"), 1, token=TOKEN)
+    assert first.transaction_id != again.transaction_id
+    customer = Customer.objects.get(account=alice)
+    assert {one["customer_id"] for one in store.world.state.rows("txn")} == {customer.id}
+    # Somebody paid Paddle with charlie's address, elsewhere: that customer is not taken for charlie.
+    assert paddle.customer_of(alice.id, email="charlie@example.com", name="") != customer.id
+    strangers = checkout.begin(charlie, price("starter"), 1, token=TOKEN)
+    assert store.world.state.get("txn", strangers.transaction_id)["customer_id"] is None
+    assert not Customer.objects.filter(account=charlie).exists()
+
+
+def test_what_is_not_set_up_is_not_for_sale(store: Store, pro: str, alice: User) -> None:  # B4
+    PlanPrice.objects.filter(interval="credit").update(paddle_price_id="")
+    with pytest.raises(Refusal, match="later"):
+        begin(alice)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_cancelling_beside_a_failing_paddle_either_is_done_or_changes_nothing(
+    store: Store, pro: str, alice: User, fault: str
+) -> None:  # B2 B3
+    store.world.faults.add(fault, method="POST", path="/subscriptions", seconds=3)
+    try:
+        plans.cancel(alice)
+    except PaddleFault:
+        plans.cancel(alice)
+    stands = plans.standing(alice)
+    assert stands.ends_at
+    assert stands.may_keep
+    plans.keep(alice)
+    store.deliver()
+    assert plans.standing(alice).ends_at is None
+    assert plans.standing(alice).renews_at
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_upgrade_beside_a_failing_paddle_is_charged_once(store: Store, alice: User, fault: str) -> None:  # B6 M9
+    subscription = store.subscribe(alice, "starter")
+    store.world.faults.add(fault, method="PATCH", path="/subscriptions", seconds=3)
+    try:
+        plans.change(alice, price("pro"))
+    except PaddleFault:
+        plans.change(alice, price("pro"))
+    store.deliver()
+    changes = [one for one in store.world.state.rows("txn") if one["origin"] == "subscription_update"]
+    assert [one["status"] for one in changes] == ["completed"]
+    assert plans.standing(alice).plan.slug == "pro"
+    assert store.world.state.get("sub", subscription)["items"][0]["price"]["id"] == price("pro").paddle_price_id
+    assert_books_balance()
+
+
+def test_an_upgrade_adds_credits_and_a_downgrade_waits_for_the_renewal(store: Store, alice: User) -> None:  # B6 M9
+    subscription = store.subscribe(alice, "starter")
+    plans.change(alice, price("pro"))
+    store.deliver()
+    grown = period(alice)
+    assert grown.plan_id == "pro"
+    assert Decimal(999) < grown.allocation <= 1000
+    plans.change(alice, price("starter"))
+    store.deliver()
+    stands = plans.standing(alice)
+    assert (stands.plan.slug, stands.next_plan and stands.next_plan.slug) == ("pro", "starter")
+    plans.change(alice, price("pro"))
+    store.deliver()
+    assert plans.standing(alice).next_plan is None
+    plans.change(alice, price("starter"))
+    store.world.renew(subscription)
+    store.deliver()
+    assert (period(alice).plan_id, period(alice).allocation) == ("starter", 250)
+    paid = [one for one in store.world.state.rows("txn") if one["origin"] == "subscription_update"]
+    assert [int(one["details"]["totals"]["grand_total"]) > 0 for one in paid] == [True]
+    assert_books_balance()
+
+
+def test_a_declined_upgrade_changes_nothing_and_says_so(store: Store, alice: User) -> None:  # B6
+    subscription = store.subscribe(alice, "starter")
+    store.world.fail_next_payment(subscription)
+    with pytest.raises(PaddleFault, match="declined"):
+        plans.change(alice, price("pro"))
+    store.deliver()
+    assert plans.standing(alice).plan.slug == "starter"
+    assert plans.standing(alice).next_plan is None
+    assert_books_balance()
+
+
+def test_previews_are_paddles_own(store: Store, alice: User) -> None:  # B6
+    store.subscribe(alice, "starter")
+    dearer = plans.preview(alice, price("pro"))
+    assert (dearer.action, dearer.currency) == ("charge", "USD")
+    assert 0 < dearer.amount <= 2880
+    with pytest.raises(Refusal, match="on Starter already"):
+        plans.preview(alice, price("starter"))
+
+
+def test_a_plan_whose_payment_is_on_its_way_can_not_be_changed(store: Store, alice: User) -> None:  # B6
+    purchase = checkout.begin(alice, price("starter"), 1, token=TOKEN)
+    store.world.pay(purchase.transaction_id)
+    for body in list(paddle.events_after("")):
+        if body["event_type"].startswith("subscription."):
+            from billing import events
+
+            events.learn(body["data"] | {"updated_at": body["data"]["updated_at"]})
+    with pytest.raises(Refusal):
+        plans.change(alice, price("pro"))
+
+
+def test_month_to_year_begins_a_new_period_and_back_is_refused(store: Store, alice: User) -> None:  # B6 M7
+    PlanPrice.objects.create(plan_id="pro", interval="year", amount=39000)
+    from billing import catalogue
+
+    catalogue.set_up(dry_run=False)
+    store.subscribe(alice, "pro")
+    plans.change(alice, price("pro", "year"))
+    store.deliver()
+    opened = period(alice)
+    assert opened.paid_until
+    assert opened.paid_until - opened.starts_at > timedelta(days=360)
+    assert opened.ends_at - opened.starts_at < timedelta(days=32)
+    with pytest.raises(Refusal, match="paid for a year"):
+        plans.change(alice, price("pro"))
+    assert_books_balance()

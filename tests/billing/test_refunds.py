@@ -1,0 +1,391 @@
+"""Money that went back takes credits with it, and brings them back when it returns."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+
+from billing import effects, refunds
+from billing.models import Adjustment, PaddleEvent, Transaction
+from credits import ledger
+from credits.models import Grant, LedgerEntry
+from sidekick.accounts.models import User
+from tests.billing.paddle import (
+    APRIL,
+    CREDIT,
+    LINE,
+    MARCH,
+    MAY,
+    PRO,
+    STARTER,
+    SUBSCRIPTION,
+    TRANSACTION,
+    UPGRADED,
+    Body,
+    buys,
+    hear,
+    line,
+    moment,
+    name,
+    payment,
+    refund,
+    renewal,
+    transaction,
+    upgrade,
+)
+from tests.credits.books import assert_books_balance, debt, left, period, remaining, use
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sold")]
+BOUGHT = 3729  # What 137 credits cost, in cents with tax.
+NOW = moment("2026-03-20T00:00:00Z")
+
+
+@pytest.fixture
+def buyer(alice: User) -> User:
+    """Has bought 137 credits and holds Free's 50 besides."""
+    buys(alice)
+    hear("transaction.completed", transaction(), now=NOW)
+    return alice
+
+
+@pytest.fixture
+def subscriber(alice: User) -> User:
+    """Has paid for Starter from March to April."""
+    buys(alice, transaction_id=name("txn", 1), price=STARTER, quantity=1)
+    hear("transaction.completed", renewal(1, STARTER, MARCH, APRIL), MARCH)
+    return alice
+
+
+def told(data: Body, second: int) -> None:
+    hear("adjustment.updated", data, f"2026-07-18T10:00:{second:02}Z", now=NOW)
+
+
+def purchased(account: User) -> Decimal:
+    return sum((credits for kind, credits in left(account) if kind == "purchased"), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("money", "taken"),
+    [
+        (1089, 40),  # 137 × 1089 / 3729 is 40.008.
+        (1, 0),
+        (27, 0),
+        (28, 1),  # 27.2 cents are a credit.
+        (BOUGHT - 1, 136),
+        (BOUGHT, 137),
+        (BOUGHT + 1, 137),
+        (10**9, 137),
+        (0, 0),
+        (-500, 0),
+    ],
+)
+@pytest.mark.parametrize("of_a_line", [True, False])
+def test_of_a_part_of_the_money_whole_credits_are_taken(
+    buyer: User, money: int, taken: int, of_a_line: bool
+) -> None:  # P4
+    told(refund(1, money, line_id=LINE if of_a_line else None), 1)
+    assert purchased(buyer) == 137 - taken
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("of_a_line", [True, False])
+def test_two_parts_are_rounded_as_one(buyer: User, of_a_line: bool) -> None:  # P4
+    part = LINE if of_a_line else None
+    told(refund(1, 40, line_id=part), 1)
+    assert purchased(buyer) == 136
+    told(refund(2, 15, line_id=part), 2)
+    # 137 × 55 / 3729 is 2.02, while 40 alone are 1.47 and 15 alone 0.55.
+    assert purchased(buyer) == 135
+    told(refund(3, BOUGHT - 55, line_id=part), 3)
+    assert purchased(buyer) == 0
+    assert_books_balance()
+
+
+def test_parts_that_name_no_line_are_shared_out_as_one(alice: User) -> None:  # P4
+    buys(alice, transaction_id=name("txn", 1))
+    lines = [line(CREDIT, 100, 100), line(CREDIT, 50, 50, number=2)]
+    hear("transaction.completed", payment(1, *lines), now=NOW)
+    for number, money in enumerate((74, 75, 1)):
+        told(refund(number, money, of=name("txn", 1), line_id=None), number)
+        assert_books_balance()
+    assert purchased(alice) == 0
+
+
+def test_each_line_loses_what_it_got_back(alice: User) -> None:  # P4
+    buys(alice, transaction_id=name("txn", 1))
+    hear("transaction.completed", payment(1, line(CREDIT, 10, 250), line(CREDIT, 20, 500, number=2)), now=NOW)
+    told(refund(1, 250, of=name("txn", 1), line_id=name("txnitm", 2)), 1)
+    assert left(alice)[1:] == [("purchased", 10), ("purchased", 10)]
+    told(refund(2, 9999, of=name("txn", 1), line_id=name("txnitm", 77)), 2)
+    assert purchased(alice) == 20
+
+
+@pytest.mark.parametrize("status", ["pending_approval", "rejected", "", "pondered", "Approved"])
+def test_a_refund_that_is_not_approved_takes_nothing(buyer: User, status: str) -> None:  # P4
+    told(refund(1, BOUGHT, status=status), 1)
+    assert purchased(buyer) == 137
+
+
+def test_a_refund_takes_when_it_is_approved_and_not_before(buyer: User) -> None:  # P4
+    told(refund(1, 1089, status="pending_approval"), 1)
+    assert purchased(buyer) == 137
+    told(refund(1, 1089), 2)
+    assert purchased(buyer) == 97
+    told(refund(1, 1089), 3)
+    assert purchased(buyer) == 97
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("action", ["credit", "credit_reverse", "", "chargeback_lost", "refunded", "REFUND"])
+def test_what_is_no_money_that_went_back_takes_nothing(buyer: User, action: str) -> None:  # P2 P4
+    told(refund(1, BOUGHT, action=action), 1)
+    assert purchased(buyer) == 137
+    assert not refunds.buying_blocked(buyer.id)
+
+
+def test_a_refund_may_be_heard_of_before_its_payment(alice: User) -> None:  # P2 P4
+    buys(alice)
+    told(refund(1, 1089), 1)
+    assert not Grant.objects.filter(account=alice).exists()
+    hear("transaction.paid", transaction(status="paid"), MARCH, now=NOW)
+    hear("transaction.completed", transaction(), now=NOW)
+    assert purchased(alice) == 97
+    assert_books_balance()
+
+
+def test_a_refund_of_what_is_nobodys_is_followed_once_it_is_somebodys(alice: User) -> None:  # P2 P4
+    hear("transaction.completed", transaction(), now=NOW)
+    told(refund(1, 1089), 1)
+    buys(alice)
+    hear("transaction.updated", transaction(), APRIL, now=NOW)
+    assert purchased(alice) == 97
+
+
+def test_credits_that_were_spent_already_become_debt(buyer: User) -> None:  # P4 M5
+    use(buyer, 150, now=NOW)
+    told(refund(1, BOUGHT), 1)
+    assert (remaining(buyer), debt(buyer)) == (0, 100)
+    assert_books_balance()
+
+
+def test_spent_credits_that_go_back_are_paid_from_others_first(buyer: User) -> None:  # P4
+    use(buyer, 100, now=NOW)
+    buys(buyer, transaction_id=name("txn", 2))
+    hear("transaction.completed", payment(2, line(CREDIT, 30, number=2)), now=NOW)
+    told(refund(1, BOUGHT), 1)
+    assert (remaining(buyer), debt(buyer)) == (0, 20)
+    assert_books_balance()
+
+
+# Plans
+
+
+def test_a_plan_refunded_in_full_loses_what_is_left_of_its_period(subscriber: User) -> None:  # P4
+    use(subscriber, 100, now=NOW)
+    told(refund(1, 1633, of=name("txn", 1), line_id=name("txnitm", 1)), 1)
+    assert (remaining(subscriber), debt(subscriber), period(subscriber).plan_id) == (0, 0, "starter")
+    assert_books_balance()
+
+
+def test_a_plan_refunded_in_parts_loses_it_with_the_last(subscriber: User) -> None:  # P4
+    told(refund(1, 1000, of=name("txn", 1), line_id=None), 1)
+    told(refund(2, 632, of=name("txn", 1), line_id=name("txnitm", 1)), 2)
+    assert remaining(subscriber) == 250
+    told(refund(3, 1, of=name("txn", 1), line_id=None), 3)
+    assert remaining(subscriber) == 0
+
+
+def test_a_plan_refunded_when_its_period_is_over_loses_nothing(subscriber: User) -> None:  # P4
+    hear("transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL)
+    told(refund(1, 1633, of=name("txn", 1), line_id=None), 1)
+    assert left(subscriber) == [("rollover", 250), ("allocation", 250)]
+    assert_books_balance()
+
+
+def test_a_trial_that_cost_nothing_is_not_refunded_by_a_refund_of_nothing(alice: User) -> None:  # P4
+    buys(alice, transaction_id=name("txn", 1), price=STARTER, quantity=1)
+    hear("transaction.completed", payment(1, line(STARTER, total=0), span=(MARCH, APRIL)), MARCH)
+    told(refund(1, 0, of=name("txn", 1), line_id=None), 1)
+    told(refund(2, 5, of=name("txn", 1), line_id=None), 2)
+    assert remaining(alice) == 250
+
+
+def test_an_upgrade_refunded_in_full_loses_what_it_added(subscriber: User) -> None:  # P4 M9
+    data = upgrade(2, UPGRADED, APRIL)
+    hear("transaction.completed", data, UPGRADED)
+    grown = remaining(subscriber)
+    assert grown > 250
+    hear("adjustment.created", refund(1, 1780, of=name("txn", 2), line_id=None), now=moment(UPGRADED, days=1))
+    assert remaining(subscriber) == 250
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("spent", [0, 30, 120])
+def test_a_payment_of_a_plan_and_credits_in_one_loses_both_and_no_more(alice: User, spent: int) -> None:  # P4
+    """What the voided credits had paid for is charged to the plan's, which then has less left to lose."""
+    buys(alice, transaction_id=name("txn", 1))
+    hear("transaction.completed", payment(9, line(CREDIT, 40), subscription_id=SUBSCRIPTION, origin="api"), now=NOW)
+    buys(alice, transaction_id=name("txn", 9))
+    hear("transaction.updated", payment(9, line(CREDIT, 40), subscription_id=SUBSCRIPTION), MAY, now=NOW)
+    use(alice, 50 + spent, now=NOW)
+    lines = [line(CREDIT, 100, 2500, number=2), line(STARTER, number=3)]
+    hear("transaction.completed", payment(1, *lines, span=(MARCH, APRIL)), MARCH, now=NOW)
+    before = debt(alice), remaining(alice)
+    told(refund(1, 4133, of=name("txn", 1), line_id=None), 1)
+    assert_books_balance()
+    assert debt(alice) == 0, before
+    assert not Grant.objects.filter(source_key__startswith=f"paddle:{name('txn', 1)}", remaining__gt=0).exists()
+
+
+# Chargebacks
+
+
+def dispute(number: int, action: str = "chargeback", status: str = "approved", money: int = BOUGHT) -> Body:
+    return refund(number, money, action=action, status=status)
+
+
+@pytest.mark.parametrize("action", ["chargeback", "chargeback_warning"])
+def test_a_chargeback_takes_like_a_refund_and_its_reversal_restores(buyer: User, action: str) -> None:  # P4
+    told(dispute(1, action), 1)
+    assert (purchased(buyer), refunds.buying_blocked(buyer.id)) == (0, True)
+    told(dispute(1, action, "reversed"), 2)
+    assert (purchased(buyer), refunds.buying_blocked(buyer.id)) == (0, True)
+    told(dispute(2, f"{action}_reverse"), 3)
+    assert (purchased(buyer), refunds.buying_blocked(buyer.id)) == (137, False)
+    assert_books_balance()
+
+
+def test_a_refund_blocks_nothing_and_a_dispute_only_its_own_account(buyer: User, charlie: User) -> None:  # P4
+    told(refund(1, BOUGHT), 1)
+    assert not refunds.buying_blocked(buyer.id)
+    told(dispute(2), 2)
+    assert refunds.buying_blocked(buyer.id)
+    assert not refunds.buying_blocked(charlie.id)
+
+
+def test_the_reversal_of_one_dispute_does_not_unblock_another(buyer: User) -> None:  # P4
+    buys(buyer, transaction_id=name("txn", 2))
+    hear("transaction.completed", payment(2, line(CREDIT, 30, number=2)), now=NOW)
+    told(dispute(1), 1)
+    told(refund(2, 1633, of=name("txn", 2), line_id=None, action="chargeback"), 2)
+    told(dispute(3, "chargeback_reverse", money=9999), 3)
+    assert refunds.buying_blocked(buyer.id)
+    assert purchased(buyer) == 137
+
+
+@pytest.mark.parametrize("status", ["pending_approval", "rejected"])
+def test_a_dispute_that_is_not_approved_is_none(buyer: User, status: str) -> None:  # P4
+    told(dispute(1, status=status), 1)
+    assert not refunds.buying_blocked(buyer.id)
+    told(dispute(2), 2)
+    told(dispute(3, "chargeback_reverse", status), 3)
+    assert (purchased(buyer), refunds.buying_blocked(buyer.id)) == (0, True)
+
+
+def test_disputed_again_after_a_reversal_takes_again(buyer: User) -> None:  # P4
+    seen = []
+    for number in range(6):
+        told(dispute(number, "chargeback_reverse" if number % 2 else "chargeback"), number)
+        seen.append(purchased(buyer))
+    assert seen == [0, 137, 0, 137, 0, 137]
+    assert_books_balance()
+
+
+def test_what_was_restored_pays_a_debt_first(buyer: User) -> None:  # P4 M5
+    use(buyer, 100, now=NOW)
+    told(dispute(1), 1)
+    assert debt(buyer) == 50
+    told(dispute(2, "chargeback_reverse"), 2)
+    assert (debt(buyer), remaining(buyer)) == (0, 87)
+    assert_books_balance()
+
+
+DISPUTED = [
+    refund(1, 1089),
+    dispute(2, "chargeback", "reversed", 1500),
+    dispute(3, "chargeback_reverse", money=1500),
+    dispute(4, "chargeback", money=300),
+]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(5))), ids=str)
+def test_in_every_order_the_same_is_taken(alice: User, order: tuple[int, ...]) -> None:  # P2 P4
+    buys(alice)
+    for number in order:
+        if number == 4:
+            hear("transaction.completed", transaction(), now=NOW)
+        else:
+            told(DISPUTED[number], number)
+    assert purchased(alice) == 137 - 137 * 1389 // BOUGHT
+    assert refunds.buying_blocked(alice.id)
+
+
+def test_a_plan_disputed_and_won_in_its_period_gets_back_what_it_lost(subscriber: User) -> None:  # P4
+    use(subscriber, 100, now=NOW)
+    own: Body = {"of": name("txn", 1), "line_id": None}
+    told(refund(1, 1633, action="chargeback", **own), 1)
+    assert remaining(subscriber) == 0
+    told(refund(2, 1633, action="chargeback_reverse", **own), 2)
+    assert (remaining(subscriber), period(subscriber).allocation) == (150, 250)
+    assert_books_balance()
+
+
+def test_a_plan_disputed_and_won_after_its_period_stays_as_it_is(subscriber: User) -> None:  # P4
+    own: Body = {"of": name("txn", 1), "line_id": None}
+    told(refund(1, 1633, action="chargeback", **own), 1)
+    hear("transaction.completed", renewal(2, PRO, APRIL, MAY), APRIL)
+    hear("adjustment.created", refund(2, 1633, action="chargeback_reverse", **own), MAY, now=moment(APRIL, days=2))
+    assert left(subscriber) == [("allocation", 1000)]
+    assert not refunds.buying_blocked(subscriber.id)
+    assert_books_balance()
+
+
+# What operators did
+
+
+def test_what_an_operator_took_is_not_given_back_by_a_reversal(buyer: User) -> None:  # P4 O1
+    grant = Grant.objects.get(kind=Grant.Kind.PURCHASED)
+    ledger.void(grant, Decimal(100), source_key="admin:1", reason="Fraud", now=NOW)
+    told(dispute(1), 1)
+    assert purchased(buyer) == 0
+    told(dispute(2, "chargeback_reverse"), 2)
+    assert purchased(buyer) == 37
+    assert_books_balance()
+
+
+def test_what_an_operator_gave_back_is_not_given_back_again(buyer: User) -> None:  # P4 O1
+    grant = Grant.objects.get(kind=Grant.Kind.PURCHASED)
+    told(dispute(1), 1)
+    ledger.restore(grant, Decimal(100), source_key="admin:1", reason="Goodwill", now=NOW)
+    told(dispute(1), 2)
+    assert purchased(buyer) == 100
+    told(dispute(2, "chargeback_reverse"), 3)
+    assert purchased(buyer) == 137
+    assert_books_balance()
+
+
+def test_refunds_leave_a_line_each_that_says_why_and_repeating_leaves_none(buyer: User) -> None:  # P4 O1
+    told(refund(1, 1089), 1)
+    for _ in range(3):
+        effects.settle(buyer.id, [TRANSACTION], now=NOW)
+    [entry] = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.VOIDED)
+    assert (entry.amount, entry.reason) == (-40, f"Paddle {TRANSACTION}: 40 credits' money went back.")
+    assert PaddleEvent.objects.filter(state="failed").count() == 0
+    assert Adjustment.objects.count() == Transaction.objects.count() == 1
+
+
+def test_a_payment_whose_name_begins_like_another_is_left_alone(alice: User) -> None:  # P4
+    for transaction_id, start, end in ((TRANSACTION, MARCH, APRIL), (TRANSACTION + "b", APRIL, MAY)):
+        buys(alice, transaction_id=transaction_id, price=STARTER, quantity=1)
+        hear("transaction.completed", renewal(1, STARTER, start, end, id=transaction_id), start)
+    hear("adjustment.created", refund(1, 1633, line_id=None), now=moment(APRIL, days=1))
+    assert left(alice) == [("rollover", 250), ("allocation", 250)]
+
+
+def test_money_that_went_back_of_what_was_free_takes_it(alice: User) -> None:  # P2 P4
+    buys(alice, transaction_id=name("txn", 1))
+    hear("transaction.completed", payment(1, line(CREDIT, 10, 0), line(CREDIT, 20, 500, number=2)), now=NOW)
+    told(refund(1, 5, of=name("txn", 1), line_id=name("txnitm", 1)), 1)
+    assert purchased(alice) == 20
