@@ -1,20 +1,30 @@
-"""Accounts to look at: ninety days of believable usage, made through the same code as real usage.
+"""Accounts to look at: ninety days of believable usage and payments, made through the same code as real ones.
 
-The same seed and end give the same requests, so that two developers see the same pages.
+The same seed and end give the same requests, so that two developers see the same pages. Payments come from Paddle's
+simulator, where it runs: it lives through the past and tells the events, which are taken in as if they came then.
 """
 
 from __future__ import annotations
 
+import heapq
+import http.client
+import json
 import math
 import random
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from dateutil.relativedelta import relativedelta
+from django.conf import settings
 
+from billing import events
+from billing.models import PlanPrice
 from credits import ledger, metering, periods
 from credits.models import Grant, Plan
 from sidekick.accounts.models import User
@@ -24,6 +34,7 @@ OPERATOR = "operator@example.com"
 DAYS = 90
 SEED = 20261122
 DAY = timedelta(days=1)
+Step = tuple[datetime, Callable[[], int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +96,85 @@ def _make(persona: Persona, now: datetime) -> int:
     EmailAddress.objects.create(user=user, email=persona.email, verified=True, primary=True)
     dice = random.Random(f"{SEED}:{persona.email}")  # noqa: S311
     plan = Plan.objects.get(slug=persona.plan)
-    recorded = 0
-    for start, end in _months(joined + timedelta(hours=1), now):
-        if persona.plan != periods.FREE:
-            periods.open_paid(
-                user.id, plan=plan, starts_at=start, ends_at=end, source_key=f"demo:{start.date()}", now=start
-            )
-        for days, credits in persona.bought:
-            if start <= now - DAY * days < end:
-                moment, key = now - DAY * days, f"demo:{days} days"
-                ledger.grant(user.id, Decimal(credits), kind=Grant.Kind.PURCHASED, source_key=key, now=moment)
-        for batch in _batches(_requests(persona, plan, user, dice, start, end, now)):
-            recorded += metering.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
-    return recorded
+    started = joined + timedelta(hours=1)
+    steps: list[Iterator[Step]] = [_payments(persona, plan, user, started, now)]
+    for start, end in _months(started, now):
+        batches = _batches(_requests(persona, plan, user, dice, start, end, now))
+        steps.append((batch[-1]["occurred_at"], partial(_record, batch)) for batch in batches)
+    return sum(step() for _, step in heapq.merge(*steps, key=lambda step: step[0]))
+
+
+def _record(batch: list[metering.Event]) -> int:
+    return metering.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
+
+
+def _payments(persona: Persona, plan: Plan, user: User, started: datetime, now: datetime) -> Iterator[Step]:
+    """What was paid and when, in order; without a simulator the ledger alone is told."""
+    told = _told_by_simulator(persona, user, started, now) if persona.plan != periods.FREE else []
+    if told is None:
+        yield from _granted(persona, plan, user, started, now)
+        return
+    for event in told:
+        occurred_at = datetime.fromisoformat(event["occurred_at"])
+        yield occurred_at, partial(_take, event, occurred_at)
+
+
+def _take(event: dict[str, Any], occurred_at: datetime) -> int:
+    events.receive(json.dumps(event).encode(), now=occurred_at)
+    return 0
+
+
+def _granted(persona: Persona, plan: Plan, user: User, started: datetime, now: datetime) -> Iterator[Step]:
+    steps = [(start, partial(_open, user, plan, start, end)) for start, end in _months(started, now)]
+    steps += [(now - DAY * days, partial(_buy, user, days, credits, now)) for days, credits in persona.bought]
+    yield from sorted(steps, key=lambda step: step[0])
+
+
+def _open(user: User, plan: Plan, start: datetime, end: datetime) -> int:
+    key = f"demo:{start.date()}"
+    periods.open_paid(user.id, plan=plan, starts_at=start, ends_at=end, source_key=key, now=start)
+    return 0
+
+
+def _buy(user: User, days: int, credits: int, now: datetime) -> int:
+    at, key = now - DAY * days, f"demo:{days} days"
+    ledger.grant(user.id, Decimal(credits), kind=Grant.Kind.PURCHASED, source_key=key, now=at)
+    return 0
+
+
+def _told_by_simulator(persona: Persona, user: User, started: datetime, now: datetime) -> list[dict[str, Any]] | None:
+    """The events of a past of this persona at the simulator; None where none runs that knows our prices."""
+    price = PlanPrice.objects.per_month().get(plan_id=persona.plan)
+    credit = PlanPrice.objects.per_credit().first()
+    if not settings.PADDLE_SIMULATED or not price.paddle_price_id or not credit:
+        return None
+    ours = {"account_id": str(user.id)}
+    past = {
+        "customer": {"email": user.email, "name": user.name, "custom_data": ours},
+        "price_id": price.paddle_price_id,
+        "started_at": started.isoformat(),
+        "custom_data": {**ours, "kind": "plan"},
+        "purchases": [
+            {
+                "at": (now - DAY * days).isoformat(),
+                "price_id": credit.paddle_price_id,
+                "quantity": credits,
+                "custom_data": {**ours, "kind": "credits"},
+            }
+            for days, credits in persona.bought
+        ],
+    }
+    request = urllib.request.Request(  # noqa: S310 (the settings allow an address of this machine only)
+        f"{settings.PADDLE_API_URL}/simulator/history",
+        json.dumps(past).encode(),
+        {"Authorization": f"Bearer {settings.PADDLE_API_KEY}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            told: list[dict[str, Any]] = json.load(answer)["data"]["events"]
+            return told
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def _months(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime]]:

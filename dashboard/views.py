@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
@@ -13,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from billing import offers
 from billing.models import PlanPrice
 from dashboard import shell
 from sidekick.pages import is_fragment
@@ -22,18 +25,14 @@ from sidekick.pages import is_fragment
 def home(request: HttpRequest) -> HttpResponse:
     if reverse("home") != settings.HOME_URL:
         return redirect(settings.HOME_URL)
-    return render(request, "dashboard/home.html", {"prices": PlanPrice.objects.per_month()})
+    return render(request, "dashboard/home.html", _plans(request))
 
 
 @require_safe
 def pricing(request: HttpRequest) -> HttpResponse:
     if reverse("pricing") != settings.PRICING_URL:
         return redirect(settings.PRICING_URL)
-    context = {
-        "title": "Pricing",
-        "prices": PlanPrice.objects.per_month(),
-        "credit": PlanPrice.objects.per_credit().first(),
-    }
+    context = {"title": "Pricing", "credit": PlanPrice.objects.per_credit().first(), **_plans(request)}
     return render(request, "dashboard/pricing.html", context)
 
 
@@ -64,3 +63,8 @@ def theme(request: HttpRequest) -> HttpResponse:
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
+
+
+def _plans(request: HttpRequest) -> dict[str, Any]:
+    """The plans with what this visitor can do about each. The token makes a button pressed twice one purchase."""
+    return {"offers": offers.to(request.user), "token": uuid.uuid4()}

@@ -12,10 +12,10 @@ let settled = null;
 
 document.addEventListener("htmx:afterSettle", ({ target, detail }) => {
   if (detail.target?.id === "main") {
-    // htmx settles each new child of #main; the heading is wanted once.
+    // htmx settles each new child of #main; the heading, or what is wrong, is wanted once.
     if (settled === detail.xhr) return;
     settled = detail.xhr;
-    document.querySelector("#main h1")?.focus({ preventScroll: true });
+    (document.querySelector("#main [autofocus]") ?? document.querySelector("#main h1"))?.focus({ preventScroll: true });
     announce(document.title);
     return;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
@@ -12,12 +13,15 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
 
 from dashboard import demo
+from sidekick.accounts.models import User
 
 STOP_WITHIN = 10.0
 
@@ -36,23 +40,30 @@ class Command(BaseCommand):
         port: int = options["port"]
         _refuse_taken(port)
         call_command("migrate", verbosity=0)
-        demo_started = time.monotonic()
-        call_command("demo")
-        if time.monotonic() - demo_started > 1:
-            self.stdout.write("Demo data is ready; the next start takes seconds.")
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGHUP, _interrupt)
-        children = _start(port, options["workers"])
+        children: list[subprocess.Popen[bytes]] = []
         try:
+            if settings.PADDLE_SIMULATED:
+                children.append(_start_simulator())
+                call_command("paddle_setup", stdout=io.StringIO())
+            self._make_demo()
+            children += _start(port, options["workers"])
             _wait_until_served(port, children)
             self._say_where(port)
             while all(child.poll() is None for child in children):
                 time.sleep(0.3)
-            raise CommandError("Web or worker stopped by itself; its reason stands above.")
+            raise CommandError("Web, worker or simulator stopped by itself; its reason stands above.")
         except KeyboardInterrupt:
             self.stdout.write("\nStopping.")
         finally:
             _stop(children)
+
+    def _make_demo(self) -> None:
+        started = time.monotonic()
+        call_command("demo")
+        if time.monotonic() - started > 1:
+            self.stdout.write("Demo data is ready; the next start takes seconds.")
 
     def _say_where(self, port: int) -> None:
         self.stdout.write(
@@ -61,6 +72,7 @@ class Command(BaseCommand):
             + f"\n  Operator     {demo.OPERATOR}, admin at http://localhost:{port}/admin/"
             + f"\n  Password     {demo.PASSWORD} (all of them)"
             + f"\n  Emails sent  http://localhost:{port}/dev/mail"
+            + (f"\n  Paddle       {settings.PADDLE_API_URL} (a simulator)" if settings.PADDLE_SIMULATED else "")
             + "\n\n  Ctrl-C stops everything; the data stays.\n"
         )
 
@@ -76,6 +88,21 @@ def _refuse_taken(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise CommandError(f"Port {port} is taken. Choose another one: make run PORT=8001") from None
+
+
+def _start_simulator() -> subprocess.Popen[bytes]:
+    """Paddle's part, in a process of its own. A database without customers goes with a simulator without a past."""
+    state = settings.VAR_DIR / "paddle-simulator.json"
+    if not User.objects.exists():
+        state.unlink(missing_ok=True)
+    port = urlsplit(settings.PADDLE_API_URL).port or 80
+    _refuse_taken(port)
+    command = [sys.executable, "-m", "billing.simulator", "--port", str(port), "--state", str(state)]
+    command += ["--api-key", settings.PADDLE_API_KEY, "--secret", settings.PADDLE_WEBHOOK_SECRETS[0]]
+    command += ["--payment-link", settings.SITE_URL + reverse("pay")]
+    simulator = subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True)
+    _wait_until_served(port, [simulator])
+    return simulator
 
 
 def _start(port: int, workers: int) -> list[subprocess.Popen[bytes]]:

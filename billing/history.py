@@ -1,0 +1,190 @@
+"""Payment history: what was paid, what for, and what went back (B8). Rows are finished strings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.core.paginator import InvalidPage, Paginator
+
+from billing import money
+from billing.effects import CARD_CHANGE, PLAN_CHANGE
+from billing.models import Adjustment, Line, PlanPrice, Transaction
+from billing.refunds import RETURNING, TAKEN, TAKING
+from credits import figures
+from sidekick.accounts.models import User
+
+PAGE_SIZE = 20
+# What nobody has paid or was asked to pay: a checkout that was opened, closed or given up.
+NEVER_DUE = ("draft", "ready", "canceled")
+
+Badge = tuple[str, str]
+PLAIN = "plain"
+STATUSES: dict[str, Badge] = {
+    "completed": (PLAIN, "Paid"),
+    "paid": ("info", "Processing"),
+    "billed": ("info", "Processing"),
+    "past_due": ("bad", "Past due"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One row. Badges are (tone, words); the usual case has no badge to wear, so that the others are seen."""
+
+    id: str
+    day: str
+    iso: str
+    what: str
+    amount: str
+    tax: str
+    badges: list[Badge]
+    invoice: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Up to 20 payments, newest first, and where they stand among all."""
+
+    payments: list[Payment]
+    number: int
+    last: int
+    count: int
+    first_row: int
+    last_row: int
+    numbers: list[int | str]
+    error: str
+
+    @property
+    def previous(self) -> int | None:
+        return self.number - 1 if self.number > 1 else None
+
+    @property
+    def next(self) -> int | None:
+        return self.number + 1 if self.number < self.last else None
+
+
+def page_of(account: User, asked: str, zone: ZoneInfo) -> Page:
+    """The page that was asked for; the first one, and a sentence, where there is no such page. Four queries."""
+    paid = Transaction.objects.filter(account=account).exclude(status__in=NEVER_DUE)
+    paid = paid.exclude(origin=CARD_CHANGE, grand_total=0).order_by("-created_at", "-id")
+    paginator, error = Paginator(paid, PAGE_SIZE), ""
+    try:
+        page = paginator.page(int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 12 else 0)
+    except InvalidPage:
+        last = f"{paginator.num_pages:,}"
+        error = f"There is no page {asked[:20]}: pages go from 1 to {last}. This is the first."
+        page = paginator.page(1)
+    return Page(
+        payments=_payments(list(page), zone),
+        number=page.number,
+        last=paginator.num_pages,
+        count=paginator.count,
+        first_row=page.start_index(),
+        last_row=page.end_index(),
+        numbers=list(paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)),
+        error=error,
+    )
+
+
+def what_for(payment: Transaction, prices: dict[str, PlanPrice], zone: ZoneInfo) -> str:
+    """What a payment is for, in the words of whoever bought it."""
+    if payment.origin == CARD_CHANGE:
+        return "Card changed"
+    bought = [line for line in payment.lines if line.quantity > 0]
+    replaced = [prices[line.price_id] for line in payment.lines if line.quantity < 0 and line.price_id in prices]
+    changed = payment.origin == PLAN_CHANGE or any(line.prorated for line in bought)
+    words = []
+    for line in bought:
+        price = prices.get(line.price_id)
+        if price is None:
+            words.append("Payment")
+        elif price.interval == PlanPrice.Interval.CREDIT:
+            words.append(credits_words(line.quantity))
+        elif changed:
+            words.append(_change(price, replaced))
+        else:
+            words.append(_plan_and_period(payment, price, zone))
+    return " + ".join(words) or "Payment"
+
+
+def credits_words(quantity: int) -> str:
+    return f"{quantity:,} additional credit{'' if quantity == 1 else 's'}"
+
+
+def _payments(page: list[Transaction], zone: ZoneInfo) -> list[Payment]:
+    lines: list[Line] = [line for payment in page for line in payment.lines]
+    prices = PlanPrice.objects.by_paddle_id({line.price_id for line in lines}) if page else {}
+    adjustments = defaultdict(list)
+    for adjustment in Adjustment.objects.filter(transaction_id__in=[p.id for p in page]) if page else ():
+        adjustments[adjustment.transaction_id].append(adjustment)
+    return [_payment(payment, prices, adjustments[payment.id], zone) for payment in page]
+
+
+def _payment(
+    payment: Transaction, prices: dict[str, PlanPrice], adjustments: list[Adjustment], zone: ZoneInfo
+) -> Payment:
+    moment = (payment.billed_at or payment.created_at).astimezone(zone)
+    return Payment(
+        id=payment.id,
+        day=figures.day(moment),
+        iso=moment.isoformat(timespec="seconds"),
+        what=what_for(payment, prices, zone),
+        amount=money.written(payment.grand_total, payment.currency),
+        tax=money.written(payment.tax, payment.currency),
+        badges=[_status(payment), *_went_back(payment, adjustments)],
+        # Paddle makes no PDF of what was free or is not completed.
+        invoice=payment.status == "completed" and payment.total > 0,
+    )
+
+
+def _status(payment: Transaction) -> Badge:
+    """A renewal whose card was declined a moment ago is still `billed`: only its payments tell."""
+    attempts = payment.data.get("payments") or [{}]
+    if payment.status == "billed" and attempts[0].get("status") == "error":
+        return ("bad", "Failed")
+    return STATUSES.get(payment.status) or ("", payment.status.replace("_", " ").capitalize())
+
+
+def _went_back(payment: Transaction, adjustments: Iterable[Adjustment]) -> list[Badge]:
+    """Refunds and disputes. A refund that was turned down changed nothing and is not mentioned."""
+    refunded = disputed = won = 0
+    pending = False
+    for adjustment in adjustments:
+        if adjustment.action == "refund":
+            refunded += adjustment.total if adjustment.status in TAKEN else 0
+            pending |= adjustment.status == "pending_approval"
+        elif adjustment.action in TAKING:
+            disputed += adjustment.total if adjustment.status in TAKEN else 0
+        elif adjustment.action in RETURNING and adjustment.status == "approved":
+            won += adjustment.total
+    badges: list[Badge] = []
+    if refunded:
+        whole = refunded >= payment.total
+        badges.append(("", "Refunded" if whole else f"{money.written(refunded, payment.currency)} refunded"))
+    if pending:
+        badges.append(("warn", "Refund pending"))
+    if disputed:
+        badges.append(("", "Dispute won") if won >= disputed else ("bad", "Disputed"))
+    return badges
+
+
+def _change(price: PlanPrice, replaced: list[PlanPrice]) -> str:
+    if replaced and replaced[0].plan.monthly_credits < price.plan.monthly_credits:
+        return f"Upgrade to {price.plan.name}"
+    return f"Change to {price.plan.name}"
+
+
+def _plan_and_period(payment: Transaction, price: PlanPrice, zone: ZoneInfo) -> str:
+    start, end = payment.period_starts_at, payment.period_ends_at
+    return f"{price.plan.name}, {span(start, end, zone)}" if start and end else price.plan.name
+
+
+def span(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """16 Mar – 16 Apr 2026, with both years where they differ."""
+    first, last = start.astimezone(zone), end.astimezone(zone)
+    since = figures.day(first)
+    return f"{since.removesuffix(f' {last.year}')} – {figures.day(last)}"

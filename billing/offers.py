@@ -1,0 +1,50 @@
+"""The plans as they are offered to one visitor: on the pricing page, the homepage and where a plan is changed (B6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AnonymousUser
+
+from billing import plans
+from billing.models import PlanPrice
+from billing.plans import Standing
+from credits.models import Plan
+from sidekick.accounts.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan with its price a month and, where there is one, a year.
+
+    `how` says what its button does for this visitor: `sign_up`, `subscribe`, `change`, `cancel`, or `current`.
+    """
+
+    plan: Plan
+    monthly: PlanPrice
+    yearly: PlanPrice | None
+    how: str
+
+
+def to(visitor: User | AnonymousUser) -> list[Offer]:
+    """Every plan in the order of the pricing page. One query for visitors, four for accounts."""
+    stands = plans.standing(visitor) if isinstance(visitor, User) else None
+    prices = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD").select_related("plan")
+    by_plan: dict[str, dict[str, PlanPrice]] = {}
+    for price in prices.order_by("plan__position"):
+        by_plan.setdefault(price.plan_id, {})[price.interval] = price
+    return [
+        Offer(found["month"].plan, found["month"], found.get("year"), _how(stands, found["month"]))
+        for found in by_plan.values()
+        if "month" in found
+    ]
+
+
+def _how(stands: Standing | None, price: PlanPrice) -> str:
+    if stands is None:
+        return "sign_up"
+    if stands.plan == price.plan:
+        return "current"
+    if not price.amount:
+        return "cancel" if stands.may_cancel else ""
+    return "change" if stands.subscription else "subscribe"
