@@ -52,7 +52,9 @@ def _of_transaction(transaction: Transaction) -> set[uuid.UUID]:
         return set()
     _give_subscription(transaction.subscription_id, transaction.account_id)
     waits = transaction.status == "completed" and transaction.settled_at is None
-    return {transaction.account_id} if waits or known is None else set()
+    # What else its subscription paid for waited for an owner.
+    brings_more = known is None and transaction.subscription_id
+    return {transaction.account_id} if waits or brings_more else set()
 
 
 def _owner(transaction: Transaction) -> uuid.UUID | None:
