@@ -16,8 +16,8 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet, Sum
 
 from billing.models import Adjustment, Line, Transaction
-from credits import ledger
-from credits.models import Grant, LedgerEntry
+from credits import ledger, periods
+from credits.models import CreditPeriod, Grant, LedgerEntry
 
 TAKING = {"refund", "chargeback", "chargeback_warning"}
 RETURNING = {"chargeback_reverse", "chargeback_warning_reverse"}
@@ -32,15 +32,45 @@ def follow(payment: Transaction, now: datetime) -> None:
     if not adjustments:
         return
     given = Grant.objects.filter(account_id=payment.account_id).select_related("period").order_by("-kind", "id")
-    for grant in given.filter(Q(source_key=payment.key) | Q(source_key__startswith=f"{payment.key}:")):
+    grants = list(given.filter(Q(source_key=payment.key) | Q(source_key__startswith=f"{payment.key}:")))
+    # What bought credits had paid for is charged to the plan's then, so these are looked at first.
+    for grant in grants:
         line = next((line for line in payment.lines if payment.key_of(line) == grant.source_key), None)
         if line:
             _match(grant, _credits_back(payment, line, adjustments), payment, now)
-        elif grant.period and grant.period.closed_at is None:
-            whole = sum(_sign(each) * each.total for each in adjustments) >= payment.total > 0
-            # What bought credits had paid for may have been charged to these a moment ago.
-            grant.refresh_from_db(fields=["remaining"])
-            _match(grant, _taken(grant) + grant.remaining if whole else ZERO, payment, now)
+    whole = sum(_sign(each) * each.total for each in adjustments) >= payment.total > 0
+    _follow_plan(payment, [grant for grant in grants if grant.period], whole, now)
+
+
+def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: datetime) -> None:
+    current = CreditPeriod.objects.filter(account_id=payment.account_id, closed_at=None).first()
+    if current is None or not grants:
+        return
+    first = min((grant.period for grant in grants if grant.period), key=lambda period: period.starts_at)
+    of_a_year = payment.period_ends_at is not None and payment.period_ends_at > first.ends_at
+    same_year = of_a_year and current.anchor == first.anchor
+    left = [(grant, grant.amount) for grant in grants if grant.period_id == current.id]
+    if same_year:
+        later_month = Grant.objects.filter(period=current).exclude(period=first)
+        left += [(grant, grant.amount) for grant in later_month.exclude(id__in=[grant.id for grant, _ in left])]
+    else:
+        left += _rolled_over(current, grants)
+    for grant, most in left:
+        grant.refresh_from_db(fields=["remaining"])
+        taken = _taken(grant, payment)
+        _match(grant, min(taken + grant.remaining, most) if whole else ZERO, payment, now)
+    # Last, because the clock opens the months that are paid for again.
+    until = current.ends_at if whole else payment.period_ends_at
+    if same_year and until and current.paid_until != until:
+        periods.pay_until(current, until)
+
+
+def _rolled_over(current: CreditPeriod, grants: list[Grant]) -> list[tuple[Grant, Decimal]]:
+    """What the open period has from the one before it, as far as these grants gave that one its credits."""
+    earlier = CreditPeriod.objects.filter(account_id=current.account_id, starts_at__lt=current.starts_at)
+    before = earlier.order_by("-starts_at").first()
+    given = sum((grant.amount for grant in grants if before and grant.period_id == before.id), ZERO)
+    return [(grant, given) for grant in Grant.objects.filter(period=current, kind=Grant.Kind.ROLLOVER) if given]
 
 
 def money_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustment]) -> int:
@@ -79,10 +109,10 @@ def _credits_back(payment: Transaction, line: Line, adjustments: Iterable[Adjust
 
 
 def _match(grant: Grant, wanted: Decimal, payment: Transaction, now: datetime) -> None:
-    """Take back or restore, until `wanted` credits of the grant are taken by refunds."""
-    taken = _taken(grant)
-    entries = _entries(grant).count()
-    key, reason = f"{grant.source_key}:back:{entries}", f"Paddle {payment.id}: {wanted:f} credits' money went back."
+    """Take back or restore, until `wanted` credits of the grant are taken because this payment's money went back."""
+    taken = _taken(grant, payment)
+    key = f"{_key(grant, payment)}{_entries(grant, payment).count()}"
+    reason = f"Paddle {payment.id}: {wanted:f} credits' money went back."
     # Operators void and restore as well: there may be less to take, or less to give back.
     more = min(wanted - taken, grant.amount - grant.withdrawn)
     if more > 0:
@@ -91,13 +121,16 @@ def _match(grant: Grant, wanted: Decimal, payment: Transaction, now: datetime) -
         ledger.restore(grant, less, source_key=key, reason=reason, now=now)
 
 
-def _taken(grant: Grant) -> Decimal:
-    total: Decimal = _entries(grant).aggregate(total=Sum("amount", default=ZERO))["total"]
+def _taken(grant: Grant, payment: Transaction) -> Decimal:
+    total: Decimal = _entries(grant, payment).aggregate(total=Sum("amount", default=ZERO))["total"]
     return -total
 
 
-def _entries(grant: Grant) -> QuerySet[LedgerEntry]:
-    """What refunds did to this grant so far; operators' own voids are theirs."""
-    return LedgerEntry.objects.filter(
-        account_id=grant.account_id, grant=grant, source_key__startswith=f"{grant.source_key}:back:"
-    )
+def _entries(grant: Grant, payment: Transaction) -> QuerySet[LedgerEntry]:
+    """What this payment's refunds did to this grant so far; operators' own voids are theirs."""
+    entries = LedgerEntry.objects.filter(account_id=grant.account_id, grant=grant)
+    return entries.filter(source_key__startswith=_key(grant, payment))
+
+
+def _key(grant: Grant, payment: Transaction) -> str:
+    return f"{payment.key}:back:{grant.pk}:"

@@ -184,6 +184,15 @@ def _open_alone(account_id: uuid.UUID, now: datetime) -> None:
         logger.exception("The clock can't open the next period of account %s", account_id)
 
 
+def pay_until(period: CreditPeriod, until: datetime) -> None:
+    """How long the open period's plan is paid for turns out otherwise: the clock opens months up to there only.
+
+    Never before the period's own end. The wallet must be locked.
+    """
+    CreditPeriod.objects.filter(id=period.id, closed_at=None).update(paid_until=max(until, period.ends_at))
+    schedule([period.account_id])
+
+
 def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:
     """Forfeit what is left of courtesy grants whose time has run out. Locks must be held."""
     grants = list(

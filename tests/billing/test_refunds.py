@@ -9,7 +9,7 @@ import pytest
 
 from billing import effects, refunds
 from billing.models import Adjustment, PaddleEvent, Transaction
-from credits import ledger
+from credits import ledger, periods
 from credits.models import Grant, LedgerEntry
 from sidekick.accounts.models import User
 from tests.billing.paddle import (
@@ -23,6 +23,7 @@ from tests.billing.paddle import (
     SUBSCRIPTION,
     TRANSACTION,
     UPGRADED,
+    YEAR_OF_PRO,
     Body,
     buys,
     hear,
@@ -197,10 +198,65 @@ def test_a_plan_refunded_in_parts_loses_it_with_the_last(subscriber: User) -> No
     assert remaining(subscriber) == 0
 
 
-def test_a_plan_refunded_when_its_period_is_over_loses_nothing(subscriber: User) -> None:  # P4
-    hear("transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL)
+@pytest.mark.parametrize("late", [False, True], ids=["before the renewal", "after it"])
+def test_a_plan_refunded_in_full_rolls_nothing_over_whenever_it_is_heard(subscriber: User, late: bool) -> None:
+    # P2 P4
+    if late:
+        hear("transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL)
     told(refund(1, 1633, of=name("txn", 1), line_id=None), 1)
-    assert left(subscriber) == [("rollover", 250), ("allocation", 250)]
+    if not late:
+        hear("transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL)
+    assert left(subscriber) == [("allocation", 250)]
+    assert_books_balance()
+
+
+def test_what_rolled_over_from_a_disputed_plan_comes_back_with_the_money(subscriber: User) -> None:  # P4
+    use(subscriber, 100, now=NOW)
+    hear("transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL)
+    of = name("txn", 1)
+    told(refund(1, 1633, of=of, line_id=None, action="chargeback"), 1)
+    assert left(subscriber) == [("allocation", 250)]
+    told(refund(2, 1633, of=of, line_id=None, action="chargeback_reverse"), 2)
+    assert left(subscriber) == [("rollover", 150), ("allocation", 250)]
+    assert_books_balance()
+
+
+def test_of_what_rolled_over_only_the_refunded_payments_part_is_taken(subscriber: User) -> None:  # P4 M9
+    hear("transaction.completed", upgrade(2, UPGRADED, APRIL), UPGRADED)
+    grown = Grant.objects.get(source_key__startswith=f"paddle:{name('txn', 2)}").amount
+    hear("transaction.completed", renewal(3, PRO, APRIL, MAY), APRIL)
+    told(refund(1, 1780, of=name("txn", 2), line_id=None), 1)
+    assert left(subscriber) == [("rollover", 250), ("allocation", 1000)]
+    assert 0 < grown < 750
+    assert_books_balance()
+
+
+def test_a_year_refunded_in_full_loses_the_month_it_is_in_and_those_to_come(alice: User) -> None:  # P4 M7
+    buys(alice, transaction_id=name("txn", 1), price=YEAR_OF_PRO, quantity=1)
+    year = payment(1, line(YEAR_OF_PRO), span=(MARCH, "2027-03-16T09:20:11.482000Z"))
+    hear("transaction.completed", year, MARCH)
+    in_may, in_july = moment(MAY, days=3), moment(MAY, days=70)
+    periods.open_due([alice.id], in_may)
+    assert left(alice) == [("rollover", 1000), ("allocation", 1000)]
+    back = refund(1, 1633, of=name("txn", 1), line_id=None, action="chargeback")
+    hear("adjustment.created", back, now=in_may)
+    assert left(alice) == []
+    periods.open_due([alice.id], in_july)
+    assert left(alice) == []
+    hear("adjustment.created", back | {"id": name("adj", 2), "action": "chargeback_reverse"}, MAY, now=in_july)
+    assert left(alice)
+    periods.open_due([alice.id], in_july)
+    assert ("allocation", 1000) in left(alice)
+    assert period(alice).paid_until == moment("2027-03-16T09:20:11.482000Z")
+    assert_books_balance()
+
+
+def test_what_rolled_over_into_a_refunded_years_first_month_stays(subscriber: User) -> None:  # P4
+    buys(subscriber, transaction_id=name("txn", 2), price=YEAR_OF_PRO, quantity=1)
+    year = payment(2, line(YEAR_OF_PRO, number=2), span=(APRIL, "2027-04-16T09:20:11.482000Z"))
+    hear("transaction.completed", year, APRIL)
+    told(refund(1, 1633, of=name("txn", 2), line_id=None), 1)
+    assert left(subscriber) == [("rollover", 250)]
     assert_books_balance()
 
 
@@ -380,8 +436,10 @@ def test_a_payment_whose_name_begins_like_another_is_left_alone(alice: User) -> 
     for transaction_id, start, end in ((TRANSACTION, MARCH, APRIL), (TRANSACTION + "b", APRIL, MAY)):
         buys(alice, transaction_id=transaction_id, price=STARTER, quantity=1)
         hear("transaction.completed", renewal(1, STARTER, start, end, id=transaction_id), start)
-    hear("adjustment.created", refund(1, 1633, line_id=None), now=moment(APRIL, days=1))
-    assert left(alice) == [("rollover", 250), ("allocation", 250)]
+    hear("adjustment.created", refund(1, 1633, of=TRANSACTION + "b", line_id=None), now=moment(APRIL, days=1))
+    assert left(alice) == [("rollover", 250)]
+    hear("adjustment.created", refund(2, 1633, line_id=None), now=moment(APRIL, days=1))
+    assert left(alice) == []
 
 
 def test_money_that_went_back_of_what_was_free_takes_it(alice: User) -> None:  # P2 P4
