@@ -43,8 +43,8 @@ def follow(payment: Transaction, now: datetime) -> None:
 
 
 def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: datetime) -> None:
-    current = CreditPeriod.objects.filter(account_id=payment.account_id, closed_at=None).first()
-    if current is None or not grants:
+    current = grants and CreditPeriod.objects.filter(account_id=payment.account_id, closed_at=None).first()
+    if not current:
         return
     first = min((grant.period for grant in grants if grant.period), key=lambda period: period.starts_at)
     of_a_year = payment.period_ends_at is not None and payment.period_ends_at > first.ends_at

@@ -6,6 +6,7 @@ a test that provokes one says so with `expected_faults`. `SCREENSHOTS=folder` ke
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -18,10 +19,12 @@ import time_machine
 from django.core import mail
 from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
+from tests.billing import store as stores
 from tests.browser import chromium
 
 Theme = Literal["light", "dark"]
@@ -30,6 +33,28 @@ SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desktop": (1440, 900)}
 TUESDAY = datetime(2026, 3, 24, 9, 12, tzinfo=UTC)
 
 expect.set_options(timeout=10_000)
+
+
+class Shop(stores.Store):
+    """A simulated Paddle whose webhooks come to the live server by HTTP, signed, as soon as there are any."""
+
+    def deliver(self) -> None:
+        """Wait until all that is not held has been taken in."""
+        assert self.world.deliver_all() == 0
+
+    def fall_silent(self) -> None:
+        """From now on no webhook comes, and Paddle can't be asked what became of a transaction."""
+        self.world.switch("hold", True)
+        self.world.faults.add("error", method="GET", path="/transactions", times=1000)
+
+    def speak(self) -> None:
+        self.world.faults.clear()
+        self.world.switch("hold", False)
+        self.deliver()
+
+    def transactions(self) -> list[dict[str, Any]]:
+        with self.world.lock:
+            return list(self.world.state.rows("txn"))
 
 
 class NewPage(Protocol):
@@ -106,6 +131,18 @@ def clock() -> Iterator[time_machine.Traveller]:
     """The server's clock: it starts on a Tuesday in March, goes on ticking, and can be moved."""
     with time_machine.travel(TUESDAY, tick=True) as traveller:
         yield traveller
+
+
+@pytest.fixture
+def shop(live_server: LiveServer, settings: Settings, clock: time_machine.Traveller) -> Iterator[Shop]:
+    """A Paddle at which everything is for sale, and which knows where the live server takes its webhooks."""
+    settings.SITE_URL, settings.PADDLE_WEBHOOK_SECRETS = live_server.url, [stores.SECRET]
+    with stores.opened(settings) as opened:
+        policy = copy.deepcopy(settings.CONTENT_SECURITY_POLICY)
+        policy["DIRECTIVES"]["form-action"] = ["'self'", opened.url]
+        settings.CONTENT_SECURITY_POLICY = policy
+        opened.world.switch("hold", False)
+        yield Shop(opened.world, opened.url)
 
 
 def sign_in(context: BrowserContext, user: User, url: str) -> None:

@@ -1,4 +1,6 @@
-"""Customers whose pages are worth looking at: an ordinary one, a new one, one of huge numbers, one in debt."""
+"""Customers whose pages are worth looking at: an ordinary one, a new one, one of huge numbers, one in debt; and who
+bought something, in every state that a plan or a purchase can be in.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,21 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import quote
+from uuid import uuid4
 
+from billing import checkout, effects, paddle, plans
+from billing.models import Purchase
 from credits import ledger, metering, periods
 from credits.models import AIModel, Grant, ModelPrice, Plan
 from sidekick.accounts.models import User
+from tests.billing.store import Store, price
 from tests.conftest import make_user
 
 LONG_MODEL = "an-experimental-model-with-a-name-as-long-as-the-price-book-takes-" + "0123456789" * 3
 DAY = timedelta(days=1)
+BILLING = "/dashboard/billing"
+Pages = dict[str, str]
 MODELS = {"claude-sonnet-4-5": 5, "claude-haiku-4-5": 4, "gpt-5": 2, "gpt-5-mini": 3, "gemini-2.5-pro": 1}
 
 
@@ -89,3 +98,125 @@ def enormous(user: User, now: datetime, models: list[str], count: int) -> list[m
         }
         for number in range(count)
     ]
+
+
+def buyer(plan: str, store: Store, **how: str) -> tuple[User, str]:
+    """Somebody with a plan, and Paddle's id of the subscription."""
+    joined = store.world.now() - 3 * DAY
+    user = make_user("bianca@example.com", name="Bianca", time_zone="Europe/Berlin", date_joined=joined)
+    return user, store.subscribe(user, plan, **how)
+
+
+def on_starter(store: Store) -> tuple[User, Pages]:
+    user, _ = buyer("starter", store)
+    upgrade = f"{BILLING}/plan/{price('pro').pk}"
+    return user, {"billing": BILLING, "plans": f"{BILLING}/plan", "upgrade": upgrade, "pricing": "/pricing"}
+
+
+def with_a_history(store: Store) -> tuple[User, Pages]:
+    """Two pages of payments, money back in every way."""
+    user, subscription = buyer("pro", store)
+    for _ in range(18):
+        store.world.renew(subscription)
+    bought = [store.buy(user, "credits", 137).transaction_id for _ in range(4)]
+    line = store.world.state.get("txn", bought[0])["details"]["line_items"][0]["id"]
+    store.world.refund(bought[0], {line: 480})
+    store.world.refund(bought[1], approve=False)
+    store.world.refund(bought[2])
+    store.world.reverse(store.world.charge_back(bought[3])["id"])
+    store.deliver()
+    pages = {"history": BILLING, "history's end": f"{BILLING}?page=2", "history refused": f"{BILLING}?page=99"}
+    return user, {**pages, "cancellation": f"{BILLING}/cancel", "too few": BILLING, "busy Paddle": BILLING}
+
+
+def disputing(store: Store) -> tuple[User, Pages]:
+    user, _ = buyer("pro", store)
+    store.world.charge_back(store.buy(user, "credits", 137).transaction_id)
+    store.deliver()
+    return user, {"billing": BILLING}
+
+
+def overdue(store: Store) -> tuple[User, Pages]:
+    user, subscription = buyer("pro", store)
+    store.fail_renewal(subscription)
+    late = next(row["id"] for row in store.world.state.rows("txn") if row["status"] == "past_due")
+    return user, {"billing": BILLING, "bill": f"{BILLING}/pay?_ptxn={late}", "checkout": _checkout(store, late)}
+
+
+def leaving(store: Store) -> tuple[User, Pages]:
+    user, _ = buyer("pro", store)
+    plans.cancel(user)
+    store.deliver()
+    return user, {"billing": BILLING, "pricing": "/pricing"}
+
+
+def pausing(store: Store) -> tuple[User, Pages]:
+    user, subscription = buyer("pro", store)
+    store.pause(subscription, days=90, now=False)
+    return user, {"billing": BILLING}
+
+
+def paused(store: Store) -> tuple[User, Pages]:
+    user, subscription = buyer("pro", store)
+    store.pause(subscription)
+    effects.end_plans(store.world.now())
+    return user, {"billing": BILLING, "way back": f"{BILLING}/resume"}
+
+
+def going_down(store: Store) -> tuple[User, Pages]:
+    user, _ = buyer("pro", store)
+    plans.change(user, price("starter"))
+    store.deliver()
+    return user, {"billing": BILLING, "plans": f"{BILLING}/plan"}
+
+
+def on_trial(store: Store) -> tuple[User, Pages]:
+    trial = {"interval": "day", "frequency": 14, "requires_payment_method": True}
+    paddle.change("price", price("pro").paddle_price_id, {"trial_period": trial})
+    user, _ = buyer("pro", store)
+    return user, {"billing": BILLING}
+
+
+def who_paid(store: Store) -> tuple[User, Pages]:
+    """Purchases that are done, canceled, ready, and a portal."""
+    user, subscription = buyer("pro", store)
+    done, opened, given_up = (store.buy(user, "credits", n, pay=pay) for n, pay in ((20, "good"), (30, ""), (40, "")))
+    paddle.cancel_transaction(given_up.transaction_id)
+    refused = store.buy(user, "credits", 50, pay="declined")
+    store.deliver()
+    customer = store.world.state.get("sub", subscription)["customer_id"]
+    return user, {
+        "done purchase": _page_of(done),
+        "ready purchase": _page_of(opened),
+        "canceled purchase": _page_of(given_up),
+        "checkout": _checkout(store, opened.transaction_id),
+        "declined card": _checkout(store, refused.transaction_id),
+        "paid checkout": _checkout(store, done.transaction_id),
+        "new card": _checkout(store, str(paddle.card_update(subscription)["id"])),
+        "portal": paddle.portal_url(customer, [subscription]),
+    }
+
+
+def who_waits(store: Store) -> tuple[User, Pages]:
+    """Paddle was paid and says nothing, or was asked for a checkout and didn't answer."""
+    user, _ = buyer("pro", store)
+    store.world.switch("hold", True)
+    store.world.faults.add("error", method="GET", path="/transactions", times=10_000)
+    bought = checkout.begin(user, price("pro", "credit"), 20, token=uuid4())
+    store.world.pay(bought.transaction_id, email=user.email)
+    store.world.faults.add("unanswered", method="POST", path="/transactions")
+    try:
+        checkout.begin(user, price("pro", "credit"), 30, token=uuid4())
+    except paddle.PaddleFault:
+        unheard = Purchase.objects.get(transaction_id="")
+    completed = f"{_page_of(bought)}?checkout=completed"
+    pages = {"waiting": completed, "waiting for long": f"{completed}&since=0"}
+    return user, {**pages, "opening": _page_of(unheard), "opening for long": f"{_page_of(unheard)}?since=0"}
+
+
+def _page_of(purchase: Purchase) -> str:
+    return f"{BILLING}/purchases/{purchase.id}"
+
+
+def _checkout(store: Store, transaction_id: str) -> str:
+    return f"{store.url}/checkout/{transaction_id}?return_to={quote('http://localhost/dashboard/billing', safe='')}"
