@@ -50,6 +50,13 @@ class Standing:
     grace_until: datetime | None
 
     @property
+    def coming(self) -> Plan | None:
+        """The plan that is subscribed to while its payment is still on its way."""
+        s = self.subscription
+        dearer = self.price and self.price.plan.monthly_credits > self.plan.monthly_credits
+        return self.price.plan if self.price and dearer and s and s.status in {"active", "trialing"} else None
+
+    @property
     def may_change(self) -> bool:
         s = self.subscription
         return s is not None and s.status == "active" and not s.change_action

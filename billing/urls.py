@@ -15,6 +15,7 @@ urlpatterns = [
     path("dashboard/billing/resume", views.resume, name="billing_resume"),
     path("dashboard/billing/card", views.card, name="billing_card"),
     path("dashboard/billing/portal", views.portal, name="billing_portal"),
+    path("dashboard/billing/coming", views.coming, name="billing_coming"),
     path("dashboard/billing/pay", views.pay, name="pay"),
     path("dashboard/billing/purchases/<uuid:purchase_id>", views.purchase, name="purchase"),
     path("dashboard/billing/purchases/<uuid:purchase_id>/progress", views.progress, name="purchase_progress"),

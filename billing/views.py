@@ -167,6 +167,16 @@ def resume(request: Request) -> HttpResponse:
 
 
 @signed_in
+@require_safe
+def coming(request: Request) -> HttpResponse:
+    """Whether the plan that was paid for is there, for a page that is open."""
+    stands = plans.standing(request.user)
+    if stands.coming is None:
+        return HttpResponseClientRedirect(reverse("billing"))
+    return render(request, "billing/_coming.html", {"stands": stands})
+
+
+@signed_in
 @require_POST
 def card(request: Request) -> HttpResponse:
     """To the checkout that takes a new card; of an overdue subscription it pays what is due (B7, B9)."""
@@ -178,7 +188,7 @@ def card(request: Request) -> HttpResponse:
     except PaddleFault as problem:
         return _billing(request, problem=problem)
     # From here on it is known to be of this account, which is what the pay page asks.
-    events.learn(opened)
+    events.take_note(opened)
     back = request.build_absolute_uri(reverse("billing"))
     here = f"{reverse('pay')}?{urlencode({'_ptxn': opened['id']})}"
     return _away(request, checkout.checkout_link(opened["id"], back) or here)

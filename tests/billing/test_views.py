@@ -276,6 +276,21 @@ def test_an_overdue_payment_says_how_long_the_plan_stays(
     assert "Nothing more is charged. Your account stays on Free." in words(page(browser, f"{HOME}/cancel"))
 
 
+def test_an_upgrade_whose_payment_is_on_its_way_says_so_and_updates_itself(  # B6 B5
+    browser: Client, store: Store, alice: User
+) -> None:
+    store.subscribe(alice, "starter")
+    plans.change(alice, price("pro"))
+    shown = page(browser)
+    assert "Pro is being set up." in words(shown)
+    assert "Plan Starter Active Pro is $39 a month" in words(shown)
+    assert "Pro is being set up." in page(browser, f"{HOME}/coming", headers=SWAP)
+    store.deliver()
+    answer = browser.get(f"{HOME}/coming", headers=SWAP)
+    assert answer.headers["HX-Redirect"] == HOME
+    assert "being set up" not in page(browser)
+
+
 def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store, pro: str) -> None:  # B1
     store.pause(pro, days=40)
     html = page(browser)
