@@ -116,7 +116,7 @@ def test_a_load_gives_the_page_and_a_swap_its_content(browser: Client, pro: str)
         assert 'aria-current="page"' in content
 
 
-PATHS = ["", "/plan", "/plan/1", "/cancel", "/resume", "/pay?_ptxn=txn_1", f"/purchases/{uuid4()}",
+PATHS = ["", "/coming", "/plan", "/plan/1", "/cancel", "/resume", "/pay?_ptxn=txn_1", f"/purchases/{uuid4()}",
          f"/purchases/{uuid4()}/progress", "/payments/txn_1/invoice"]  # fmt: skip
 POSTS = ["/credits", "/subscribe/1", "/plan/1", "/cancel", "/keep", "/resume", "/card", "/portal"]
 
