@@ -50,6 +50,8 @@ STATES = {
 
 def why_not(account: User, stands: Standing) -> str:
     """Why no additional credits can be bought now, in a sentence, or nothing (B4)."""
+    if stands.may_resume and stands.price and stands.price.plan.may_buy_credits:
+        return f"Additional credits come with {stands.price.plan.name}: resume it first."
     if not stands.plan.may_buy_credits:
         seller = PlanPrice.objects.per_credit().first()
         return f"Additional credits come with {seller.plan.name}." if seller else "Additional credits are not for sale."

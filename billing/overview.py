@@ -158,7 +158,7 @@ def _price(stands: Standing, paid: Plan, zone: ZoneInfo) -> tuple[str, str, str]
         when = f" from {day(stands.renews_at, zone)}" if stands.renews_at else ""
         return "", "", f"{stands.next_plan.name}{when}, {cost} {interval}"
     if stands.plan != paid:
-        return "" if stands.coming else "$0", "", f"{paid.name} is {cost} {interval}"
+        return "" if stands.coming else "$0 for now,", "", f"{paid.name} is {cost} {interval}"
     if stands.subscription and stands.subscription.status == "trialing" and stands.renews_at:
         return "$0", "", f"then {cost} {interval}"
     return cost, interval, ""

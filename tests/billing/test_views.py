@@ -300,7 +300,7 @@ def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store
     effects.end_plans(timezone.now())
     followed = words(page(browser))
     assert "Your account is on Free until it resumes, and nothing is charged." in followed
-    assert "Plan Free Paused $0 Pro is $39 a month" in followed
+    assert "Plan Free Paused $0 for now, Pro is $39 a month" in followed
     assert "Resume Pro? A new month begins now, and your card is charged $39" in words(page(browser, f"{HOME}/resume"))
     done = browser.post(f"{HOME}/resume", follow=True).content.decode()
     assert "Your plan is back as soon as the payment arrives." in words(done)
