@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from django.core.paginator import InvalidPage, Paginator
+from django.urls import reverse
 
 from billing import money
 from billing.effects import CARD_CHANGE, PLAN_CHANGE
@@ -16,8 +16,8 @@ from billing.models import Adjustment, Line, PlanPrice, Transaction
 from billing.refunds import RETURNING, TAKEN, TAKING
 from credits import figures
 from sidekick.accounts.models import User
+from sidekick.paging import Pages
 
-PAGE_SIZE = 20
 # What nobody has paid or was asked to pay: a checkout that was opened, closed or given up.
 NEVER_DUE = ("draft", "ready", "canceled")
 
@@ -46,48 +46,20 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class History:
     """Up to 20 payments, newest first, and where they stand among all."""
 
     payments: list[Payment]
-    number: int
-    last: int
-    count: int
-    first_row: int
-    last_row: int
-    numbers: list[int | str]
-    error: str
-
-    @property
-    def previous(self) -> int | None:
-        return self.number - 1 if self.number > 1 else None
-
-    @property
-    def next(self) -> int | None:
-        return self.number + 1 if self.number < self.last else None
+    pages: Pages
 
 
-def page_of(account: User, asked: str, zone: ZoneInfo) -> Page:
+def page_of(account: User, asked: str, zone: ZoneInfo) -> History:
     """The page that was asked for; the first one, and a sentence, where there is no such page. Four queries."""
     paid = Transaction.objects.filter(account=account).exclude(status__in=NEVER_DUE)
     paid = paid.exclude(origin=CARD_CHANGE, grand_total=0).order_by("-created_at", "-id")
-    paginator, error = Paginator(paid, PAGE_SIZE), ""
-    try:
-        page = paginator.page(int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 12 else 0)
-    except InvalidPage:
-        last = f"{paginator.num_pages:,}"
-        error = f"There is no page {asked[:20]}: pages go from 1 to {last}. This is the first."
-        page = paginator.page(1)
-    return Page(
-        payments=_payments(list(page), zone),
-        number=page.number,
-        last=paginator.num_pages,
-        count=paginator.count,
-        first_row=page.start_index(),
-        last_row=page.end_index(),
-        numbers=list(paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)),
-        error=error,
-    )
+    here = reverse("billing")
+    pages = Pages.of(paid.count(), asked, lambda number: f"{here}?page={number}" if number > 1 else here)
+    return History(_payments(list(paid[pages.rows]), zone), pages)
 
 
 def what_for(payment: Transaction, prices: dict[str, PlanPrice], zone: ZoneInfo) -> str:

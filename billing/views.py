@@ -46,7 +46,7 @@ def billing(request: Request) -> HttpResponse:
     if request.GET.get("checkout") in {"completed", "closed"}:
         return _back_from_checkout(request)
     if is_fragment(request) and request.htmx.target == PAYMENTS_REGION:
-        return render(request, "billing/_payments.html", {"history": _history(request)})
+        return render(request, "billing/_payments.html", _history(request))
     return _billing(request)
 
 
@@ -284,7 +284,7 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
         "has_portal": bool(_customer_id(account, stands)),
         "upgrades": [] if stands.subscription else _upgrades(account, stands),
         "token": token_of({}),
-        "history": _history(request),
+        **_history(request),
         **_pending(request, now),
     }
     return _render(request, "billing", context, problem, invalid=bool(form and form.errors))
@@ -304,8 +304,10 @@ def _upgrades(account: User, stands: Standing) -> list[PlanPrice]:
     return [price for price in plans.choices(account, stands) if price.interval == PlanPrice.Interval.MONTH]
 
 
-def _history(request: Request) -> history.Page:
-    return history.page_of(request.user, request.GET.get("page", "1"), figures.zone_of(request.user.time_zone))
+def _history(request: Request) -> dict[str, Any]:
+    zone = figures.zone_of(request.user.time_zone)
+    found = history.page_of(request.user, request.GET.get("page", "1"), zone)
+    return {"payments": found.payments, "pages": found.pages}
 
 
 def _pending(request: Request, now: datetime) -> dict[str, Any]:

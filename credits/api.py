@@ -26,6 +26,7 @@ from credits.filters import current_period
 from credits.spans import Span, days
 from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.models import ServiceKey, User
+from sidekick.paging import PAGE_SIZE
 from sidekick.problems import Problem, described
 
 Credits = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount:.6f}", return_type=str)]
@@ -185,7 +186,7 @@ class UsageView(ReadingView):
             raise Problem(400, "invalid", "There is no such model.", errors={"model": ["There is no such model."]})
         with statistics.current_balance(account_id, timezone.now()) as balance:
             page = statistics.usage_page(account_id, _span(request, balance), page=number, model=model)
-        pages = max(-(-page.count // statistics.PAGE_SIZE), 1)
+        pages = max(-(-page.count // PAGE_SIZE), 1)
         if number > pages:
             raise Problem(404, "invalid_page", f"Pages go from 1 to {pages}.")
         results = [UsageResult(**row._asdict(), total_tokens=row.total_tokens) for row in page.rows]

@@ -21,8 +21,8 @@ from credits import periods
 from credits.models import CreditPeriod, UsageRollup
 from credits.snapshot import snapshot
 from credits.spans import Span
+from sidekick.paging import PAGE_SIZE
 
-PAGE_SIZE = 20
 ZERO = Decimal(0)
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.core.paginator import InvalidPage, Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -22,6 +20,7 @@ from credits.filters import Filters
 from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
 from sidekick.accounts.decorators import signed_in
 from sidekick.pages import Request, render_page
+from sidekick.paging import Pages, number_of
 
 USAGE_REGION = "usage"
 
@@ -34,7 +33,7 @@ def requests(request: Request) -> HttpResponse:
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         page, pages = _page(request, filters)
-    table = {"rows": _rows(page.rows, zone), "pages": pages, "page_links": pages.links(filters)}
+    table = {"rows": _rows(page.rows, zone), "pages": pages}
     return _render(request, "requests", balance, filters, page.models, table, errors=pages.errors)
 
 
@@ -72,9 +71,9 @@ def balance(request: Request) -> HttpResponse:
 def _page(request: Request, filters: Filters) -> tuple[UsagePage, Pages]:
     """The page that was asked for, or the first one where there is no such page."""
     asked = request.GET.get("page", "1")
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 12 else 0
-    page = _find(request, filters, max(number, 1))
-    pages = Pages.of(page.count, number, asked)
+    number = max(number_of(asked), 1)
+    page = _find(request, filters, number)
+    pages = Pages.of(page.count, asked, lambda number: filters.link(page=number) if number > 1 else filters.link())
     if number != pages.number:
         page = _find(request, filters, pages.number)
     return page, pages
@@ -107,56 +106,6 @@ def _render(
     }
     fragment = f"credits/_{view}_table.html" if only_usage else "credits/_usage.html"
     return render_page(request, "credits/usage.html", context, fragment=fragment, invalid=bool(context["errors"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """Where this page stands among all pages."""
-
-    count: int
-    number: int
-    last: int
-    first_row: str
-    last_row: str
-    total: str
-    numbers: list[int | str]
-    errors: list[str]
-
-    @classmethod
-    def of(cls, count: int, number: int, asked: str) -> Pages:
-        """A page that doesn't exist is answered with the first one and a sentence that repeats what was asked."""
-        paginator = Paginator(range(count), statistics.PAGE_SIZE)
-        errors = []
-        try:
-            page = paginator.page(number)
-        except InvalidPage:
-            last = f"{paginator.num_pages:,}"
-            errors = [f"There is no page {asked[:20]}: pages go from 1 to {last}. This is the first."]
-            page = paginator.page(1)
-        return cls(
-            count=count,
-            number=page.number,
-            last=paginator.num_pages,
-            first_row=f"{page.start_index():,}",
-            last_row=f"{page.end_index():,}",
-            total=f"{count:,}",
-            numbers=list(paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1)),
-            errors=errors,
-        )
-
-    def links(self, filters: Filters) -> dict[str, Any]:
-        """Finished links: previous and next where there are such, and (label, link, is this page) for the numbers."""
-
-        def link(number: int) -> str:
-            return filters.link(page=number) if number > 1 else filters.link()
-
-        return {
-            "previous": link(self.number - 1) if self.number > 1 else None,
-            "next": link(self.number + 1) if self.number < self.last else None,
-            "numbers": [
-                (f"{n:,}", link(n), n == self.number) if isinstance(n, int) else (n, None, False) for n in self.numbers
-            ],
-        }
 
 
 def _rows(rows: list[UsageRow], zone: ZoneInfo) -> SafeString:
