@@ -6,7 +6,9 @@ Ids from the browser choose prices and rows of the signed-in account, never an a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,6 +42,17 @@ TRANSACTION_ID = re.compile(r"txn_[A-Za-z0-9]{1,46}", re.ASCII)
 Problem = Refusal | PaddleFault
 
 
+def posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Acts on a POST only. A refused form leaves its address in the browser, which leads back to Billing."""
+    acting = require_POST(view)
+
+    @wraps(view)
+    def act(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        return redirect("billing") if request.method in {"GET", "HEAD"} else acting(request, *args, **kwargs)
+
+    return act
+
+
 @signed_in
 @require_safe
 def billing(request: Request) -> HttpResponse:
@@ -51,7 +64,7 @@ def billing(request: Request) -> HttpResponse:
 
 
 @signed_in
-@require_POST
+@posted
 def buy_credits(request: Request) -> HttpResponse:
     """Begin to buy additional credits: on to the pay page, or the form again with what is wrong (B4)."""
     stands = plans.standing(request.user)
@@ -69,7 +82,7 @@ def buy_credits(request: Request) -> HttpResponse:
 
 
 @signed_in
-@require_POST
+@posted
 def subscribe(request: Request, price_id: int) -> HttpResponse:
     price = get_object_or_404(_plan_prices(), pk=price_id)
     try:
@@ -137,7 +150,7 @@ def cancel(request: Request) -> HttpResponse:
 
 
 @signed_in
-@require_POST
+@posted
 def keep(request: Request) -> HttpResponse:
     """Undo what is scheduled, with one click (B3)."""
     try:
@@ -177,7 +190,7 @@ def coming(request: Request) -> HttpResponse:
 
 
 @signed_in
-@require_POST
+@posted
 def card(request: Request) -> HttpResponse:
     """To the checkout that takes a new card; of an overdue subscription it pays what is due (B7, B9)."""
     stands = plans.standing(request.user)
@@ -195,7 +208,7 @@ def card(request: Request) -> HttpResponse:
 
 
 @signed_in
-@require_POST
+@posted
 def portal(request: Request) -> HttpResponse:
     """To Paddle's own pages for this customer, by a link that is made now and kept nowhere (B7)."""
     stands = plans.standing(request.user)

@@ -140,8 +140,9 @@ def test_nothing_is_done_for_anonymous_visitors_or_without_a_csrf_token(
 
 
 @pytest.mark.parametrize("path", ["/credits", "/subscribe/1", "/keep", "/card", "/portal"])
-def test_what_acts_takes_a_post_only(browser: Client, path: str) -> None:
-    assert browser.get(HOME + path).status_code == 405
+def test_what_acts_takes_a_post_only_and_else_leads_back_to_billing(browser: Client, path: str) -> None:
+    assert browser.get(HOME + path)["Location"] == HOME
+    assert browser.put(HOME + path).status_code == 405
 
 
 def test_a_stranger_gets_404(browser: Client, other: Client, store: Store, alice: User, pro: str) -> None:  # B10
