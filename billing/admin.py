@@ -189,6 +189,10 @@ class WaitingPaymentAdmin(History):
     @admin.action(description="Nothing is to be given for it", permissions=["change"])
     def nothing_to_give(self, request: HttpRequest, queryset: TransactionQuerySet) -> None:
         for payment in queryset:
-            claims.dismiss(str(payment.id))
+            try:
+                claims.dismiss(str(payment.id))
+            except NotClaimable as error:
+                messages.warning(request, str(error))
+                continue
             self.log_change(request, payment, "Nothing is to be given for it.")
         messages.success(request, "Noted.")

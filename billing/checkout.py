@@ -21,11 +21,11 @@ from django.utils import timezone
 from billing import events, paddle, refunds
 from billing.models import Customer, PlanPrice, Purchase, Transaction
 from billing.paddle import PaddleFault
-from billing.plans import Refusal, Standing, standing
+from billing.plans import PROCESSING, Refusal, Standing, standing
 from credits.models import Grant
 from sidekick.accounts.models import User
 
-ANSWER_WITHIN = timedelta(seconds=60)
+ANSWER_WITHIN = timedelta(seconds=90)
 LOOK_EVERY = timedelta(seconds=10)
 NOT_SET_UP = "This can't be bought yet. Please come back later."
 
@@ -102,7 +102,8 @@ def state_of(purchase: Purchase) -> State:
 def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
     """Ask Paddle how far it is, when its event is late or its answer was lost; every ten seconds at most."""
     now = now or timezone.now()
-    due = Purchase.objects.filter(Q(asked_at=None) | Q(asked_at__lte=now - LOOK_EVERY), id=purchase.id)
+    # What Paddle refused to make is nowhere to be found.
+    due = Purchase.objects.filter(id=purchase.id, asked_at__lte=now - LOOK_EVERY)
     if state_of(purchase) in {State.DONE, State.CANCELED} or not due.update(asked_at=now):
         return purchase
     try:
@@ -141,12 +142,21 @@ def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> 
             raise Refusal("These credits are not for your plan.")
     elif stands.subscription:
         raise Refusal("You have a plan already: change it here instead of buying a second one.")
+    elif _plan_is_on_its_way(account):
+        raise Refusal(PROCESSING)
     if not price.paddle_price_id or not price.amount:
         raise Refusal(NOT_SET_UP)
     if not 1 <= quantity <= price.most:
         raise Refusal(f"Choose between 1 and {price.most}.")
     if quantity < price.least:
         raise Refusal(f"Paddle charges no less than {_least_charge(price)}: choose {price.least} credits or more.")
+
+
+def _plan_is_on_its_way(account: User) -> bool:
+    """Whether a plan is paid for that Paddle has not completed: a second one would be paid as well."""
+    bought = Purchase.objects.filter(account=account).exclude(price__interval=PlanPrice.Interval.CREDIT)
+    paid = Transaction.objects.filter(account=account, status__in=["paid", "billed"])
+    return paid.filter(id__in=bought.values("transaction_id")).exists()
 
 
 def _least_charge(price: PlanPrice) -> str:
@@ -179,7 +189,7 @@ def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
 
 
 def _take(purchase: Purchase, entity: paddle.Entity) -> None:
-    Purchase.objects.filter(id=purchase.id).update(transaction_id=entity["id"])
+    Purchase.objects.filter(id=purchase.id, transaction_id="").update(transaction_id=entity["id"])
     events.take_note(entity)
 
 

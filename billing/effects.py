@@ -24,7 +24,7 @@ from django.utils import timezone
 from billing import refunds
 from billing.models import Adjustment, Line, PlanPrice, Subscription, Transaction
 from credits import ledger, periods, wallets
-from credits.models import CreditPeriod, Grant, Plan
+from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
 
 CARD_CHANGE = "subscription_payment_method_change"
 PLAN_CHANGE = "subscription_update"
@@ -91,7 +91,7 @@ def _given(payment: Transaction, account_id: uuid.UUID, now: datetime) -> str:
     """Give all that was paid for. Answers why something could not be given, or nothing."""
     if payment.origin == CARD_CHANGE:
         return ""
-    lines = [line for line in payment.lines if line.quantity > 0]
+    lines = [line for line in payment.lines if not line.given_up]
     prices = PlanPrice.objects.by_paddle_id({line.price_id for line in payment.lines})
     reasons = []
     for line in lines:
@@ -110,7 +110,7 @@ def _give(payment: Transaction, line: Line, prices: dict[str, PlanPrice], accoun
         return f"Nothing here is sold at {line.price_id or 'a price without a name'}."
     if price.interval in MONTHS:
         replaced = [
-            prices[other.price_id].plan for other in payment.lines if other.quantity < 0 and other.price_id in prices
+            prices[other.price_id].plan for other in payment.lines if other.given_up and other.price_id in prices
         ]
         return _give_plan(payment, line, price, replaced[0] if replaced else None, account_id, now)
     ledger.grant(
@@ -140,12 +140,25 @@ def _give_plan(
         if end <= paid_until + A_DAY:
             periods.grow(account_id, plan=price.plan, instead_of=replaced, at=start, source_key=payment.key, now=now)
             return ""
+        if replaced:
+            _give_back(changed[0], payment, start, now)
     # A year is paid at once and opens month by month; a trial of a year is over sooner.
     month = min(end, periods.month_of(start, start)[1]) if price.interval == PlanPrice.Interval.YEAR else end
     periods.open_paid(
         account_id, plan=price.plan, starts_at=start, ends_at=month, paid_until=end, source_key=payment.key, now=now
     )
     return ""
+
+
+def _give_back(changed: CreditPeriod, payment: Transaction, at: datetime, now: datetime) -> None:
+    """A month that a year takes the place of was credited from then on: its credits for that time go back unused."""
+    wanted = periods.share_left(changed.allocation, changed, at)
+    for grant in Grant.objects.filter(period=changed, kind=Grant.Kind.ALLOCATION, remaining__gt=0).order_by("id"):
+        taken = min(wanted, grant.remaining)
+        if taken > 0:
+            reason = f"Paddle {payment.id}: replaced by what was paid for instead."
+            ledger.void(grant, taken, source_key=f"{payment.key}:replaces:{grant.pk}", reason=reason, now=now)
+        wanted -= taken
 
 
 def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
@@ -156,9 +169,7 @@ def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
     over = list(Subscription.objects.over().filter(account=account_id).select_for_update(skip_locked=True))
     waiting = set(Transaction.objects.waiting().filter(account=account_id).values_list("subscription_id", flat=True))
     current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None, paid_until__isnull=False).first()
-    payments = Transaction.objects.filter(account=account_id, settled_at__isnull=False)
-    payments = payments.exclude(subscription_id="").exclude(origin__in=[CARD_CHANGE, PLAN_CHANGE])
-    payment = payments.exclude(period_starts_at=None).order_by("-period_starts_at").first()
+    payment = _opened_by(current) if current else None
     for subscription in over:
         ended_at = _ended_at(subscription, current, now)
         if ended_at is None:
@@ -169,6 +180,18 @@ def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
             periods.open_free(account_id, starts_at=ended_at, now=now)
         if subscription.id not in waiting:
             Subscription.objects.filter(id=subscription.id).update(wound_up_at=now)
+
+
+def _opened_by(current: CreditPeriod) -> Transaction | None:
+    """The payment that opened this period, or the first month of its year, as the ledger has it."""
+    keys = LedgerEntry.objects.filter(
+        account_id=current.account_id,
+        kind=LedgerEntry.Kind.ALLOCATION,
+        period__anchor=current.anchor,
+        source_key__startswith="paddle:txn_",
+    ).values_list("source_key", flat=True)
+    own = Transaction.objects.filter(account=current.account_id, id__in={key.split(":")[1] for key in keys})
+    return own.exclude(period_starts_at=None).order_by("period_starts_at").first()
 
 
 def _ended_at(subscription: Subscription, current: CreditPeriod | None, now: datetime) -> datetime | None:

@@ -202,7 +202,7 @@ def _keep(
         snapshot.wound_up_at = None
     affected = ownership.recognise(snapshot)
     snapshot.save(force_insert=known is None)
-    if isinstance(snapshot, Transaction) and snapshot.subscription_id and affected:
+    if isinstance(snapshot, Transaction) and snapshot.subscription_id:
         # The clock may have drawn the consequences of its subscription's end without it, and must look again.
         ended = Subscription.objects.filter(id=snapshot.subscription_id, wound_up_at__isnull=False)
         ended.update(wound_up_at=None)

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -37,7 +38,8 @@ class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):
     def by_paddle_id(self, ids: Collection[str]) -> dict[str, PlanPrice]:
         """Which of our prices Paddle's price ids stand for, those that subscribers still pay included."""
         known = self.filter(Q(paddle_price_id__in=ids) | Q(former_price_ids__overlap=list(ids))).select_related("plan")
-        return {name: price for price in known for name in (price.paddle_price_id, *price.former_price_ids) if name}
+        former = {name: price for price in known for name in price.former_price_ids}
+        return former | {price.paddle_price_id: price for price in known if price.paddle_price_id}
 
 
 class PlanPrice(models.Model):
@@ -77,6 +79,13 @@ class PlanPrice(models.Model):
         figure = f"{whole:,}.{cents:02}" if cents else f"{whole:,}"
         symbol = SYMBOLS.get(self.currency)
         return f"{symbol}{figure}" if symbol else f"{figure} {self.currency}"
+
+    def clean(self) -> None:
+        """An id at Paddle stands for one of our prices, now and ever."""
+        ids = {self.paddle_price_id, *self.former_price_ids} - {""}
+        others = PlanPrice.objects.by_paddle_id(ids).values() if ids else ()
+        if any(other.pk != self.pk for other in others):
+            raise ValidationError("Another price has one of these Paddle ids, or had it before.")
 
     @property
     def least(self) -> int:
@@ -260,6 +269,11 @@ class Line:
     total: int
     tax: int
     prorated: bool = False
+
+    @property
+    def given_up(self) -> bool:
+        """Proration lists what is given back as a line of its own."""
+        return self.quantity <= 0 or self.total < 0
 
 
 class TransactionQuerySet(models.QuerySet["Transaction"]):

@@ -77,7 +77,8 @@ def find_transaction(*, customer_id: str | None, purchase_id: str, since: dateti
     for found in islice(newest, PAGES_LOOKED_THROUGH * TRANSACTIONS_A_PAGE):
         if moment(found["created_at"]) < since - CLOCKS_DIFFER:
             return None
-        if at(found, "custom_data", "purchase_id") == purchase_id:
+        # A buyer's own checkout may name any purchase; only what our key made is of origin api.
+        if at(found, "custom_data", "purchase_id") == purchase_id and found.get("origin") == "api":
             return found
     return None
 

@@ -28,6 +28,10 @@ class Refusal(Exception):
     """What can't be done now, in a sentence for the customer. Nothing was changed."""
 
 
+class TooOften(Refusal):
+    """Paddle was asked so often by one customer that others would have to wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What can be said about an account's plan at one moment. Times are UTC.
@@ -138,6 +142,8 @@ def cancel(account: User) -> None:
     """Let the plan end when what was paid for is over (B2)."""
     stands = standing(account)
     if not stands.may_cancel or not stands.subscription:
+        if stands.may_resume:
+            raise Refusal("A paused plan is canceled in the billing portal.")
         raise Refusal("There is nothing to cancel: no plan is running, or its end is set already.")
     events.take_note(paddle.cancel(stands.subscription.id))
 
@@ -174,7 +180,10 @@ def _changeable(stands: Standing, price: PlanPrice) -> tuple[Subscription, str]:
         raise Refusal("This plan is not for sale.")
     if not subscription or not stands.may_change:
         raise Refusal(_why_not_now(stands))
-    if not current or stands.period.paid_until is None:
+    paid_until = stands.period.paid_until
+    begun = subscription.period_starts_at
+    # A period that has begun at Paddle and is not paid yet would be changed by what the one before it was.
+    if not current or paid_until is None or (begun and begun >= paid_until):
         raise Refusal(PROCESSING)
     if current == price:
         raise Refusal(f"You are on {price.plan.name} already.")

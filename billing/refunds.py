@@ -23,6 +23,7 @@ TAKING = {"refund", "chargeback", "chargeback_warning"}
 RETURNING = {"chargeback_reverse", "chargeback_warning_reverse"}
 # A chargeback that was won is itself marked `reversed`; its reversal counts against it.
 TAKEN = {"approved", "reversed"}
+TAX = "tax"
 ZERO = Decimal(0)
 
 
@@ -46,13 +47,14 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
     current = grants and CreditPeriod.objects.filter(account_id=payment.account_id, closed_at=None).first()
     if not current:
         return
-    first = min((grant.period for grant in grants if grant.period), key=lambda period: period.starts_at)
-    of_a_year = payment.period_ends_at is not None and payment.period_ends_at > first.ends_at
-    same_year = of_a_year and current.anchor == first.anchor
+    # What opened a period has the payment's own key; what only grew one has a number after it.
+    opened = next((grant for grant in grants if grant.source_key == payment.key), None)
+    of_this_year = bool(opened and opened.period and opened.period.anchor == current.anchor)
     left = [(grant, grant.amount) for grant in grants if grant.period_id == current.id]
-    if same_year:
-        later_month = Grant.objects.filter(period=current).exclude(period=first)
-        left += [(grant, grant.amount) for grant in later_month.exclude(id__in=[grant.id for grant, _ in left])]
+    if opened and of_this_year and opened.period_id != current.id:
+        months = Grant.objects.filter(Q(kind=Grant.Kind.ROLLOVER) | Q(source_key__startswith="clock:"), period=current)
+        # An upgrade's share of the month is its own payment's.
+        left += [(grant, opened.amount) for grant in months]
     else:
         left += _rolled_over(current, grants)
     for grant, most in left:
@@ -61,7 +63,7 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
         _match(grant, min(taken + grant.remaining, most) if whole else ZERO, payment, now)
     # Last, because the clock opens the months that are paid for again.
     until = current.ends_at if whole else payment.period_ends_at
-    if same_year and until and current.paid_until != until:
+    if of_this_year and until and current.paid_until != until:
         periods.pay_until(current, until)
 
 
@@ -79,7 +81,9 @@ def money_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustmen
     for adjustment in adjustments:
         if not adjustment.items:
             unnamed += _sign(adjustment) * adjustment.total
-        of_line = [item["total"] for item in adjustment.items if item["line_item_id"] == line.id]
+        # Tax alone goes back where it should not have been charged: what was bought stays bought.
+        items = [item for item in adjustment.items if item["type"] != TAX]
+        of_line = [item["total"] for item in items if item["line_item_id"] == line.id]
         named += _sign(adjustment) * sum(of_line)
     return max(named + (unnamed * line.total // payment.total if payment.total else 0), 0)
 

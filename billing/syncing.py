@@ -17,6 +17,7 @@ from billing.paddle import PaddleFault
 from billing.shapes import Unreadable
 
 FEED = "events"
+FRESH = timedelta(hours=2)
 # An event may become visible after one with a later id: the newest are read once more the next time.
 SETTLES_WITHIN = timedelta(minutes=5)
 COMPARED = (
@@ -67,6 +68,15 @@ class Report:
         if self.fault:
             lines.append(f"Ended early, and everything above is kept: {self.fault} ({self.fault.code})")
         return "\n".join(lines)
+
+
+def lately(now: datetime) -> bool:
+    """Whether Paddle's feed was read within two hours, and if not, whether that goes well now.
+
+    After an outage the feed tells who paid meanwhile; no plan may be ended before.
+    """
+    fresh = EventFeed.objects.filter(name=FEED, read_at__gt=now - FRESH)
+    return fresh.exists() or (not sync(now).fault and fresh.exists())
 
 
 def sync(now: datetime) -> Report:

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
+from allauth.core import ratelimit
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages
@@ -28,7 +29,7 @@ from billing.models import Customer, PlanPrice, Purchase, Transaction
 from billing.overview import Overview
 from billing.paddle import PaddleFault
 from billing.paying import Bill, Progress
-from billing.plans import Refusal, Standing
+from billing.plans import Refusal, Standing, TooOften
 from credits import figures
 from credits.models import Plan
 from credits.periods import FREE
@@ -75,6 +76,7 @@ def buy_credits(request: Request) -> HttpResponse:
     if not form.is_valid():
         return _billing(request, form=form)
     try:
+        _not_too_often(request, "checkout")
         bought = checkout.begin(request.user, price, form.cleaned_data["quantity"], token=form.token)
     except (Refusal, PaddleFault) as problem:
         return _billing(request, form=form, problem=problem)
@@ -86,6 +88,7 @@ def buy_credits(request: Request) -> HttpResponse:
 def subscribe(request: Request, price_id: int) -> HttpResponse:
     price = get_object_or_404(_plan_prices(), pk=price_id)
     try:
+        _not_too_often(request, "checkout")
         bought = checkout.begin(request.user, price, 1, token=token_of(request.POST))
     except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
@@ -119,6 +122,7 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
             return redirect("billing")
     stands, words = plans.standing(request.user), []
     try:
+        _not_too_often(request, "paddle")
         preview = plans.preview(request.user, price)
         words = overview.consequences(preview, price, stands, figures.zone_of(request.user.time_zone))
     except (Refusal, PaddleFault) as fault:
@@ -197,8 +201,9 @@ def card(request: Request) -> HttpResponse:
     if not stands.may_update_card or not stands.subscription:
         return _billing(request, problem=Refusal("There is no running plan whose card could be updated."))
     try:
+        _not_too_often(request, "paddle")
         opened = paddle.card_update(stands.subscription.id)
-    except PaddleFault as problem:
+    except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     # From here on it is known to be of this account, which is what the pay page asks.
     events.take_note(opened)
@@ -212,12 +217,14 @@ def card(request: Request) -> HttpResponse:
 def portal(request: Request) -> HttpResponse:
     """To Paddle's own pages for this customer, by a link that is made now and kept nowhere (B7)."""
     stands = plans.standing(request.user)
-    customer_id = _customer_id(request.user, stands)
+    customer_id = _customer_id(request.user)
     if not customer_id:
         return _billing(request, problem=Refusal("Paddle, which handles our payments, has nothing about you yet."))
     try:
-        url = paddle.portal_url(customer_id, [stands.subscription.id] if stands.subscription else [])
-    except PaddleFault as problem:
+        _not_too_often(request, "paddle")
+        own = stands.subscription and stands.subscription.customer_id == customer_id
+        url = paddle.portal_url(customer_id, [stands.subscription.id] if own and stands.subscription else [])
+    except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _away(request, url)
 
@@ -228,8 +235,9 @@ def invoice(request: Request, transaction_id: str) -> HttpResponse:
     """To the PDF, by a link that is made now (B7, B8)."""
     payment = get_object_or_404(Transaction, account=request.user, pk=transaction_id)
     try:
+        _not_too_often(request, "paddle")
         url = paddle.invoice_url(payment.id)
-    except PaddleFault as problem:
+    except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _away(request, url)
 
@@ -294,7 +302,7 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
         )
     context |= {
         "overview": Overview.of(stands, zone, now),
-        "has_portal": bool(_customer_id(account, stands)),
+        "has_portal": bool(_customer_id(account)),
         "upgrades": [] if stands.subscription else _upgrades(account, stands),
         "token": token_of({}),
         **_history(request),
@@ -333,9 +341,14 @@ def _pending(request: Request, now: datetime) -> dict[str, Any]:
     return {"purchase": bought, "progress": done, "since": _since(request)} if done.step == "waiting" else {}
 
 
-def _customer_id(account: User, stands: Standing) -> str:
-    if stands.subscription:
-        return str(stands.subscription.customer_id)
+def _not_too_often(request: Request, action: str) -> None:
+    if not ratelimit.consume(request, action=action, user=request.user):
+        raise TooOften("That was a lot at once. Wait a minute, then try again.")
+
+
+def _customer_id(account: User) -> str:
+    """Paddle's customer that is this account. Who paid for its subscription may be another: the checkout takes any
+    email, proved or not, and the portal shows all that a customer has."""
     return str(Customer.objects.filter(account=account).values_list("id", flat=True).first() or "")
 
 
@@ -427,7 +440,7 @@ def _render(
         if request.method == "POST":
             response["HX-Push-Url"] = "false"
     elif problem:
-        response.status_code = 409 if isinstance(problem, Refusal) else 503
+        response.status_code = 429 if isinstance(problem, TooOften) else 409 if isinstance(problem, Refusal) else 503
     return response
 
 

@@ -109,7 +109,7 @@ def grow(
         for number, period in enumerate(changed):
             difference = plan.monthly_credits - (instead_of or period.plan).monthly_credits
             if difference > 0:
-                _grow(period, plan, _share_left(difference, period, at), f"{source_key}:{number}", now)
+                _grow(period, plan, share_left(difference, period, at), f"{source_key}:{number}", now)
         return bool(changed)
 
 
@@ -296,8 +296,11 @@ def _months(opening: Opening) -> Iterator[Opening]:
         start = end
 
 
-def _share_left(credits: Decimal, period: CreditPeriod, at: datetime) -> Decimal:
-    """By the days that were paid for: a period that opened late was paid for from its month's beginning."""
+def share_left(credits: Decimal, period: CreditPeriod, at: datetime) -> Decimal:
+    """What `credits` come to for the part of a period that was left at a moment, rounded half up.
+
+    By the days that were paid for: a period that opened late was paid for from its month's beginning.
+    """
     begin = month_of(period.anchor, period.starts_at)[0]
     left, whole = period.ends_at - max(at, begin), period.ends_at - begin
     return (credits * (left // MICROSECOND) / (whole // MICROSECOND)).quantize(MICRO, ROUND_HALF_UP)

@@ -258,6 +258,9 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user",
     "api_token": "30/5m/ip,10/5m/key",
     "api_refresh": "60/m/ip",
+    # Paddle counts our calls by our address: one customer must not use up everybody's.
+    "checkout": "10/m/user",
+    "paddle": "30/m/user",
 }
 SOCIALACCOUNT_PROVIDERS: dict[str, object] = {}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import effects, events, refunds
+from billing import claims, effects, events, refunds
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
 from credits import ledger
 from credits.models import CreditPeriod, Grant
@@ -296,9 +296,25 @@ def test_from_the_month_to_the_year_begins_a_new_period(subscriber: User) -> Non
     use(subscriber, 50, now=moment(MARCH, days=1))
     bought = upgrade(2, UPGRADED, "2027" + UPGRADED[4:], old=STARTER, new=YEAR_OF_STARTER)
     hear("transaction.completed", bought, UPGRADED)
-    assert paid_periods(subscriber) == [("starter", "03-16", "04-16", 250), ("starter", "03-30", "04-30", 250)]
-    assert (period(subscriber).rollover, period(subscriber).paid_until) == (200, moment("2027" + UPGRADED[4:]))
+    # Paddle credited the rest of the month, so its credits for that time are taken back; 63.8 unused ones roll over.
+    taken = Decimal("136.201789")
+    assert paid_periods(subscriber) == [("starter", "03-16", "04-16", 250 - taken), ("starter", "03-30", "04-30", 250)]
+    assert (period(subscriber).rollover, period(subscriber).paid_until) == (200 - taken, moment("2027" + UPGRADED[4:]))
+    effects.settle(subscriber.id, now=moment(UPGRADED, days=1))
     assert_books_balance()
+
+
+def test_a_plan_ends_with_the_subscription_that_opened_it_whatever_was_paid_since(subscriber: User) -> None:  # M7
+    pay(1, STARTER, MARCH, APRIL)
+    hear("subscription.created", subscription(STARTER))
+    other = renewal(2, PRO, "2026-03-20T00:00:00Z", APRIL, subscription_id=name("sub", 9))
+    buys(subscriber, transaction_id=name("txn", 2), price=PRO, quantity=1)
+    PlanPrice.objects.filter(paddle_price_id=PRO).update(paddle_price_id="")
+    hear("transaction.completed", other, "2026-03-20T00:00:00Z")
+    claims.dismiss(name("txn", 2))
+    hear("subscription.canceled", subscription(STARTER, status="canceled", canceled_at=APRIL), APRIL)
+    effects.end_plans(moment(APRIL, minutes=1))
+    assert period(subscriber).plan_id == "free"
 
 
 def test_an_upgrade_of_a_year_grows_the_month_it_is_in_and_those_to_come(subscriber: User) -> None:  # M9

@@ -496,6 +496,7 @@ def opened(purchase_id: str = "p1", minutes: int = 0, **changes: object) -> Body
     entity: Body = {
         "id": TXN,
         "status": "ready",
+        "origin": "api",
         "custom_data": {"purchase_id": purchase_id},
         "created_at": (NOW + timedelta(minutes=minutes)).isoformat(),
         "checkout": {"url": f"https://app.example.com/pay?_ptxn={TXN}"},
@@ -534,6 +535,11 @@ def test_a_transaction_is_looked_for_without_a_customer(server: Scripted) -> Non
     server.says(data([opened()]))
     assert look(None)
     assert "customer_id" not in server.seen[0].query
+
+
+def test_a_buyers_own_checkout_that_names_the_purchase_is_not_ours(server: Scripted) -> None:  # B10
+    server.says(data([opened(origin="web")]))
+    assert look() is None
 
 
 def test_looking_ends_at_what_is_older_than_the_purchase(server: Scripted) -> None:

@@ -24,6 +24,7 @@ from tests.billing.paddle import (
     TRANSACTION,
     UPGRADED,
     YEAR_OF_PRO,
+    YEAR_OF_STARTER,
     Body,
     buys,
     hear,
@@ -249,6 +250,52 @@ def test_a_year_refunded_in_full_loses_the_month_it_is_in_and_those_to_come(alic
     assert ("allocation", 1000) in left(alice)
     assert period(alice).paid_until == moment("2027-03-16T09:20:11.482000Z")
     assert_books_balance()
+
+
+def year_with_an_upgrade(account: User) -> None:
+    """A year of Starter from March, raised to Pro on the 30th."""
+    buys(account, transaction_id=name("txn", 1), price=YEAR_OF_STARTER, quantity=1)
+    end = "2027-03-16T09:20:11.482000Z"
+    base = payment(1, line(YEAR_OF_STARTER), span=(MARCH, end), subscription_id=SUBSCRIPTION)
+    hear("transaction.completed", base, MARCH)
+    hear("transaction.completed", upgrade(2, UPGRADED, end, old=YEAR_OF_STARTER, new=YEAR_OF_PRO), UPGRADED)
+
+
+def test_an_upgrade_of_a_year_that_is_refunded_leaves_the_year_paid(alice: User) -> None:  # P4 M9
+    year_with_an_upgrade(alice)
+    told(refund(1, 1780, of=name("txn", 2), line_id=None), 15)
+    assert left(alice) == [("allocation", 250)]
+    assert period(alice).paid_until == moment("2027-03-16T09:20:11.482000Z")
+    periods.open_due([alice.id], moment(MAY, days=3))
+    assert period(alice).starts_at == moment(MAY)
+    assert_books_balance()
+
+
+def test_a_year_refunded_in_full_is_not_revived_by_what_becomes_of_its_upgrade(alice: User) -> None:  # P2 P4
+    year_with_an_upgrade(alice)
+    told(refund(1, 1633, of=name("txn", 1), line_id=None), 15)
+    ended = period(alice).paid_until
+    told(refund(2, 1780, of=name("txn", 2), line_id=None, status="pending_approval"), 16)
+    assert period(alice).paid_until == ended == moment(APRIL)
+    periods.open_due([alice.id], moment(MAY, days=3))
+    assert period(alice).starts_at == moment(MARCH)
+    assert_books_balance()
+
+
+def test_of_a_refunded_years_later_month_the_upgrades_share_stays(alice: User) -> None:  # P4
+    year_with_an_upgrade(alice)
+    in_may = moment(MAY, days=3)
+    periods.open_due([alice.id], in_may)
+    hear("adjustment.created", refund(1, 1633, of=name("txn", 1), line_id=None), now=in_may)
+    assert ("allocation", 750) in left(alice)
+    assert_books_balance()
+
+
+def test_tax_alone_that_goes_back_takes_no_credits(buyer: User) -> None:  # P4
+    back = refund(1, 304)
+    back["items"][0]["type"] = "tax"
+    told(back, 1)
+    assert purchased(buyer) == 137
 
 
 def test_what_rolled_over_into_a_refunded_years_first_month_stays(subscriber: User) -> None:  # P4

@@ -55,6 +55,20 @@ def known(subscribed: str) -> str:
     return subscribed
 
 
+def test_before_plans_are_ended_the_feed_is_read(world: World, subscribed: str) -> None:  # B7 P5
+    now = later()
+    world.faults.add("error", times=9)
+    assert not syncing.lately(now)
+    world.faults.clear()
+    assert syncing.lately(now)
+    assert Subscription.objects.filter(id=subscribed).exists()
+    asked = PaddleEvent.objects.count()
+    world.faults.add("error", times=9)
+    assert syncing.lately(now + timedelta(minutes=119))
+    assert not syncing.lately(now + timedelta(minutes=121))
+    assert PaddleEvent.objects.count() == asked
+
+
 def later() -> datetime:
     """When all that happened so far has settled."""
     return timezone.now() + timedelta(minutes=10)

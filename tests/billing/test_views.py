@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from billing import effects, history, plans
-from billing.models import Adjustment, PlanPrice, Purchase, Subscription, Transaction
+from billing.models import Adjustment, Customer, PlanPrice, Purchase, Subscription, Transaction
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing import store as stores
@@ -588,7 +588,7 @@ def test_a_lost_answer_is_found_again_by_the_same_form(
     waiting = buy(browser, 137, token=token)
     assert waiting["Location"] == f"{HOME}/purchases/{Purchase.objects.get(quantity=137).id}"
     assert "Preparing the checkout." in words(page(browser, waiting["Location"]))
-    clock.shift(timedelta(seconds=61))
+    clock.shift(timedelta(seconds=91))
     sign_in(browser, alice)
     assert buy(browser, 137, token=token)["Location"].startswith(f"{store.url}/checkout/")
 
@@ -781,6 +781,25 @@ def test_a_new_card_is_taken_by_paddle_s_checkout(
     ]
 
 
+def test_who_paid_with_another_customers_email_gets_nobodys_portal(  # B10
+    browser: Client, other: Client, store: Store, alice: User, charlie: User, pro: str
+) -> None:
+    customer = Customer.objects.get(account=alice)
+    stranger = store.subscribe(charlie, "starter")
+    Subscription.objects.filter(id=stranger).update(customer_id=customer.id)
+    Customer.objects.filter(account=charlie).update(account=None)
+    assert other.post(f"{HOME}/portal").status_code == 409
+    assert "Billing portal" not in page(other)
+    assert browser.post(f"{HOME}/portal").status_code == 303
+
+
+def test_one_customer_can_not_use_up_paddles_patience(browser: Client, store: Store, alice: User, pro: str) -> None:
+    # B10
+    statuses = [buy(browser, 137).status_code for _ in range(11)]
+    assert statuses == [303] * 10 + [429]
+    assert Purchase.objects.filter(quantity=137).count() == 10
+
+
 def test_paddle_s_portal_opens_by_a_link_of_the_moment(
     browser: Client, other: Client, store: Store, pro: str
 ) -> None:  # B7
@@ -953,7 +972,7 @@ def test_the_page_costs_the_same_however_long_the_history(
             page(browser, headers={"HX-Request": "true", "HX-Target": "payments"})
 
 
-BILLING_QUERIES = 13
+BILLING_QUERIES = 14
 
 
 def test_names_from_outside_are_words_not_markup(browser: Client, store: Store, alice: User, pro: str) -> None:

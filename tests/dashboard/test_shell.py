@@ -34,7 +34,7 @@ def test_a_tab_is_a_page_of_its_own(browser: Client, section: str) -> None:  # N
     html = browser.get(SECTIONS[section]).content.decode()
     assert html.startswith("<!doctype html>")
     assert f"<title>{section} · Sidekick</title>" in html
-    assert '<h1 tabindex="-1">' in html
+    assert '<h1 tabindex="-1"' in html
     assert marked_tabs(html) == [section]
 
 
