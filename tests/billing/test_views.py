@@ -285,11 +285,14 @@ def test_an_upgrade_whose_payment_is_on_its_way_says_so_and_updates_itself(  # B
     shown = page(browser)
     assert "Pro is being set up." in words(shown)
     assert "Plan Starter Active Pro is $39 a month" in words(shown)
+    assert 'http-equiv="refresh"' in shown
     assert "Pro is being set up." in page(browser, f"{HOME}/coming", headers=SWAP)
     store.deliver()
     answer = browser.get(f"{HOME}/coming", headers=SWAP)
     assert answer.headers["HX-Redirect"] == HOME
-    assert "being set up" not in page(browser)
+    settled = page(browser)
+    assert "being set up" not in settled
+    assert 'http-equiv="refresh"' not in settled
 
 
 def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store, pro: str) -> None:  # B1
