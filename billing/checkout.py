@@ -27,6 +27,7 @@ from sidekick.accounts.models import User
 
 ANSWER_WITHIN = timedelta(seconds=90)
 LOOK_EVERY = timedelta(seconds=10)
+DISPUTED = "Your bank disputed a payment. Until that is settled nothing can be bought; write to us about it."
 NOT_SET_UP = "This can't be bought yet. Please come back later."
 
 
@@ -58,7 +59,7 @@ def why_not(account: User, stands: Standing) -> str:
     if not PlanPrice.objects.per_credit().filter(plan=stands.plan).exclude(paddle_price_id="").exists():
         return NOT_SET_UP
     if refunds.buying_blocked(account.id):
-        return "Your bank disputed a payment. Until that is settled no credits can be bought; write to us about it."
+        return DISPUTED
     return ""
 
 
@@ -142,6 +143,8 @@ def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> 
             raise Refusal("These credits are not for your plan.")
     elif stands.subscription:
         raise Refusal("You have a plan already: change it here instead of buying a second one.")
+    elif refunds.buying_blocked(account.id):
+        raise Refusal(DISPUTED)
     elif _plan_is_on_its_way(account):
         raise Refusal(PROCESSING)
     if not price.paddle_price_id or not price.amount:

@@ -156,14 +156,27 @@ def test_what_a_period_that_is_not_paid_yet_was_before_says_nothing_about_its_pr
         plans.change(alice, price("pro"))
 
 
-def test_after_a_chargeback_nothing_can_be_bought_until_it_is_reversed(store: Store, pro: str, alice: User) -> None:
+def test_after_a_chargeback_neither_credits_nor_a_plan_can_be_bought(store: Store, pro: str, alice: User) -> None:
     # P4
     purchase = store.buy(alice, "credits", 100)
-    disputed = store.world.charge_back(purchase.transaction_id)
+    store.world.charge_back(purchase.transaction_id)
     store.deliver()
     assert bought(alice) == 0
     with pytest.raises(Refusal, match="disputed"):
         begin(alice)
+    store.world.cancel_now(pro)
+    store.deliver()
+    with pytest.raises(Refusal, match="disputed"):
+        checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
+    assert_books_balance()
+
+
+def test_when_a_chargeback_is_reversed_credits_come_back_and_can_be_bought(
+    store: Store, pro: str, alice: User
+) -> None:  # P4
+    purchase = store.buy(alice, "credits", 100)
+    disputed = store.world.charge_back(purchase.transaction_id)
+    store.deliver()
     store.world.reverse(disputed["id"])
     store.deliver()
     assert bought(alice) == 100

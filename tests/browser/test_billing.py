@@ -481,7 +481,7 @@ def test_a_dispute_blocks_buying_until_it_is_settled(
     page = new_page(olga)
     open_billing(page)
     panel = page.get_by_role("region", name="Additional credits")
-    expect(panel).to_contain_text("Your bank disputed a payment. Until that is settled no credits can be bought")
+    expect(panel).to_contain_text("Your bank disputed a payment. Until that is settled nothing can be bought")
     expect(panel.get_by_role("button")).to_have_count(0)
     badges = page.locator("table.payments tbody tr", has_text="137 additional credits").locator(".badge")
     expect(badges).to_have_text(["Disputed"])
