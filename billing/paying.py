@@ -47,7 +47,7 @@ class Progress:
                 return cls("waiting", f"Payment received, {adding}", words, 10)
             return cls("waiting", f"Payment received, {adding}", "This page updates itself.", 2)
         if state == State.OPENING:
-            if waited >= LONG:
+            if waited >= checkout.ANSWER_WITHIN:
                 words = "Paddle didn’t answer, and nothing was charged. Go back to Billing and try again."
                 return cls("opening", "The checkout didn’t open", words, 10)
             return cls("opening", "Preparing the checkout", "This page updates itself.", 2)
