@@ -19,9 +19,9 @@ from django.db.models.enums import TextChoices
 from django.utils import timezone
 
 from billing import events, paddle, refunds
-from billing.models import Customer, PlanPrice, Purchase, Transaction
+from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
 from billing.paddle import PaddleFault
-from billing.plans import PROCESSING, Refusal, Standing, standing
+from billing.plans import A_DAY, PROCESSING, Refusal, Standing, standing
 from credits.models import Grant
 from sidekick.accounts.models import User
 
@@ -156,10 +156,12 @@ def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> 
 
 
 def _plan_is_on_its_way(account: User) -> bool:
-    """Whether a plan is paid for that Paddle has not completed: a second one would be paid as well."""
+    """Whether a plan is paid for whose subscription is not here yet: a second one would be paid as well."""
     bought = Purchase.objects.filter(account=account).exclude(price__interval=PlanPrice.Interval.CREDIT)
-    paid = Transaction.objects.filter(account=account, status__in=["paid", "billed"])
-    return paid.filter(id__in=bought.values("transaction_id")).exists()
+    paid = Transaction.objects.filter(account=account, id__in=bought.values("transaction_id"))
+    unknown = ~Q(subscription_id__in=Subscription.objects.filter(account=account).values("id"))
+    lately = Q(status="completed", created_at__gt=timezone.now() - A_DAY)
+    return paid.filter(Q(status__in=["paid", "billed"]) | (lately & unknown)).exists()
 
 
 def _least_charge(price: PlanPrice) -> str:

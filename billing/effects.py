@@ -136,8 +136,10 @@ def _give_plan(
         changed = periods.covering(account_id, start)
         if not changed:
             return "It changes a period whose payment is not here yet."
-        paid_until = changed[0].paid_until or changed[0].ends_at
-        if end <= paid_until + A_DAY:
+        # A year whose money went back is cut short; that makes no new one of what changes it.
+        opened = _opened_by(changed[0])
+        paid_for = opened.period_ends_at if opened else None
+        if end <= max(changed[0].paid_until or changed[0].ends_at, paid_for or changed[0].ends_at) + A_DAY:
             periods.grow(account_id, plan=price.plan, instead_of=replaced, at=start, source_key=payment.key, now=now)
             return ""
         if replaced:

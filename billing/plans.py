@@ -7,7 +7,7 @@ adds some when its payment is complete, a downgrade or cancellation takes effect
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -21,6 +21,7 @@ from sidekick.accounts.models import User
 
 WORDS = {"trialing": "Trialing", "active": "Active", "past_due": "Past due", "paused": "Paused", "canceled": "Canceled"}
 TONES = {"trialing": "good", "active": "good", "past_due": "bad", "paused": "warn"}
+A_DAY = timedelta(days=1)
 PROCESSING = "A payment for your plan is still being processed. Try again in a few minutes."
 
 
@@ -185,6 +186,9 @@ def _changeable(stands: Standing, price: PlanPrice) -> tuple[Subscription, str]:
     # A period that has begun at Paddle and is not paid yet would be changed by what the one before it was.
     if not current or paid_until is None or (begun and begun >= paid_until):
         raise Refusal(PROCESSING)
+    ends = subscription.period_ends_at
+    if ends and ends > paid_until + A_DAY:
+        raise Refusal("Money of this plan went back to you, so it can’t be changed. Write to us about it.")
     if current == price:
         raise Refusal(f"You are on {price.plan.name} already.")
     if current.plan.monthly_credits > stands.plan.monthly_credits:

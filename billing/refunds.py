@@ -65,6 +65,7 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
     until = current.ends_at if whole else payment.period_ends_at
     if of_this_year and until and current.paid_until != until:
         periods.pay_until(current, until)
+        periods.catch_up({current.account_id: now}, now)
 
 
 def _rolled_over(current: CreditPeriod, grants: list[Grant]) -> list[tuple[Grant, Decimal]]:
@@ -106,10 +107,20 @@ def _sign(adjustment: Adjustment) -> int:
 
 
 def _credits_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustment]) -> Decimal:
-    back = money_back(payment, line, adjustments)
+    back, paid = money_back(payment, line, adjustments), line.total - _tax_back(line, adjustments)
     if back == 0:
         return ZERO
-    return Decimal(line.quantity if back >= line.total else line.quantity * back // line.total)
+    return Decimal(line.quantity if back >= paid else line.quantity * back // paid)
+
+
+def _tax_back(line: Line, adjustments: Iterable[Adjustment]) -> int:
+    """Tax that went back by itself is no longer part of what the line cost."""
+    return sum(
+        _sign(adjustment) * item["total"]
+        for adjustment in adjustments
+        for item in adjustment.items
+        if item["type"] == TAX and item["line_item_id"] == line.id
+    )
 
 
 def _match(grant: Grant, wanted: Decimal, payment: Transaction, now: datetime) -> None:

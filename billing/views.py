@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
-from allauth.core import ratelimit
+from allauth.core.internal import ratelimit
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages
@@ -342,7 +342,8 @@ def _pending(request: Request, now: datetime) -> dict[str, Any]:
 
 
 def _not_too_often(request: Request, action: str) -> None:
-    if not ratelimit.consume(request, action=action, user=request.user):
+    # The public way counts no GET, and a link to an invoice costs Paddle a call.
+    if not ratelimit.consume(request, app="allauth.account", action=action, user=request.user, limit_get=True):
         raise TooOften("That was a lot at once. Wait a minute, then try again.")
 
 

@@ -298,6 +298,28 @@ def test_tax_alone_that_goes_back_takes_no_credits(buyer: User) -> None:  # P4
     assert purchased(buyer) == 137
 
 
+def test_after_its_tax_all_the_rest_of_the_money_takes_all_credits(buyer: User) -> None:  # P4
+    back = refund(1, 304)
+    back["items"][0]["type"] = "tax"
+    told(back, 1)
+    told(refund(2, 3425), 2)
+    assert purchased(buyer) == 0
+    assert_books_balance()
+
+
+def test_a_refunded_year_is_not_opened_anew_by_an_upgrade_heard_later(alice: User) -> None:  # P2 P4
+    end = "2027-03-16T09:20:11.482000Z"
+    buys(alice, transaction_id=name("txn", 1), price=YEAR_OF_STARTER, quantity=1)
+    base = payment(1, line(YEAR_OF_STARTER), span=(MARCH, end), subscription_id=SUBSCRIPTION)
+    hear("transaction.completed", base, MARCH)
+    told(refund(1, 1633, of=name("txn", 1), line_id=None), 3)
+    hear("transaction.completed", upgrade(2, UPGRADED, end, old=YEAR_OF_STARTER, new=YEAR_OF_PRO), UPGRADED)
+    assert period(alice).starts_at == moment(MARCH)
+    assert period(alice).paid_until == moment(APRIL)
+    assert 0 < remaining(alice) < 750
+    assert_books_balance()
+
+
 def test_what_rolled_over_into_a_refunded_years_first_month_stays(subscriber: User) -> None:  # P4
     buys(subscriber, transaction_id=name("txn", 2), price=YEAR_OF_PRO, quantity=1)
     year = payment(2, line(YEAR_OF_PRO, number=2), span=(APRIL, "2027-04-16T09:20:11.482000Z"))

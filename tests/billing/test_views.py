@@ -803,6 +803,12 @@ def test_one_customer_can_not_use_up_paddles_patience(browser: Client, store: St
     assert Purchase.objects.filter(quantity=137).count() == 10
 
 
+def test_previews_are_counted_though_they_change_nothing(browser: Client, store: Store, alice: User) -> None:  # B10
+    store.subscribe(alice, "starter")
+    path = f"{HOME}/plan/{price('pro').pk}"
+    assert [browser.get(path).status_code for _ in range(31)] == [200] * 30 + [429]
+
+
 def test_paddle_s_portal_opens_by_a_link_of_the_moment(
     browser: Client, other: Client, store: Store, pro: str
 ) -> None:  # B7
