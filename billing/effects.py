@@ -45,7 +45,7 @@ def settle(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime 
     """
     now = now or timezone.now()
     wallets.ensure([account_id])
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         periods.catch_up(wallets.lock([account_id]), now)
         # Who holds one of the rows waits for our wallet, to do the same for it: waiting for the row would be for ever.
         payments = Transaction.objects.waiting().filter(account=account_id).select_for_update(skip_locked=True)
@@ -113,7 +113,7 @@ def _give(payment: Transaction, line: Line, prices: dict[str, PlanPrice], accoun
             prices[other.price_id].plan for other in payment.lines if other.given_up and other.price_id in prices
         ]
         return _give_plan(payment, line, price, replaced[0] if replaced else None, account_id, now)
-    ledger.grant(
+    ledger.grant_locked(
         account_id,
         Decimal(line.quantity),
         kind=Grant.Kind.PURCHASED,

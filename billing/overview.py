@@ -75,6 +75,9 @@ def consequences(preview: Preview, price: PlanPrice, stands: Standing, zone: Zon
 def cancellation(stands: Standing, free: Plan, zone: ZoneInfo) -> list[str]:
     """What cancelling now means and when (B2). An overdue plan stays only as long as its grace."""
     subscription = stands.subscription
+    if stands.may_resume:
+        paid = stands.price.plan.name if stands.price else "Your plan"
+        return [f"{paid} ends at once and can’t be resumed. Nothing more is charged.", "You can subscribe again."]
     if stands.plan == free:
         return ["Nothing more is charged.", f"Your account stays on {free.name}."]
     ends = stands.grace_until or (subscription.period_ends_at if subscription else None)

@@ -118,13 +118,13 @@ def subscriptions() -> Iterator[Entity]:
     return _listed("list_subscriptions", per_page=A_PAGE, order_by="id[ASC]")
 
 
-def cancel(subscription_id: str) -> Entity:
-    """End it when the paid period ends. One that is paused ends at once."""
+def cancel(subscription_id: str, *, at_once: bool = False) -> Entity:
+    """End it when the paid period ends, or now, as one that is paused must."""
     return _changed(
         "POST",
         "cancel_subscription",
         subscription_id,
-        {"effective_from": "next_billing_period"},
+        {"effective_from": "immediately" if at_once else "next_billing_period"},
         as_wished=lambda found: found.get("status") == "canceled" or _scheduled(found) == "cancel",
     )
 

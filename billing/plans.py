@@ -21,6 +21,7 @@ from sidekick.accounts.models import User
 
 WORDS = {"trialing": "Trialing", "active": "Active", "past_due": "Past due", "paused": "Paused", "canceled": "Canceled"}
 TONES = {"trialing": "good", "active": "good", "past_due": "bad", "paused": "warn"}
+CANCELABLE = {"active", "trialing", "past_due", "paused"}
 A_DAY = timedelta(days=1)
 PROCESSING = "A payment for your plan is still being processed. Try again in a few minutes."
 
@@ -69,7 +70,7 @@ class Standing:
     @property
     def may_cancel(self) -> bool:
         s = self.subscription
-        return s is not None and s.status in {"active", "trialing", "past_due"} and s.change_action != "cancel"
+        return s is not None and s.status in CANCELABLE and s.change_action != "cancel"
 
     @property
     def may_keep(self) -> bool:
@@ -140,13 +141,11 @@ def change(account: User, price: PlanPrice) -> None:
 
 
 def cancel(account: User) -> None:
-    """Let the plan end when what was paid for is over (B2)."""
+    """Let the plan end when what was paid for is over, a paused one now (B2)."""
     stands = standing(account)
     if not stands.may_cancel or not stands.subscription:
-        if stands.may_resume:
-            raise Refusal("A paused plan is canceled in the billing portal.")
         raise Refusal("There is nothing to cancel: no plan is running, or its end is set already.")
-    events.take_note(paddle.cancel(stands.subscription.id))
+    events.take_note(paddle.cancel(stands.subscription.id, at_once=stands.may_resume))
 
 
 def keep(account: User) -> None:

@@ -142,7 +142,8 @@ def cancel(request: Request) -> HttpResponse:
         except (Refusal, PaddleFault) as fault:
             problem = fault
         else:
-            messages.success(request, "Your subscription is canceled. Nothing changes until it ends.")
+            later = "" if stands.may_resume else " Nothing changes until it ends."
+            messages.success(request, f"Your subscription is canceled.{later}")
             return redirect("billing")
     elif not stands.may_cancel:
         return redirect("billing")

@@ -44,31 +44,60 @@ def grant(
     A debt is paid from it at once (M5). Allocations and rollovers come from `periods` only. Raises `ValueError`
     for a kind or an amount that can't be given, `SourceKeyReused` when the key stands for something else.
     """
-    if kind not in GIVEN_KINDS or credits <= 0 or credits != round(credits, 6):
-        raise ValueError(f"{credits} credits of kind {kind.label} can't be given.")
     now = now or timezone.now()
     wallets.ensure([account_id])
     with transaction.atomic():
         periods.catch_up(wallets.lock([account_id]), now)
-        known = Grant.objects.filter(account_id=account_id, source_key=source_key).first()
-        if known:
-            if (known.kind, known.amount) != (kind, credits):
-                raise SourceKeyReused(f"{source_key} already gave {known}.")
-            return known
-        given = Grant.objects.create(
-            account_id=account_id,
-            source_key=source_key,
+        given = grant_locked(
+            account_id,
+            credits,
             kind=kind,
-            amount=credits,
-            remaining=credits,
+            source_key=source_key,
             expires_at=expires_at,
-            created_at=now,
+            reason=reason,
+            actor_id=actor_id,
+            now=now,
         )
-        openings.record_grants([given], reason=reason, actor_id=actor_id)
-        wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
-        periods.schedule([account_id])
         given.refresh_from_db()
         return given
+
+
+def grant_locked(
+    account_id: uuid.UUID,
+    credits: Decimal,
+    *,
+    kind: Grant.Kind,
+    source_key: str,
+    expires_at: datetime | None = None,
+    reason: str = "",
+    actor_id: uuid.UUID | None = None,
+    now: datetime,
+) -> Grant:
+    """`grant` for a writer that holds the wallet's lock and let the clock catch up.
+
+    What a debt took of the grant is in the database only: its `remaining` here is as it was given.
+    """
+    if kind not in GIVEN_KINDS or credits <= 0 or credits != round(credits, 6):
+        raise ValueError(f"{credits} credits of kind {kind.label} can't be given.")
+    known = Grant.objects.filter(account_id=account_id, source_key=source_key).first()
+    if known:
+        if (known.kind, known.amount) != (kind, credits):
+            raise SourceKeyReused(f"{source_key} already gave {known}.")
+        return known
+    given = Grant.objects.create(
+        account_id=account_id,
+        source_key=source_key,
+        kind=kind,
+        amount=credits,
+        remaining=credits,
+        expires_at=expires_at,
+        created_at=now,
+    )
+    openings.record_grants([given], reason=reason, actor_id=actor_id)
+    wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
+    if expires_at:
+        periods.schedule([account_id])
+    return given
 
 
 def void(

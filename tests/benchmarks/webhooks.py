@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from billing.models import Customer, PaddleEvent, PlanPrice
+from credits import periods
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing.paddle import CREDIT, Body, event, sign, transaction
@@ -40,6 +41,8 @@ def prepare() -> list[tuple[bytes, str]]:
     price.paddle_price_id = CREDIT
     price.save()
     users = User.objects.bulk_create(User(email=f"payer{number}@example.com") for number in range(CUSTOMERS))
+    # Who pays has seen their credits first.
+    periods.open_due([user.id for user in users], NOW)
     stub = {"email": "", "status": "active", "snapshot_at": NOW, "data": {}}
     Customer.objects.bulk_create(
         Customer(id=_id("ctm", place), account=user, **stub) for place, user in enumerate(users)

@@ -312,6 +312,19 @@ def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store
     assert "Plan Pro Active $39 a month" in words(page(browser))
 
 
+def test_a_paused_plan_can_be_canceled_at_once(browser: Client, store: Store, pro: str) -> None:  # B2
+    store.pause(pro, days=40)
+    effects.end_plans(timezone.now())
+    asked = words(page(browser, f"{HOME}/cancel"))
+    assert "Cancel Pro? Pro ends at once and can’t be resumed. Nothing more is charged." in asked
+    assert "You can change your mind" not in asked
+    done = words(browser.post(f"{HOME}/cancel", follow=True).content.decode())
+    assert "Your subscription is canceled." in done
+    assert "Nothing changes until it ends" not in done
+    assert "Plan Free Canceled $0" in done
+    assert "Get Pro" in words(page(browser, "/pricing"))
+
+
 def test_a_scheduled_pause_can_be_undone(browser: Client, store: Store, pro: str) -> None:  # B1
     store.pause(pro, now=False)
     html = page(browser)
