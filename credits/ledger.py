@@ -119,12 +119,7 @@ def void(
     now = now or timezone.now()
     with transaction.atomic():
         periods.catch_up(wallets.lock([given.account_id]), now)
-        known = LedgerEntry.objects.filter(
-            account_id=given.account_id, kind=LedgerEntry.Kind.VOIDED, source_key=source_key
-        ).first()
-        if known:
-            if (known.grant_id, known.amount) != (given.id, -credits):
-                raise SourceKeyReused(f"{source_key} already took back {-known.amount}.")
+        if known := _booked(given, LedgerEntry.Kind.VOIDED, -credits, source_key):
             return known
         current = Grant.objects.select_related("period").get(id=given.id)
         if credits > current.amount - current.withdrawn:
@@ -168,12 +163,7 @@ def restore(
     now = now or timezone.now()
     with transaction.atomic():
         periods.catch_up(wallets.lock([given.account_id]), now)
-        known = LedgerEntry.objects.filter(
-            account_id=given.account_id, kind=LedgerEntry.Kind.RESTORED, source_key=source_key
-        ).first()
-        if known:
-            if (known.grant_id, known.amount) != (given.id, credits):
-                raise SourceKeyReused(f"{source_key} already restored {known.amount}.")
+        if known := _booked(given, LedgerEntry.Kind.RESTORED, credits, source_key):
             return known
         current = Grant.objects.select_related("period").get(id=given.id)
         _must_be_restorable(current, credits, now)
@@ -205,6 +195,14 @@ def taken_back(given: Grant) -> Decimal:
     entries = LedgerEntry.objects.filter(account_id=given.account_id, grant=given, kind__in=kinds)
     total: Decimal = entries.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
     return -total
+
+
+def _booked(given: Grant, kind: LedgerEntry.Kind, amount: Decimal, source_key: str) -> LedgerEntry | None:
+    """What this key was booked for before. Raises `SourceKeyReused` when that was something else."""
+    known = LedgerEntry.objects.filter(account_id=given.account_id, kind=kind, source_key=source_key).first()
+    if known and (known.grant_id, known.amount) != (given.id, amount):
+        raise SourceKeyReused(f"{source_key} is booked already, as {known.amount} credits {kind.label}.")
+    return known
 
 
 def _must_be_restorable(current: Grant, credits: Decimal, now: datetime) -> None:
