@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction as database
 from django.db.models import Q, Sum
 from django.db.models.enums import TextChoices
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing import events, paddle, refunds
@@ -159,8 +160,10 @@ def _plan_is_on_its_way(account: User) -> bool:
     """Whether a plan is paid for whose subscription is not here yet: a second one would be paid as well."""
     bought = Purchase.objects.filter(account=account).exclude(price__interval=PlanPrice.Interval.CREDIT)
     paid = Transaction.objects.filter(account=account, id__in=bought.values("transaction_id"))
+    # A checkout may stand open for days before it is paid.
+    paid = paid.alias(paid_at=Coalesce("billed_at", "created_at"))
     unknown = ~Q(subscription_id__in=Subscription.objects.filter(account=account).values("id"))
-    lately = Q(status="completed", created_at__gt=timezone.now() - A_DAY)
+    lately = Q(status="completed", paid_at__gt=timezone.now() - A_DAY)
     return paid.filter(Q(status__in=["paid", "billed"]) | (lately & unknown)).exists()
 
 

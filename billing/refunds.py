@@ -9,7 +9,7 @@ the credits it gave is taken.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
@@ -50,17 +50,12 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
     # What opened a period has the payment's own key; what only grew one has a number after it.
     opened = next((grant for grant in grants if grant.source_key == payment.key), None)
     of_this_year = bool(opened and opened.period and opened.period.anchor == current.anchor)
-    left = [(grant, grant.amount) for grant in grants if grant.period_id == current.id]
-    if opened and of_this_year and opened.period_id != current.id:
-        months = Grant.objects.filter(Q(kind=Grant.Kind.ROLLOVER) | Q(source_key__startswith="clock:"), period=current)
-        # An upgrade's share of the month is its own payment's.
-        left += [(grant, opened.amount) for grant in months]
-    else:
-        left += _rolled_over(current, grants)
-    for grant, most in left:
-        grant.refresh_from_db(fields=["remaining"])
-        taken = _taken(grant, payment)
-        _match(grant, min(taken + grant.remaining, most) if whole else ZERO, payment, now)
+    for together, most in _left(current, grants, opened):
+        for grant in together:
+            grant.refresh_from_db(fields=["remaining"])
+            wanted = min(_taken(grant, payment) + grant.remaining, most) if whole else ZERO
+            _match(grant, wanted, payment, now)
+            most -= wanted
     # Last, because the clock opens the months that are paid for again.
     until = current.ends_at if whole else payment.period_ends_at
     if of_this_year and until and current.paid_until != until:
@@ -68,12 +63,26 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
         periods.catch_up({current.account_id: now}, now)
 
 
-def _rolled_over(current: CreditPeriod, grants: list[Grant]) -> list[tuple[Grant, Decimal]]:
-    """What the open period has from the one before it, as far as these grants gave that one its credits."""
+def _left(current: CreditPeriod, grants: list[Grant], opened: Grant | None) -> Iterator[tuple[list[Grant], Decimal]]:
+    """What the open period has from a payment that gave these grants: each with how much of it together at most."""
+    yield from (([grant], grant.amount) for grant in grants if grant.period_id == current.id)
+    here = Grant.objects.filter(period=current).order_by("id")
+    if opened and _is_later_month(current, opened):
+        # An upgrade's share of the month is its own payment's.
+        yield list(here.filter(source_key__startswith="clock:")), opened.amount
     earlier = CreditPeriod.objects.filter(account_id=current.account_id, starts_at__lt=current.starts_at)
     before = earlier.order_by("-starts_at").first()
     given = sum((grant.amount for grant in grants if before and grant.period_id == before.id), ZERO)
-    return [(grant, given) for grant in Grant.objects.filter(period=current, kind=Grant.Kind.ROLLOVER) if given]
+    if before and opened and _is_later_month(before, opened):
+        given = opened.amount
+    if given:
+        # What was heard of late rolled over by itself, beside the rest.
+        yield list(here.filter(kind=Grant.Kind.ROLLOVER)), given
+
+
+def _is_later_month(period: CreditPeriod, opened: Grant) -> bool:
+    """Whether the clock opened this period, of the year that began with `opened`."""
+    return bool(opened.period and opened.period_id != period.id and opened.period.anchor == period.anchor)
 
 
 def money_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustment]) -> int:
@@ -110,7 +119,7 @@ def _credits_back(payment: Transaction, line: Line, adjustments: Iterable[Adjust
     back, paid = money_back(payment, line, adjustments), line.total - _tax_back(line, adjustments)
     if back == 0:
         return ZERO
-    return Decimal(line.quantity if back >= paid else line.quantity * back // paid)
+    return Decimal(line.quantity if back >= paid else line.quantity * back // line.total)
 
 
 def _tax_back(line: Line, adjustments: Iterable[Adjustment]) -> int:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -125,6 +126,36 @@ def test_while_a_plan_that_was_paid_is_on_its_way_no_second_one_is_sold(store: S
     assert checkout.state_of(first) == State.PAID
     with pytest.raises(Refusal, match="being processed"):
         checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
+
+
+@pytest.mark.parametrize(
+    ("events_told", "hours", "refused"),
+    [
+        (["transaction.completed"], 0, True),
+        (["transaction.completed"], 23, True),
+        (["transaction.completed"], 25, False),
+        (["transaction.completed", "subscription.created", "subscription.canceled"], 0, False),
+    ],
+    ids=["now", "within a day", "a day later", "once its subscription is known"],
+)
+def test_a_plan_whose_subscription_is_not_here_yet_is_on_its_way_for_a_day(
+    store: Store, alice: User, events_told: list[str], hours: int, refused: bool
+) -> None:  # B6
+    with time_machine.travel(timezone.now() - timedelta(days=3), tick=True):
+        first = checkout.begin(alice, price("pro"), 1, token=TOKEN)
+    store.world.pay(first.transaction_id)
+    store.world.cancel_now(store.world.state.rows("sub")[0]["id"])
+    for body in paddle.events_after(""):
+        if body["event_type"] in events_told:
+            events.receive(json.dumps(body).encode())
+    assert Transaction.objects.get().status == "completed"
+    assert plans.standing(alice).subscription is None
+    with time_machine.travel(timezone.now() + timedelta(hours=hours), tick=True):
+        if refused:
+            with pytest.raises(Refusal, match="being processed"):
+                checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
+        else:
+            assert checkout.begin(alice, price("starter"), 1, token=uuid.uuid4()).transaction_id
 
 
 def test_a_buyers_own_checkout_is_never_taken_for_the_purchase_it_names(store: Store, pro: str, alice: User) -> None:

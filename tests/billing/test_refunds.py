@@ -34,6 +34,7 @@ from tests.billing.paddle import (
     payment,
     refund,
     renewal,
+    subscription,
     transaction,
     upgrade,
 )
@@ -252,6 +253,20 @@ def test_a_year_refunded_in_full_loses_the_month_it_is_in_and_those_to_come(alic
     assert_books_balance()
 
 
+def test_a_year_won_back_after_its_month_ended_goes_on_at_once(alice: User) -> None:  # P4 M7
+    """Not only when the clock next comes by: who is told of it looks now."""
+    buys(alice, transaction_id=name("txn", 1), price=YEAR_OF_PRO, quantity=1)
+    end = "2027-03-16T09:20:11.482000Z"
+    hear("transaction.completed", payment(1, line(YEAR_OF_PRO), span=(MARCH, end)), MARCH)
+    lost = refund(1, 1633, of=name("txn", 1), line_id=None, action="chargeback")
+    hear("adjustment.created", lost, now=NOW)
+    won = lost | {"id": name("adj", 2), "action": "chargeback_reverse"}
+    hear("adjustment.created", won, MAY, now=moment(MAY, days=3))
+    assert (period(alice).starts_at, period(alice).paid_until) == (moment(MAY), moment(end))
+    assert left(alice) == [("rollover", 1000), ("allocation", 1000)]
+    assert_books_balance()
+
+
 def year_with_an_upgrade(account: User) -> None:
     """A year of Starter from March, raised to Pro on the 30th."""
     buys(account, transaction_id=name("txn", 1), price=YEAR_OF_STARTER, quantity=1)
@@ -304,6 +319,49 @@ def test_after_its_tax_all_the_rest_of_the_money_takes_all_credits(buyer: User) 
     told(back, 1)
     told(refund(2, 3425), 2)
     assert purchased(buyer) == 0
+    assert_books_balance()
+
+
+def test_tax_that_goes_back_after_a_part_takes_no_more(buyer: User) -> None:  # P4
+    told(refund(1, 1864), 1)
+    part = purchased(buyer)
+    tax = refund(2, 152)
+    tax["items"][0]["type"] = "tax"
+    told(tax, 2)
+    assert purchased(buyer) == part == 137 - 68
+    assert_books_balance()
+
+
+@pytest.mark.parametrize("month", [0, 1, 2])
+@pytest.mark.parametrize("first", ["refunded", "canceled"])
+def test_a_year_refunded_and_canceled_leaves_nothing_whichever_is_first(alice: User, month: int, first: str) -> None:
+    # P2 P4
+    buys(alice, transaction_id=name("txn", 1), price=YEAR_OF_PRO, quantity=1)
+    year = payment(1, line(YEAR_OF_PRO), span=(MARCH, "2027-03-16T09:20:11.482000Z"), subscription_id=SUBSCRIPTION)
+    hear("transaction.completed", year, MARCH)
+    now = moment((MARCH, APRIL, MAY)[month], days=3)
+    periods.open_due([alice.id], now)
+    over = subscription(YEAR_OF_PRO, status="canceled", canceled_at=now.isoformat())
+    for what in (first, "canceled", "refunded"):
+        if what == "canceled":
+            hear("subscription.canceled", over, now.isoformat(), now=now)
+            effects.end_plans(now)
+        else:
+            hear("adjustment.created", refund(1, 1633, of=name("txn", 1), line_id=None), now=now)
+    assert left(alice) == [("allocation", 50)]
+    assert_books_balance()
+
+
+@pytest.mark.parametrize(("of", "money", "kept"), [(1, 1633, "upgrade"), (2, 1780, "month")])
+def test_of_what_rolled_over_in_parts_no_more_is_taken_than_was_given(
+    subscriber: User, of: int, money: int, kept: str
+) -> None:  # P2 P4
+    """The upgrade is heard of after the renewal, so it rolled over by itself."""
+    hear("transaction.completed", renewal(3, PRO, APRIL, MAY), APRIL)
+    hear("transaction.completed", upgrade(2, UPGRADED, APRIL), APRIL)
+    grown = Grant.objects.get(source_key=f"paddle:{name('txn', 2)}:0").amount
+    hear("adjustment.created", refund(1, money, of=name("txn", of), line_id=None), now=moment(APRIL, days=1))
+    assert remaining(subscriber) == 1000 + (grown if kept == "upgrade" else 250)
     assert_books_balance()
 
 
