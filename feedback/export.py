@@ -1,0 +1,39 @@
+"""Reports as CSV, for operators: one line each, streamed, and nothing a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+from feedback.models import Report, ReportQuerySet
+
+COLUMNS = (
+    "reference", "id", "kind", "title", "description", "priority", "status", "reply", "note", "account_id",
+    "account_email", "page", "browser", "app_version", "created_at", "changed_at",
+)  # fmt: skip
+# What spreadsheets take for a formula, or skip to find one.
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def lines(reports: ReportQuerySet) -> Iterator[str]:
+    """The header, then the reports a few at a time."""
+    yield _line(COLUMNS)
+    for report in reports.iterator(chunk_size=500):
+        yield _line(_cells(report))
+
+
+def defused(cell: str) -> str:
+    """A leading apostrophe makes a spreadsheet take a cell as text."""
+    return f"'{cell}" if cell.startswith(DANGEROUS) else cell
+
+
+def _cells(report: Report) -> list[str]:
+    values = [getattr(report, column) for column in COLUMNS]
+    return [value.isoformat() if hasattr(value, "isoformat") else str(value) for value in values]
+
+
+def _line(cells: tuple[str, ...] | list[str]) -> str:
+    line = StringIO()
+    csv.writer(line).writerow([defused(cell) for cell in cells])
+    return line.getvalue()

@@ -1,0 +1,224 @@
+"""What customers report, what became of it, and the images that came with it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from sidekick.accounts.models import User
+
+TITLE_LENGTH = 120
+TEXT_LENGTH = 5_000
+
+
+class ReportQuerySet(models.QuerySet["Report"]):
+    def same_as(self, report: Report, *, since: datetime) -> ReportQuerySet:
+        """Those that this one would only repeat: sent by the same form, or with the same words just before."""
+        again = Q(kind=report.kind, digest=report.digest, created_at__gt=since)
+        return self.filter(Q(token=report.token) | again, account=report.account)
+
+
+class Report(models.Model):
+    """A bug or a wish of one account. What customers call it by is its reference, such as BUG-1042."""
+
+    class Kind(models.TextChoices):
+        BUG = "bug", "Bug"
+        FEATURE = "feature", "Feature request"
+
+    class Priority(models.TextChoices):
+        LOW = "low"
+        MEDIUM = "medium"
+        HIGH = "high"
+
+    class Status(models.TextChoices):
+        NEW = "new"
+        TRIAGED = "triaged"
+        PLANNED = "planned"
+        IN_PROGRESS = "in_progress", "In progress"
+        DONE = "done"
+        DECLINED = "declined"
+
+    number = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    # The index of newest reports starts with the account, so that none of its own is needed; likewise below.
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reports", db_index=False
+    )
+    account_email = models.EmailField(help_text="The account's address when it was sent.")
+    kind = models.CharField(max_length=10, choices=Kind)
+    title = models.CharField(max_length=TITLE_LENGTH)
+    description = models.TextField(max_length=TEXT_LENGTH)
+    priority = models.CharField(max_length=10, choices=Priority)
+    page = models.CharField(max_length=200, blank=True, help_text="The page of the dashboard they came from.")
+    browser = models.CharField(max_length=300, blank=True, help_text="What the browser calls itself.")
+    app_version = models.CharField(max_length=40, blank=True, help_text="Of the Sidekick app, as the customer said.")
+    token = models.UUIDField(editable=False, help_text="Of the form and what was typed: sent again it is no other.")
+    digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of title and description.")
+    status = models.CharField(max_length=20, choices=Status, default=Status.NEW)
+    reply = models.TextField(max_length=TEXT_LENGTH, blank=True, help_text="The customer reads this.")
+    note = models.TextField(max_length=TEXT_LENGTH, blank=True, help_text="Only operators read this.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ReportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "token"], name="report_once_per_form"),
+            models.CheckConstraint(name="report_says_something", condition=~Q(title="") & ~Q(description="")),
+        ]
+        indexes = [
+            models.Index("account", F("created_at").desc(), F("number").desc(), name="report_newest"),
+            models.Index("status", F("created_at").desc(), name="report_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.title}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("report", args=[self.id])
+
+    @property
+    def reference(self) -> str:
+        """Short enough to be said on the telephone."""
+        return f"{PREFIXES[Report.Kind(self.kind)]}-{self.number}"
+
+    @property
+    def is_bug(self) -> bool:
+        return self.kind == Report.Kind.BUG
+
+    def seal(self, form_token: uuid.UUID) -> None:
+        """Note what tells this report from others. A form that was changed and sent again is another report."""
+        words = "\0".join([self.kind, self.title, self.description])
+        self.digest = hashlib.sha256(words.encode()).hexdigest()
+        self.token = uuid.uuid5(form_token, self.digest)
+
+
+PREFIXES = {Report.Kind.BUG: "BUG", Report.Kind.FEATURE: "IDEA"}
+
+
+class ReportImageQuerySet(models.QuerySet["ReportImage"]):
+    def visible_to(self, user: User | AnonymousUser) -> ReportImageQuerySet:
+        """An account's own; operators see those that were sent."""
+        if not user.is_authenticated:
+            return self.none()
+        seen = Q(account=user)
+        if user.is_staff and (user.has_perm("feedback.view_report") or user.has_perm("feedback.change_report")):
+            seen |= Q(report__isnull=False)
+        return self.filter(seen)
+
+    def kept(self, account: User, form_token: uuid.UUID) -> ReportImageQuerySet:
+        """Of a form that was refused and is still open."""
+        return self.filter(account=account, form_token=form_token, report=None)
+
+    def abandoned(self, now: datetime) -> ReportImageQuerySet:
+        return self.filter(report=None, created_at__lt=now - KEPT_FOR)
+
+
+class ReportImage(models.Model):
+    """A checked image without metadata. It waits without a report while its form has an error.
+
+    It lives in the database: the web tier keeps no files, and one backup holds a report with all that belongs to it.
+    """
+
+    number = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    report = models.ForeignKey(Report, null=True, on_delete=models.CASCADE, related_name="images")
+    form_token = models.UUIDField(help_text="Of the form it was chosen in.")
+    name = models.CharField(max_length=100, help_text="What the customer's file was called.")
+    content = models.BinaryField()
+    media_type = models.CharField(max_length=20)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size = models.PositiveIntegerField(help_text="In bytes.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = ReportImageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.CheckConstraint(
+                name="report_image_of_a_known_type",
+                condition=Q(media_type__in=["image/png", "image/jpeg", "image/webp"]),
+            ),
+        ]
+        indexes = [
+            models.Index("account", "form_token", name="report_image_kept", condition=Q(report=None)),
+            models.Index("created_at", name="report_image_abandoned", condition=Q(report=None)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("report_image", args=[self.id])
+
+
+# How long a form with an error may stay open until its images are gone.
+KEPT_FOR = timedelta(days=1)
+
+
+class ReportChange(models.Model):
+    """What happened to a report, when, by whom and why. The database refuses to change one.
+
+    The first stands for the report's arrival; nobody of the team made it.
+    """
+
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    status = models.CharField(max_length=20, choices=Report.Status, help_text="From then on.")
+    was = models.CharField(max_length=20, choices=Report.Status, blank=True, help_text="Until then.")
+    reply = models.TextField(blank=True, help_text="What the customer was told then, if anything new.")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField(blank=True, help_text="Why, for operators.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                name="report_change_for_a_reason", condition=Q(by=None, was="") | (Q(by__isnull=False) & ~Q(reason=""))
+            ),
+        ]
+        indexes = [models.Index("report", "id", name="report_change_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.get_status_display()}, {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def moved(self) -> bool:
+        return self.was != self.status
+
+    @property
+    def is_arrival(self) -> bool:
+        return not self.was
+
+
+class Delivery(models.Model):
+    """That a change is to be told to the team's webhook, and how far that is (F6)."""
+
+    change = models.OneToOneField(ReportChange, primary_key=True, on_delete=models.CASCADE, related_name="delivery")
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="deliveries")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    delivered_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=200, blank=True, help_text="Why the last attempt failed.")
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ["-change_id"]
+        indexes = [models.Index("report", name="report_undelivered", condition=Q(delivered_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.change_id}: {'delivered' if self.delivered_at else self.error or 'waits'}"

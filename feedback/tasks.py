@@ -1,0 +1,32 @@
+"""What the worker does for reports."""
+
+from __future__ import annotations
+
+import logging
+
+from django.utils import timezone
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from feedback import forwarding
+from feedback.models import ReportImage
+
+logger = logging.getLogger(__name__)
+
+# Pauses of 4, 16, 64, … seconds: nine attempts within a day.
+GROWING = RetryStrategy(max_attempts=8, exponential_wait=4, retry_exceptions={forwarding.NotDelivered})
+
+
+@app.task(retry=GROWING)
+def forward(change_id: int) -> None:
+    """Tell the webhook of one change (F6)."""
+    forwarding.deliver(change_id, now=timezone.now())
+
+
+@app.periodic(cron="41 * * * *")
+@app.task(queueing_lock="drop_abandoned_images")
+def drop_abandoned_images(timestamp: int) -> None:
+    """Every hour: images of forms that were never sent."""
+    dropped, _ = ReportImage.objects.abandoned(timezone.now()).delete()
+    if dropped:
+        logger.info("dropped %d abandoned images", dropped)

@@ -1,0 +1,94 @@
+"""Files as customers and attackers send them, made of real bytes."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+GPS_WORDS = b"52 deg 31 min Berlin"
+COMMENT = b"taken by Alice at home"
+SCRIPT = b"<html><script>alert(document.domain)</script></html>"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+def drawn(width: int = 64, height: int = 48, mode: str = "RGB") -> Image.Image:
+    """A picture whose left half differs from its right half, so that turning it shows."""
+    image = Image.new(mode, (width, height), "blue")
+    image.paste(Image.new(mode, (width // 2, height), "red"), (0, 0))
+    return image
+
+
+def file_of(image: Image.Image, kind: str, **how: Any) -> bytes:
+    file = BytesIO()
+    image.save(file, kind, **how)
+    return file.getvalue()
+
+
+def png(width: int = 64, height: int = 48) -> bytes:
+    return file_of(drawn(width, height), "PNG")
+
+
+def webp() -> bytes:
+    return file_of(drawn(), "WEBP", exif=exif(), xmp=b"<x:xmpmeta>" + COMMENT + b"</x:xmpmeta>")
+
+
+def exif(orientation: int = 1) -> Image.Exif:
+    """Where it was taken, how the camera was held, and words."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    tags[0x010E] = COMMENT.decode()
+    tags.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0), 27: GPS_WORDS})
+    return tags
+
+
+def photo(orientation: int = 1) -> bytes:
+    """A JPEG as a telephone writes it: with GPS, a comment, XMP and a colour profile."""
+    profile = b"a colour profile that names its monitor"
+    xmp = b"<x:xmpmeta>" + COMMENT + b"</x:xmpmeta>"
+    return file_of(drawn(), "JPEG", exif=exif(orientation), comment=COMMENT, icc_profile=profile, xmp=xmp)
+
+
+def talkative_png() -> bytes:
+    """A PNG that says much beside its pixels."""
+    words = PngImagePlugin.PngInfo()
+    words.add_text("Author", COMMENT.decode())
+    words.add_itxt("XML:com.adobe.xmp", COMMENT.decode(), zip=False)
+    return file_of(drawn(), "PNG", pnginfo=words, exif=exif(), icc_profile=COMMENT)
+
+
+def polyglot() -> bytes:
+    """A PNG that is a web page, too: in a comment, and behind its end."""
+    words = PngImagePlugin.PngInfo()
+    words.add_text("Comment", SCRIPT.decode())
+    return file_of(drawn(), "PNG", pnginfo=words) + SCRIPT
+
+
+def bomb(width: int = 30_000, height: int = 30_000) -> bytes:
+    """A PNG of few bytes that says it is enormous."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    row = b"\0" + b"\0" * (width // 8 + 1)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(row * min(height, 1000), 9))
+        + chunk(b"IEND", b"")
+    )
+
+
+def moving(kind: str) -> bytes:
+    frames = [drawn(), drawn().rotate(180)]
+    return file_of(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
+
+
+def large(size: int) -> bytes:
+    """A real PNG of just so many bytes: the rest is behind its end."""
+    start = png()
+    return start + b"\0" * (size - len(start))

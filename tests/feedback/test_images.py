@@ -1,0 +1,144 @@
+"""What strangers send as images, and what is left of it."""
+
+from __future__ import annotations
+
+import random
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from feedback import images
+from feedback.images import MOST_BYTES, NotAnImage
+from tests.feedback import pictures
+from tests.feedback.pictures import COMMENT, GPS_WORDS, SCRIPT, drawn, file_of
+
+HIDDEN = [COMMENT, GPS_WORDS, b"Exif", b"GPS", b"ICC", b"iCCP", b"xmp", b"adobe", b"tEXt", b"iTXt", b"eXIf", b"<script"]
+
+
+def opened(content: bytes) -> Image.Image:
+    image = Image.open(BytesIO(content))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize(
+    ("sent", "media_type"),
+    [(pictures.photo(), "image/jpeg"), (pictures.talkative_png(), "image/png"), (pictures.webp(), "image/webp")],
+    ids=["jpeg", "png", "webp"],
+)
+def test_nothing_but_pixels_is_kept(sent: bytes, media_type: str) -> None:  # F5
+    assert COMMENT in sent
+    picture = images.clean(sent)
+    assert picture.media_type == media_type
+    assert [words for words in HIDDEN if words.lower() in picture.content.lower()] == []
+    assert dict(opened(picture.content).getexif()) == {}
+    assert (picture.width, picture.height) == opened(picture.content).size == (64, 48)
+
+
+def test_a_page_that_is_also_an_image_is_only_an_image_afterwards() -> None:  # F5
+    sent = pictures.polyglot()
+    assert sent.count(SCRIPT) == 2
+    assert b"script" not in images.clean(sent).content
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "first"),
+    [(1, (64, 48), "red"), (3, (64, 48), "blue"), (6, (48, 64), "red"), (8, (48, 64), "blue")],
+)
+def test_a_photo_stands_upright_without_what_said_how_it_was_held(
+    orientation: int, size: tuple[int, int], first: str
+) -> None:  # F5
+    picture = images.clean(pictures.photo(orientation))
+    assert (picture.width, picture.height) == size
+    red, _, blue = opened(picture.content).convert("RGB").getpixel((4, 4))  # type: ignore[misc]
+    assert (red > blue) == (first == "red")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_kind_of_png_is_taken(mode: str) -> None:
+    image = Image.new(mode, (10, 10))
+    assert images.clean(file_of(image, "PNG")).media_type == "image/png"
+
+
+def test_what_is_transparent_stays_so() -> None:
+    clear = Image.new("RGBA", (10, 10), (255, 0, 0, 0))
+    assert opened(images.clean(file_of(clear, "PNG")).content).getpixel((5, 5))[3] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_photos_of_printers_are_taken(mode: str) -> None:
+    assert images.clean(file_of(Image.new(mode, (10, 10)), "JPEG")).media_type == "image/jpeg"
+
+
+def test_a_photo_with_a_preview_beside_it_is_the_photo() -> None:
+    both = file_of(drawn(80, 60), "MPO", save_all=True, append_images=[drawn(8, 6)])
+    picture = images.clean(both)
+    assert (picture.media_type, picture.width, picture.height) == ("image/jpeg", 80, 60)
+
+
+def test_a_long_side_is_scaled_down() -> None:
+    picture = images.clean(pictures.png(6000, 300))
+    assert (picture.width, picture.height) == (4096, 205)
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        (b"", "is empty."),
+        (b"#!/bin/sh\nrm -rf ~\n", "is not a PNG, JPEG or WebP image."),
+        (pictures.SVG, "is not a PNG, JPEG or WebP image."),
+        (pictures.SCRIPT, "is not a PNG, JPEG or WebP image."),
+        (file_of(drawn(), "GIF"), "is not a PNG, JPEG or WebP image."),
+        (file_of(drawn(), "BMP"), "is not a PNG, JPEG or WebP image."),
+        (file_of(drawn(), "TIFF"), "is not a PNG, JPEG or WebP image."),
+        (file_of(drawn(), "PDF"), "is not a PNG, JPEG or WebP image."),
+        (pictures.png()[:8], "is not a PNG, JPEG or WebP image."),
+        (pictures.png(900, 700)[:900], "is damaged and can’t be opened."),
+        (pictures.photo()[:-30], "is damaged and can’t be opened."),
+        (pictures.bomb(), "has more than 25 million pixels: send a smaller one."),
+        (pictures.bomb(6000, 5000), "has more than 25 million pixels: send a smaller one."),
+        (file_of(Image.new("1", (5001, 5000)), "PNG"), "has more than 25 million pixels: send a smaller one."),
+        (pictures.moving("PNG"), "is animated: send a still picture."),
+        (pictures.moving("WEBP"), "is animated: send a still picture."),
+        (pictures.large(MOST_BYTES + 1), "is larger than 5 MB."),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_taken_is_told_in_a_sentence(sent: bytes, sentence: str) -> None:  # F5
+    with pytest.raises(NotAnImage, match=sentence.replace("(", r"\(")):
+        images.clean(sent)
+
+
+def test_a_bomb_is_refused_before_a_pixel_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:  # F5
+    from PIL import ImageFile
+
+    def explode(*args: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", explode)
+    with pytest.raises(NotAnImage, match="million pixels"):
+        images.clean(file_of(Image.new("1", (6000, 5000)), "PNG"))
+
+
+def test_just_five_megabytes_are_taken() -> None:
+    assert images.clean(pictures.large(MOST_BYTES)).width == 64
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("sent", [pictures.photo(), pictures.talkative_png(), pictures.webp()], ids=["j", "p", "w"])
+def test_a_broken_file_is_either_taken_or_told_of(sent: bytes) -> None:
+    """Thousands of broken files never make an error of ours."""
+    dice = random.Random(7)
+    outcomes: set[type] = set()
+    for _ in range(1500):
+        broken = bytearray(sent)
+        for _ in range(dice.randrange(1, 12)):
+            broken[dice.randrange(len(broken))] = dice.randrange(256)
+        if dice.random() < 0.3:
+            del broken[dice.randrange(len(broken)) :]
+        try:
+            outcomes.add(type(images.clean(bytes(broken))))
+        except NotAnImage:
+            outcomes.add(NotAnImage)
+    assert outcomes == {images.Picture, NotAnImage}
