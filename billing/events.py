@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from billing import effects, ownership, shapes
+from billing import effects, notices, ownership, shapes
 from billing.models import Adjustment, Customer, PaddleEvent, Snapshot, Subscription, Transaction
 from billing.shapes import Unreadable
 
@@ -193,6 +193,7 @@ def _keep(
     known = model._default_manager.select_for_update(of=("self",)).filter(id=data.id).first()
     if known and (known.snapshot_at, known.snapshot_event) > stamp:
         return False
+    was_ending = isinstance(known, Subscription) and known.change_action == notices.ENDING
     snapshot = known or model(id=data.id)
     snapshot.snapshot_at, snapshot.snapshot_event = stamp
     snapshot.data = entity
@@ -209,4 +210,6 @@ def _keep(
     refunded = {snapshot.transaction_id} if isinstance(snapshot, Adjustment) else set()
     for account_id in sorted(affected):
         effects.settle(account_id, refunded, now=now)
+    if isinstance(snapshot, Subscription):
+        notices.follow(snapshot, was_ending=was_ending)
     return True

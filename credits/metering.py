@@ -27,6 +27,7 @@ MICRO = 1_000_000
 QUARTER_SECONDS = 900
 DAY_SECONDS = 86_400
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATELY = timedelta(days=1)
 
 Tokens = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 # PostgreSQL's text can't hold NUL, and no other control character belongs into a name.
@@ -135,7 +136,7 @@ def record(events: Sequence[Event], *, max_age: timedelta | None = None, now: da
         fresh = _store([p for p in priced if _known(p, known, receipt)], receipt)
         if fresh:
             _roll_up(fresh)
-            _charge(fresh)
+            _charge(fresh, now)
     receipt.accepted = len(fresh)
     receipt.rejected.sort(key=lambda rejected: rejected.index)
     return receipt
@@ -318,8 +319,12 @@ def _roll_up(fresh: list[Priced]) -> None:
         )
 
 
-def _charge(fresh: list[Priced]) -> None:
-    """Draw what was used, and count it in the period it occurred in, which may be closed."""
+def _charge(fresh: list[Priced], now: datetime) -> None:
+    """Draw what was used, and count it in the period it occurred in, which may be closed.
+
+    The wallet is touched by what was used lately: nobody wants to hear about a balance because of an import.
+    """
+    lately = {p.account_id for p in fresh if p.event["occurred_at"] > now - LATELY}
     totals: dict[str, int] = defaultdict(int)
     current: dict[str, int] = defaultdict(int)
     opened = _open_starts({p.account_id for p in fresh})
@@ -333,7 +338,9 @@ def _charge(fresh: list[Priced]) -> None:
     if late:
         _count_late(late)
     wallets.draw(
-        wallets.Draw(uuid.UUID(account), Decimal(total).scaleb(-6), Decimal(current[account]).scaleb(-6))
+        wallets.Draw(
+            uuid.UUID(account), Decimal(total).scaleb(-6), Decimal(current[account]).scaleb(-6), account in lately
+        )
         for account, total in totals.items()
     )
 

@@ -53,13 +53,19 @@ class Wallet(models.Model):
     due_at = models.DateTimeField(
         null=True, help_text="When the clock must next open a period or lapse a courtesy grant; null: never."
     )
+    touched = models.BooleanField(
+        default=False, db_default=False, help_text="Used lately, and not yet looked at for a low balance."
+    )
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(held__gte=0), name="wallet_held_not_negative"),
             models.CheckConstraint(condition=Q(debt__gte=0), name="wallet_debt_not_negative"),
         ]
-        indexes = [models.Index("due_at", name="wallet_due", condition=Q(due_at__isnull=False))]
+        indexes = [
+            models.Index("due_at", name="wallet_due", condition=Q(due_at__isnull=False)),
+            models.Index("account", name="wallet_touched", condition=Q(touched=True)),
+        ]
 
     def __str__(self) -> str:
         return str(self.account_id)
@@ -99,6 +105,7 @@ class CreditPeriod(models.Model):
                 name="period_figures_not_negative",
             ),
         ]
+        indexes = [models.Index("ends_at", name="period_ending", condition=Q(closed_at=None))]
 
     def __str__(self) -> str:
         return f"{self.plan_id} from {self.starts_at:%Y-%m-%d}"

@@ -19,11 +19,15 @@ from pydantic_core import to_json
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What one account must pay now, and how much of it occurred in its open period."""
+    """What one account must pay now, and how much of it occurred in its open period.
+
+    `touch` leaves a mark on the wallet: someone is using it up right now, and may want to know (`low_balance`).
+    """
 
     account_id: uuid.UUID
     credits: Decimal
     used: Decimal
+    touch: bool = False
 
 
 def ensure(accounts: Collection[uuid.UUID]) -> None:
@@ -61,13 +65,15 @@ def draw(draws: Iterable[Draw]) -> None:
     What no grant covers is left as debt, so a debt is paid first by whatever is granted next (M5). Locks must be
     held. Keeps: debt > 0 only where nothing remains; Σ drawn in all periods + debt = Σ usage.
     """
-    wanted = [{"account_id": d.account_id, "credits": str(d.credits), "used": str(d.used)} for d in draws]
+    wanted = [
+        {"account_id": d.account_id, "credits": str(d.credits), "used": str(d.used), "touch": d.touch} for d in draws
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             """
             WITH wanted AS (
-                SELECT w.account_id, n.credits + w.debt AS credits, n.used
-                FROM json_to_recordset(%s) AS n(account_id uuid, credits numeric, used numeric)
+                SELECT w.account_id, n.credits + w.debt AS credits, n.used, n.touch
+                FROM json_to_recordset(%s) AS n(account_id uuid, credits numeric, used numeric, touch boolean)
                 JOIN credits_wallet w USING (account_id)
             ), queue AS (
                 SELECT g.id, g.remaining, w.credits AS wanted, sum(g.remaining) OVER (
@@ -80,12 +86,12 @@ def draw(draws: Iterable[Draw]) -> None:
                 FROM queue q WHERE g.id = q.id AND q.before < q.wanted
                 RETURNING g.account_id, g.kind, least(q.remaining, q.wanted - q.before) AS credits
             ), totals AS (
-                SELECT w.account_id, w.used, w.credits - coalesce(sum(d.credits), 0) AS debt,
+                SELECT w.account_id, w.used, w.touch, w.credits - coalesce(sum(d.credits), 0) AS debt,
                     coalesce(sum(d.credits) FILTER (WHERE d.kind = 0), 0) AS courtesy,
                     coalesce(sum(d.credits) FILTER (WHERE d.kind IN (1, 2)), 0) AS plan,
                     coalesce(sum(d.credits) FILTER (WHERE d.kind = 3), 0) AS additional
                 FROM wanted w LEFT JOIN drawn d USING (account_id)
-                GROUP BY w.account_id, w.used, w.credits
+                GROUP BY w.account_id, w.used, w.touch, w.credits
             ), counted AS (
                 UPDATE credits_creditperiod p SET
                     used = p.used + t.used,
@@ -94,8 +100,8 @@ def draw(draws: Iterable[Draw]) -> None:
                     courtesy_used = p.courtesy_used + t.courtesy
                 FROM totals t WHERE p.account_id = t.account_id AND p.closed_at IS NULL
             )
-            UPDATE credits_wallet w SET debt = t.debt
-            FROM totals t WHERE w.account_id = t.account_id AND w.debt <> t.debt
+            UPDATE credits_wallet w SET debt = t.debt, touched = w.touched OR t.touch
+            FROM totals t WHERE w.account_id = t.account_id AND (w.debt <> t.debt OR t.touch AND NOT w.touched)
             """,
             [to_json(wanted).decode()],
         )

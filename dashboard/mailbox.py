@@ -11,13 +11,24 @@ from email import message_from_bytes, policy
 from functools import wraps
 from pathlib import Path
 
+from csp.constants import NONE, SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend as ConsoleEmailBackend
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from dashboard.letter_samples import SAMPLES
+
 SHOWN = 100
+# An email may style itself, and can do nothing else: no script, no picture, no form.
+SEALED = {
+    "default-src": [NONE],
+    "style-src": [UNSAFE_INLINE],
+    "frame-ancestors": [SELF],
+    "sandbox": ["allow-top-navigation-by-user-activation"],
+}
 
 
 class EmailBackend(ConsoleEmailBackend):
@@ -40,6 +51,7 @@ class Mail:
     to: str
     subject: str
     text: str
+    html: str
     sent_at: datetime
 
 
@@ -68,14 +80,53 @@ def message(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "dashboard/mail.html", {"title": mail.subject, "mail": mail})
 
 
+@development_only
+def message_html(request: HttpRequest, name: str) -> HttpResponse:
+    file = Path(settings.EMAIL_FILE_PATH) / f"{name}.eml"
+    if not file.is_file():
+        raise Http404
+    return sealed(request, read(file).html)
+
+
+@development_only
+def gallery(request: HttpRequest) -> HttpResponse:
+    """Every letter that can be written, with sample data."""
+    rows = [(name, sample, sample.render()[0]) for name, sample in SAMPLES.items()]
+    return render(request, "dashboard/letters.html", {"title": "Letters", "rows": rows})
+
+
+@development_only
+def letter(request: HttpRequest, name: str) -> HttpResponse:
+    if name not in SAMPLES:
+        raise Http404
+    subject, text, _ = SAMPLES[name].render()
+    context = {"title": subject, "name": name, "sample": SAMPLES[name], "text": text}
+    return render(request, "dashboard/letter.html", context)
+
+
+@development_only
+def letter_html(request: HttpRequest, name: str) -> HttpResponse:
+    if name not in SAMPLES:
+        raise Http404
+    return sealed(request, SAMPLES[name].render()[2])
+
+
+def sealed(request: HttpRequest, html: str) -> HttpResponse:
+    """For a frame of ours; what a link in it leads to opens in the whole window."""
+    answer = HttpResponse(html.replace("<head>", '<head><base target="_top">', 1))
+    answer.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return csp_replace(SEALED)(lambda _: answer)(request)  # type: ignore[return-value]
+
+
 def read(file: Path) -> Mail:
     parsed = message_from_bytes(file.read_bytes(), policy=policy.default)
-    body = parsed.get_body(("plain", "html"))
+    text, html = (parsed.get_body((kind,)) for kind in ("plain", "html"))
     return Mail(
         name=file.stem,
         sender=str(parsed["From"]),
         to=str(parsed["To"]),
         subject=str(parsed["Subject"]),
-        text=body.get_content() if body else "",
+        text=text.get_content() if text else "",
+        html=html.get_content() if html else "",
         sent_at=datetime.fromtimestamp(int(file.stem.split("-")[0]) / 1e9, UTC),
     )

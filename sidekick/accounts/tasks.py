@@ -1,0 +1,28 @@
+"""What the worker does for accounts."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from django.utils import timezone
+from procrastinate.contrib.django import app
+
+from . import letters
+
+logger = logging.getLogger(__name__)
+
+
+@app.task(queue="letters")
+def send_letter(letter_id: str) -> None:
+    """As soon as it is written."""
+    letters.send(uuid.UUID(letter_id))
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="send_due_letters", lock="send_due_letters")
+def send_due_letters(timestamp: int) -> None:
+    """Every minute: letters that could not be sent and have paused long enough. A missed minute is made up for."""
+    tried = letters.send_due(timezone.now())
+    if tried:
+        logger.info("tried %d letters again", tried)
