@@ -9,9 +9,10 @@ READY := .venv/ready
 run: $(READY)
 	@$(BIN)/python manage.py serve --port $(PORT)
 
+# Workers have a database, servers and a browser each, and keep the order: tests that empty the database come last.
 test: $(READY)
 	$(BIN)/python -m tests.browser.chromium
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 # mypy loads the settings, which would start a database it has no use for.
 check: $(READY)

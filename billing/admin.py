@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -10,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing import claims, effects, events
+from billing import claims, effects, events, money
 from billing.claims import NotClaimable
 from billing.models import (
     Adjustment,
@@ -25,97 +26,184 @@ from billing.models import (
     TransactionQuerySet,
     WaitingPayment,
 )
-from credits.admin import History
+from sidekick import operators
 from sidekick.accounts.models import User
+from sidekick.operators import ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
+
+# Paddle adds words without asking: those that are named nowhere are plain.
+TONES = {
+    "completed": "good",
+    "paid": "info",
+    "billed": "info",
+    "active": "good",
+    "trialing": "info",
+    "past_due": "bad",
+    "paused": "warn",
+    "approved": "good",
+    "pending_approval": "warn",
+    "rejected": "bad",
+}
+STATES = {
+    PaddleEvent.State.RECEIVED: "info",
+    PaddleEvent.State.APPLIED: "good",
+    PaddleEvent.State.FAILED: "bad",
+}
+
+
+def money_column(field: str, description: str = "") -> Callable[[Any], str]:
+    return column(field, lambda row: money.written(getattr(row, field), row.currency), description=description)
+
+
+@admin.display(description="Status", ordering="status")
+def status(row: Any) -> SafeString:
+    return badge(row.status, TONES.get(row.status, "plain"))
 
 
 @admin.register(PlanPrice)
-class PlanPriceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["plan", "interval", "amount", "currency", "most", "paddle_price_id"]
+class PlanPriceAdmin(ReasonedAdmin):
+    title = "Plan prices"
+    list_display = ["plan", "interval", money_column("amount"), "most", "paddle_price_id"]
     list_select_related = ["plan"]
 
-    def has_delete_permission(self, request: HttpRequest, obj: PlanPrice | None = None) -> bool:
-        return False
+    def get_readonly_fields(self, request: HttpRequest, obj: PlanPrice | None = None) -> list[str]:
+        """What a price is for stays: payments and purchases name it."""
+        return ["plan", "interval", "currency"] if obj else []
 
 
 @admin.register(PaddleEvent)
-class PaddleEventAdmin(History):
-    list_display = ["event_id", "event_type", "entity_id", "occurred_at", "state", "attempts", "due_at", "error"]
+class PaddleEventAdmin(ReadOnlyAdmin):
+    title = "Paddle events"
+    list_display = [
+        "event_id",
+        "shown_state",
+        "event_type",
+        "entity_id",
+        "occurred_at",
+        "attempts",
+        "short_error",
+    ]
     list_filter = ["state", "event_type"]
-    search_fields = ["=event_id", "=entity_id"]
+    search_fields = ["=event_id"]
+    key_fields = ["event_id", "entity_id"]
     date_hierarchy = "received_at"
     actions = ["apply_again"]
 
     def has_apply_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.change_paddleevent")
 
-    @admin.action(description="Apply again", permissions=["apply"])
-    def apply_again(self, request: HttpRequest, queryset: PaddleEventQuerySet) -> None:
+    def get_queryset(self, request: HttpRequest) -> PaddleEventQuerySet:
+        """Bodies are long, and read on the event's own page only."""
+        return PaddleEvent.objects.defer("body")
+
+    @admin.display(description="State", ordering="state")
+    def shown_state(self, event: PaddleEvent) -> SafeString:
+        return badge(event.state, STATES.get(PaddleEvent.State(event.state), "plain"))
+
+    @admin.display(description="Error")
+    def short_error(self, event: PaddleEvent) -> str:
+        return event.error.strip().rpartition("\n")[2][:120]
+
+    @reasoned_action(description="Apply again", permissions=["apply"])
+    def apply_again(self, request: HttpRequest, queryset: PaddleEventQuerySet, reason: str) -> None:
         """In the order they happened; an event that the worker is at right now is left to it."""
         outcomes: list[str] = []
         for event_id in queryset.order_by("occurred_at").values_list("event_id", flat=True):
             event = events.apply_again(event_id)
             outcomes.append(event.state if event else "busy")
-            if event:
-                self.log_change(request, event, f"Applied again: {event.state}.")
         told = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
         level = messages.WARNING if PaddleEvent.State.FAILED in outcomes else messages.SUCCESS
         messages.add_message(request, level, f"Applied again: {told}.")
 
 
-class OfAnAccount(History):
+class OfAnAccount(ReadOnlyAdmin):
     """Rows that name the account they belong to."""
 
     list_select_related = ["account"]
+    id_fields = ["account_id"]
 
 
 @admin.register(Customer)
 class CustomerAdmin(OfAnAccount):
-    list_display = ["id", "account", "email", "status", "snapshot_at"]
-    search_fields = ["id", "email", "account__email", "=account__id"]
+    title = "Paddle customers"
+    list_display = ["id", operators.account, "email", status, "snapshot_at"]
+    search_fields = ["email", "account__email"]
+    key_fields = ["id"]
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(OfAnAccount):
-    list_display = ["id", "account", "status", "price_id", "period_ends_at", "change_action", "change_at"]
+    title = "Subscriptions"
+    list_display = [
+        "id",
+        operators.account,
+        status,
+        "price_id",
+        "period_ends_at",
+        "change_action",
+        "change_at",
+    ]
     list_filter = ["status", "change_action", ("account", admin.EmptyFieldListFilter)]
-    search_fields = ["id", "customer_id", "account__email", "=account__id"]
+    search_fields = ["account__email"]
+    key_fields = ["id", "customer_id"]
 
 
 @admin.register(Transaction)
 class TransactionAdmin(OfAnAccount):
-    list_display = ["id", "account", "status", "origin", "grand_total", "currency", "settled_at", "created_at"]
+    title = "Payments"
+    list_display = [
+        "id",
+        operators.account,
+        status,
+        "origin",
+        money_column("grand_total", "Paid"),
+        "settled_at",
+        "created_at",
+    ]
     list_filter = ["status", "origin"]
-    search_fields = ["id", "customer_id", "subscription_id", "invoice_number", "account__email", "=account__id"]
+    search_fields = ["=invoice_number", "account__email"]
+    key_fields = ["id", "customer_id", "subscription_id"]
     date_hierarchy = "created_at"
 
 
 @admin.register(Adjustment)
-class AdjustmentAdmin(History):
-    list_display = ["id", "action", "status", "total", "currency", "transaction_id", "created_at"]
+class AdjustmentAdmin(ReadOnlyAdmin):
+    title = "Refunds and chargebacks"
+    list_display = ["id", "action", status, money_column("total"), "transaction_id", "created_at"]
     list_filter = ["action", "status"]
-    search_fields = ["id", "transaction_id", "customer_id", "subscription_id"]
+    search_fields = ["=id"]
+    key_fields = ["id", "transaction_id", "customer_id", "subscription_id"]
     date_hierarchy = "created_at"
 
 
 @admin.register(Purchase)
 class PurchaseAdmin(OfAnAccount):
-    list_display = ["id", "account", "price", "quantity", "amount", "currency", "transaction_id", "created_at"]
+    title = "Purchases"
+    list_display = [
+        "id",
+        operators.account,
+        "price",
+        "quantity",
+        money_column("amount"),
+        "transaction_id",
+        "created_at",
+    ]
     list_select_related = ["account", "price__plan"]
-    search_fields = ["=id", "transaction_id", "account__email", "=account__id"]
+    search_fields = ["account__email"]
+    key_fields = ["transaction_id"]
+    id_fields = ["id", "account_id"]
     date_hierarchy = "created_at"
 
 
 @admin.register(EventFeed)
-class EventFeedAdmin(History):
+class EventFeedAdmin(ReadOnlyAdmin):
+    title = "Paddle event feed"
     list_display = ["name", "after", "read_at"]
 
 
 class Claim(forms.ModelForm):  # type: ignore[type-arg]
-    """Whose a payment is, and why we think so."""
+    """Whose a payment is; the reason says why we think so."""
 
     belongs_to = forms.CharField(label="Belongs to", help_text="Email or id of the account.", max_length=320)
-    reason = forms.CharField(help_text="How you know; it stands in the log.", max_length=300)
 
     class Meta:
         model = WaitingPayment
@@ -131,27 +219,30 @@ class Claim(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(WaitingPayment)
-class WaitingPaymentAdmin(History):
+class WaitingPaymentAdmin(ReasonedAdmin):
     """Completed payments that gave nothing yet: of nobody we know, or for what nothing here is sold at."""
 
+    title = "Waiting payments"
     form = Claim
-    list_display = ["id", "account", "grand_total", "currency", "why", "customer_id", "created_at"]
+    list_display = ["id", operators.account, money_column("grand_total", "Paid"), "why", "customer_id", "created_at"]
     list_filter = [("account", admin.EmptyFieldListFilter)]
     list_select_related = ["account"]
-    search_fields = ["id", "customer_id", "subscription_id", "account__email", "=account__id"]
+    search_fields = ["account__email"]
+    key_fields = ["id", "customer_id", "subscription_id"]
+    id_fields = ["account_id"]
     date_hierarchy = "created_at"
     readonly_fields = [
         "id", "account", "why", "grand_total", "currency", "origin", "payer", "customer_id", "subscription_id",
         "line_items", "created_at",
     ]  # fmt: skip
-    fields = [*readonly_fields, "belongs_to", "reason"]
+    fields = [*readonly_fields, "belongs_to"]
     actions = ["settle_again", "nothing_to_give"]
 
     def get_queryset(self, request: HttpRequest) -> TransactionQuerySet:
         return WaitingPayment.objects.waiting()
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("billing.change_waitingpayment")
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
     @admin.display(description="Waits because")
     def why(self, payment: WaitingPayment) -> str:
@@ -169,30 +260,30 @@ class WaitingPaymentAdmin(History):
         try:
             payment = claims.claim(str(obj.id), owner.id)
         except NotClaimable as error:
+            form.refused = str(error)
             messages.error(request, str(error))
             return
         if payment.held_up:
             messages.warning(request, f"It is theirs now, and still waits: {payment.held_up}")
 
-    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Who and why, in the log."""
-        return f"Given to {form.cleaned_data['belongs_to'].id}: {form.cleaned_data['reason']}"
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> str:  # type: ignore[override]
+        refused = getattr(form, "refused", "")
+        done = f"Not given ({refused})" if refused else f"Given to {form.cleaned_data['belongs_to'].id}"
+        return f"{done}: {form.cleaned_data['reason']}"
 
-    @admin.action(description="Try again", permissions=["change"])
-    def settle_again(self, request: HttpRequest, queryset: TransactionQuerySet) -> None:
+    @reasoned_action(description="Try again", permissions=["change"])
+    def settle_again(self, request: HttpRequest, queryset: TransactionQuerySet, reason: str) -> None:
         owners = set(queryset.exclude(account=None).values_list("account_id", flat=True))
         for owner in owners:
             if owner:
                 effects.settle(owner)
         messages.success(request, f"Tried again for {len(owners)} accounts.")
 
-    @admin.action(description="Nothing is to be given for it", permissions=["change"])
-    def nothing_to_give(self, request: HttpRequest, queryset: TransactionQuerySet) -> None:
+    @reasoned_action(description="Nothing is to be given for it", permissions=["change"])
+    def nothing_to_give(self, request: HttpRequest, queryset: TransactionQuerySet, reason: str) -> None:
         for payment in queryset:
             try:
                 claims.dismiss(str(payment.id))
             except NotClaimable as error:
                 messages.warning(request, str(error))
-                continue
-            self.log_change(request, payment, "Nothing is to be given for it.")
         messages.success(request, "Noted.")

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing import events, paddle
-from billing.models import PlanPrice, Subscription
+from billing.models import PlanPrice, Subscription, Transaction
 from credits import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts.models import User
@@ -145,7 +145,9 @@ def cancel(account: User) -> None:
     stands = standing(account)
     if not stands.may_cancel or not stands.subscription:
         raise Refusal("There is nothing to cancel: no plan is running, or its end is set already.")
-    events.take_note(paddle.cancel(stands.subscription.id, at_once=stands.may_resume))
+    # It may have gone on meanwhile, and what was charged for then must not be lost.
+    paused = stands.may_resume and paddle.subscription(stands.subscription.id).get("status") == "paused"
+    events.take_note(paddle.cancel(stands.subscription.id, at_once=paused))
 
 
 def keep(account: User) -> None:
@@ -162,6 +164,18 @@ def resume(account: User) -> None:
     if not stands.may_resume or not stands.subscription:
         raise Refusal("Your plan is not paused.")
     events.take_note(paddle.resume(stands.subscription.id))
+
+
+def leave(account: User) -> None:
+    """End every plan of the account now, and let no checkout of it that is still open be paid. Nothing is paid back.
+
+    Raises `PaddleFault`; done again, what is left of it is done.
+    """
+    for subscription in Subscription.objects.live().filter(account=account).order_by("id"):
+        events.take_note(paddle.cancel(subscription.id, at_once=True))
+    opened = Transaction.objects.filter(account=account, status__in=["draft", "ready"]).order_by("id")
+    for transaction in opened.filter(subscription_id=""):
+        events.take_note(paddle.cancel_transaction(transaction.id))
 
 
 def _open_period(account: User, now: datetime) -> CreditPeriod:

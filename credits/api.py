@@ -24,6 +24,7 @@ from rest_framework.views import APIView
 from credits import metering, statistics
 from credits.filters import current_period
 from credits.spans import Span, days
+from sidekick import telemetry
 from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.models import ServiceKey, User
 from sidekick.paging import PAGE_SIZE
@@ -199,7 +200,9 @@ class UsageView(ReadingView):
 
         Give requests ids that grow with time (UUIDv7, ULID): they are stored 2.5 times faster than random ones.
         """
-        return Response(_answer(_body(request)))
+        receipt = _answer(_body(request))
+        _count(receipt)
+        return Response(receipt)
 
 
 class UsageModelsView(ReadingView):
@@ -229,6 +232,12 @@ def _answer(body: bytes) -> dict[str, Any]:
     except ValidationError:
         return _answer_one_by_one(body)
     return _receipt(metering.record(events))
+
+
+def _count(receipt: dict[str, Any]) -> None:
+    counts = {"accepted": receipt["accepted"], "duplicate": receipt["duplicates"], "rejected": len(receipt["rejected"])}
+    for outcome, number in counts.items():
+        telemetry.usage_events.labels(outcome).inc(number)
 
 
 def _answer_one_by_one(body: bytes) -> dict[str, Any]:

@@ -25,8 +25,10 @@ from django.conf import settings
 
 from billing import events
 from billing.models import PlanPrice
-from credits import ledger, metering, periods
+from credits import ledger, low_balance, metering, periods
 from credits.models import Grant, Plan
+from dashboard import demo_feedback
+from sidekick.accounts import letters
 from sidekick.accounts.models import User
 
 PASSWORD = "sidekick-demo"  # noqa: S105 — known to everyone on purpose; `make_accounts` refuses production.
@@ -81,13 +83,16 @@ PERSONAS = (
 
 def make_accounts(now: datetime, report: Callable[[str], None]) -> None:
     """Make what is missing of the demo: an account that exists is left as it is."""
-    if not User.objects.filter(email=OPERATOR).exists():
+    operator = User.objects.filter(email=OPERATOR).first()
+    if operator is None:
         operator = User.objects.create_superuser(OPERATOR, PASSWORD, name="Olga Operator")
         EmailAddress.objects.create(user=operator, email=OPERATOR, verified=True, primary=True)
         report(f"{OPERATOR}: operator")
     for persona in PERSONAS:
         if not User.objects.filter(email=persona.email).exists():
             report(f"{persona.email}: {_make(persona, now):,} requests")
+        with letters.kept_back():
+            demo_feedback.make_reports(User.objects.get(email=persona.email), operator, now)
 
 
 def _make(persona: Persona, now: datetime) -> int:
@@ -101,7 +106,9 @@ def _make(persona: Persona, now: datetime) -> int:
     for start, end in _months(started, now):
         batches = _batches(_requests(persona, plan, user, dice, start, end, now))
         steps.append((batch[-1]["occurred_at"], partial(_record, batch)) for batch in batches)
-    return sum(step() for _, step in heapq.merge(*steps, key=lambda step: step[0]))
+    requests = sum(step() for _, step in heapq.merge(*steps, key=lambda step: step[0]))
+    low_balance.forget(user.id)
+    return requests
 
 
 def _record(batch: list[metering.Event]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -9,7 +11,9 @@ from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
 from dashboard import shell
-from sidekick import problems
+from dashboard.middleware import toast
+from sidekick import database, problems, telemetry
+from sidekick.pages import is_fragment
 
 TITLES = {
     400: "That request makes no sense",
@@ -17,8 +21,10 @@ TITLES = {
     404: "Page not found",
     429: "That was a bit fast",
     500: "Something went wrong",
+    503: "We’ll be right back",
 }
-CODES = {400: "invalid", 403: "permission_denied", 404: "not_found", 429: "throttled", 500: "error"}
+RETRY_AFTER = "10"
+CODES = {400: "invalid", 403: "permission_denied", 404: "not_found", 429: "throttled", 500: "error", 503: "unavailable"}
 
 
 @requires_csrf_token
@@ -47,11 +53,34 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Rendered without the request: whatever broke (the database, a context processor) must not break this too."""
+    """Rendered without the request: whatever broke (the database, a context processor) must not break this too.
+
+    Django calls it while it handles the exception. The database not answering is nobody's mistake: it is said as such.
+    """
+    fault = database.fault(sys.exc_info()[1])
+    if fault:
+        telemetry.database_errors.labels(fault.sqlstate or "none").inc()
+    if database.is_passing(fault):
+        return unavailable(request)
     if problems.is_api(request):
         return problems.problem_response(500, CODES[500], f"{TITLES[500]}.")
     context = {"title": TITLES[500], "theme": shell.theme(request), "home_url": settings.HOME_URL}
     return HttpResponse(render_to_string("500.html", context), status=500)
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """For as long as the database can't be reached, or has no time: programs and browsers are to come again."""
+    if problems.is_api(request):
+        response: HttpResponse = problems.problem_response(503, CODES[503], "The database can’t be reached. Try again.")
+    elif is_fragment(request):
+        response = toast(503)
+    else:
+        again = request.method == "GET"
+        context = {"title": TITLES[503], "theme": shell.theme(request), "home_url": settings.HOME_URL, "again": again}
+        response = HttpResponse(render_to_string("503.html", context), status=503)
+    response.headers["Retry-After"] = RETRY_AFTER
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def refuse(request: HttpRequest, status: int, *, template: str = "", title: str = "") -> HttpResponse:

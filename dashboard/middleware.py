@@ -15,6 +15,7 @@ WORDS = {
     403: "That wasn’t allowed. This page may be too old: reload it and try again.",
     404: "That isn’t there any more. Reload the page to see what is.",
     429: "That was a bit fast. Wait a minute, then try again.",
+    503: "Sidekick can’t reach its data for a moment. Please try again shortly.",
 }
 OTHERWISE = "That didn’t work, and it’s our fault. Please try again."
 
@@ -33,11 +34,17 @@ class HtmxFailureMiddleware:
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         if response.status_code < 400 or not is_page or not is_fragment(request):
             return response
-        words = WORDS.get(response.status_code, OTHERWISE)
-        toast = HttpResponse(
-            render_to_string("dashboard/_toast.html", {"level": "error", "message": words}),
-            status=response.status_code,
-            headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend", "HX-Push-Url": "false"},
-        )
-        toast.cookies = response.cookies
-        return toast
+        shown = toast(response.status_code)
+        shown.cookies = response.cookies
+        for header in ("Retry-After", "Cache-Control"):
+            if header in response.headers:
+                shown.headers[header] = response.headers[header]
+        return shown
+
+
+def toast(status: int) -> HttpResponse:
+    return HttpResponse(
+        render_to_string("dashboard/_toast.html", {"level": "error", "message": WORDS.get(status, OTHERWISE)}),
+        status=status,
+        headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend", "HX-Push-Url": "false"},
+    )

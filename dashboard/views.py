@@ -60,11 +60,6 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("ok", content_type="text/plain")
-
-
 def _plans(request: HttpRequest) -> dict[str, Any]:
     """The plans with what this visitor can do about each. The token makes a button pressed twice one purchase."""
     return {"offers": offers.to(request.user), "token": uuid.uuid4()}

@@ -6,17 +6,39 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 EMBEDDED_NAME = "sidekick"
 
 
-def from_url(url: str) -> dict[str, Any]:
+# When a silent server counts as gone: after 3 s of connecting, 30 s with data under way, 45 s without.
+# Left to the system, a network that is cut would hold a thread for hours.
+GONE = {
+    "connect_timeout": 3,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+IDLE_SECONDS = 120
+
+
+def from_url(url: str, *, statement_seconds: int = 0, pooled: bool = False) -> dict[str, Any]:
     """Django's database settings for a libpq URL, every libpq option included (`?sslmode=require`).
 
-    Raises `psycopg.ProgrammingError` when the URL can't be parsed.
+    `statement_seconds` is how long a statement may take, 0 for any time. `pooled`: a PgBouncer in transaction mode
+    stands in between, where a cursor doesn't outlive its transaction and limits are the pooler's to set. Raises
+    `psycopg.ProgrammingError` when the URL can't be parsed.
     """
-    parameters = conninfo_to_dict(url)
+    parameters = {**GONE, **conninfo_to_dict(url)}
+    if statement_seconds and not pooled:
+        limits = {
+            "statement_timeout": f"{statement_seconds}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+        }
+        flags = [str(parameters.get("options", "")), *(f"-c {name}={value}" for name, value in limits.items())]
+        parameters["options"] = " ".join(filter(None, flags))
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parameters.pop("dbname", ""),
@@ -25,7 +47,20 @@ def from_url(url: str) -> dict[str, Any]:
         "HOST": parameters.pop("host", ""),
         "PORT": str(parameters.pop("port", "")),
         "OPTIONS": parameters,
+        "DISABLE_SERVER_SIDE_CURSORS": pooled,
     }
+
+
+def fault(error: BaseException | None) -> psycopg.Error | None:
+    """What PostgreSQL said, when that is what an exception comes from."""
+    while error is not None and not isinstance(error, psycopg.Error):
+        error = error.__cause__
+    return error
+
+
+def is_passing(error: psycopg.Error | None) -> bool:
+    """Whether the same may work in a moment: no connection, no time, no room, a deadlock; never a wrong statement."""
+    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
 def embedded_url(folder: Path) -> str:
@@ -34,8 +69,6 @@ def embedded_url(folder: Path) -> str:
     It stops when the last process that asked for it exits, and keeps its data. Needs the
     `embedded` dependency group; never used in production (S2).
     """
-    import psycopg
-
     with warnings.catch_warnings():
         # It looks for a place for its lock file and says where it found none.
         warnings.simplefilter("ignore", UserWarning)

@@ -22,7 +22,8 @@ class Request(HttpRequest):
 
 def is_fragment(request: HttpRequest) -> bool:
     """Whether htmx will swap the answer into a page that stands already."""
-    htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]
+    # A request that failed before htmx's middleware ran has no `htmx` yet.
+    htmx: HtmxDetails = getattr(request, "htmx", None) or HtmxDetails(request)
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 

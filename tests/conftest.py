@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -18,6 +19,8 @@ from sidekick.accounts.models import User
 
 PASSWORD = "correct-horse-battery-staple"
 JOINED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+# Of nothing. Where it stands in a test's name it must be the same for every worker.
+UNKNOWN_ID = UUID("5f0c2d7e-9b00-4000-8000-000000000000")
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,10 @@ def test_production_starts_with_everything_it_needs() -> None:
         ({"PADDLE_ENVIRONMENT": "sandbox"}, "PADDLE_API_KEY is not of Paddle's sandbox environment"),
         ({"PADDLE_CLIENT_TOKEN": ""}, "PADDLE_CLIENT_TOKEN is not set"),
         ({"PADDLE_CLIENT_TOKEN": "test_x"}, "PADDLE_CLIENT_TOKEN is not of Paddle's live environment"),
+        ({"SECRET_KEY_FALLBACKS": "x" * 60 + ",short"}, "SECRET_KEY is too short"),
+        ({"LOG_LEVEL": "debug"}, "people's data"),
+        ({"METRICS_TOKEN": "short"}, "can be guessed"),
+        ({"DATABASE_STATEMENT_SECONDS": "soon"}, "whole number"),
         ({"DEBUG": "yes"}, "DEBUG"),
         ({"DEBUG": "perhaps"}, "yes or no"),
         ({"ENVIRONMENT": "staging"}, "development or production"),
@@ -107,3 +111,27 @@ def test_development_runs_against_the_simulator_ten_ports_above() -> None:  # P7
 def test_staging_runs_against_the_sandbox() -> None:
     keys = {"PADDLE_API_KEY": "pdl_sdbx_apikey_x", "PADDLE_CLIENT_TOKEN": "test_x", "PADDLE_ENVIRONMENT": "sandbox"}
     assert start("PADDLE_API_URL", **{**PRODUCTION, **keys}).stdout.strip() == "https://sandbox-api.paddle.com"
+
+
+def test_an_image_is_built_without_secrets_and_with_the_files_of_production() -> None:  # O5
+    outcome = start("STORAGES['staticfiles']['BACKEND'], settings.DATABASE_URL", ENVIRONMENT="build")
+    assert "Manifest" in outcome.stdout
+    assert "postgresql:///none" in outcome.stdout
+
+
+def test_behind_a_pooler_nothing_outlives_a_transaction() -> None:  # O5
+    shown = (
+        "DATABASES['default']['OPTIONS'].get('options'), settings.DATABASES['default']['DISABLE_SERVER_SIDE_CURSORS']"
+    )
+    limited = {**PRODUCTION, "DATABASE_STATEMENT_SECONDS": "30"}
+    direct = start(shown, **limited).stdout.strip()
+    assert direct == "-c statement_timeout=30s -c idle_in_transaction_session_timeout=120s False"
+    assert start(shown, **limited, DATABASE_POOLED="yes").stdout.strip() == "None True"
+
+
+def test_what_the_url_says_of_the_connection_counts() -> None:
+    url = "postgresql://sidekick@localhost/none?connect_timeout=9&options=-c%20lock_timeout%3D1s"
+    shown = "DATABASES['default']['OPTIONS']"
+    options = start(shown, **{**PRODUCTION, "DATABASE_URL": url, "DATABASE_STATEMENT_SECONDS": "30"}).stdout
+    assert "'connect_timeout': '9'" in options
+    assert "'options': '-c lock_timeout=1s -c statement_timeout=30s" in options

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from . import browsers, letters
 from .models import User
+
+CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -34,10 +42,42 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().save_user(request, user, form, commit=commit)
         return user
 
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
+        """What can be asked for once more, the easiest first; an emailed code where there is nothing else."""
+        words = {
+            "reauthenticate": "Use your password",
+            "mfa_reauthenticate:webauthn": "Use a passkey",
+            "mfa_reauthenticate": "Use a code",
+        }
+        known = {method["id"]: method for method in super().get_reauthentication_methods(user)}
+        methods = [{**known[name], "description": text} for name, text in words.items() if name in known]
+        by_email = {"id": "email", "description": "Use a code by email", "url": reverse("prove_by_email")}
+        return methods or ([by_email] if user.is_authenticated else [])
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("security")
+
     def send_account_already_exists_mail(self, email: str) -> None:
         """Take as long as making an account would: hashing a password is most of that (A9)."""
         make_password(context.request.POST.get("password1", ""))
         super().send_account_already_exists_mail(email)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Every email of allauth's becomes a letter. Whether the address has an account changes nothing but its words.
+
+        Both ways store one letter and one job, so the answer takes as long (A9); the worker's part nobody can time.
+        """
+        known = {name: value for name, value in context.items() if name != "request"}
+        if "user_agent" in known:
+            known["browser"] = browsers.in_words(known["user_agent"])
+        expires_at = timezone.now() + CODE_LIFETIME if "code" in known else None
+        account = known.get("user") or self._whose(email)
+        letters.write(template_prefix, to=email, account=account, context=known, expires_at=expires_at)
+
+    def _whose(self, email: str) -> User | None:
+        """Whose letter this is: the account's with this address, or else of who is signed in and asked for it."""
+        user = getattr(context.request, "user", None)
+        return User.objects.filter(email=email).first() or (user if isinstance(user, User) else None)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The visitor's address as the trusted proxies report it, or "" when there is none.

@@ -11,6 +11,7 @@ from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -22,7 +23,7 @@ from rest_framework.response import Response
 
 from sidekick.problems import Problem, described
 
-from . import tokens
+from . import devices, tokens
 from .authentication import CHALLENGE
 from .models import DeviceSession, User
 
@@ -60,7 +61,10 @@ def token(request: Request) -> Response:
     user = _authenticate(request._request, email, form.validated_data["password"])
     if is_mfa_enabled(user, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]):
         _check_second_factor(user, form.validated_data.get("code", ""))
-    return _answer(tokens.start(user, **tokens.device_of(request._request)))
+    with transaction.atomic():
+        pair = tokens.start(user, **tokens.device_of(request._request))
+        devices.tell_if_new(pair.session, request._request)
+    return _answer(pair)
 
 
 @extend_schema(request=Refresh, responses={200: Pair, **described(400, 401, 429)}, auth=[])

@@ -8,13 +8,14 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject, cached_property
 
-from . import tokens
+from . import devices, tokens
 from .models import DeviceSession, User
 
 POLL_HEADER = "Sidekick-Poll"
@@ -86,7 +87,9 @@ class Identity:
         """Start a device session; the one this browser had so far ends."""
         if self.session:
             DeviceSession.objects.filter(id=self.session.id).end(DeviceSession.Ended.SIGNED_IN_AGAIN)
-        self.pair = tokens.start(user, **tokens.device_of(self.request))
+        with transaction.atomic():
+            self.pair = tokens.start(user, **tokens.device_of(self.request))
+            devices.tell_if_new(self.pair.session, self.request)
         self.session = self.pair.session
         self.signed_in_now, self.signed_out_now = True, False
         self._put(self.session)
@@ -106,6 +109,8 @@ class Identity:
         if self.signed_in_now:
             # What the sign-in flow noted down must not outlive it.
             self.request.session.flush()
+            if self.session:
+                devices.remember(self.request, response, self.session)
         asked = "session" in self.__dict__
         known = asked and self.session is not None
         over = self.signed_out_now or (asked and not known and self._has_cookies and not self.is_poll)

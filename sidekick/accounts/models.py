@@ -48,6 +48,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("operator", default=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False, help_text="When its owner deleted it.")
+    # Defaults of the database too: while a release rolls out, the one before inserts rows without them.
+    balance_emails = models.BooleanField(
+        "low-balance emails",
+        default=True,
+        db_default=True,
+        help_text="Whether running low on credits is worth an email.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -124,6 +132,60 @@ class DeviceSession(models.Model):
     def expires_at(self) -> datetime:
         """When it ends unless it is used again: the idle limit, or the absolute one if that comes first."""
         return min(self.last_seen + settings.SESSION_IDLE_LIMIT, self.created_at + settings.SESSION_ABSOLUTE_LIMIT)
+
+
+class LetterQuerySet(models.QuerySet["Letter"]):
+    def due(self, now: datetime) -> LetterQuerySet:
+        """What still has to be sent and has waited long enough, longest first."""
+        return self.filter(due_at__lte=now).order_by("due_at")
+
+
+class Letter(models.Model):
+    """An email, from when it was written to what became of it. Only `letters` writes it.
+
+    Once it is sent its bodies are gone: they may hold codes. The rest stays for the account's timeline.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # The index of an account's letters starts with the account.
+    account = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="letters", db_index=False)
+    template = models.CharField(max_length=100)
+    key = models.CharField(max_length=200, null=True, unique=True, help_text="What it is about; never written twice.")  # noqa: DJ001
+    to = models.EmailField()
+    subject = models.CharField(max_length=200)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    unsubscribe = models.CharField(max_length=300, blank=True, help_text="The address that one click posts to.")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, help_text="When it is of no use any more.")
+    due_at = models.DateTimeField(null=True, default=timezone.now, help_text="When it is next tried; empty: never.")
+    sent_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=100, blank=True, help_text="Why it could not be sent, in a word or a number.")
+
+    objects = LetterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="letter_waits_or_is_done",
+                condition=models.Q(due_at__isnull=False, sent_at=None)
+                | (models.Q(due_at=None) & (models.Q(sent_at__isnull=False) ^ ~models.Q(error=""))),
+            ),
+            models.CheckConstraint(
+                name="letter_sent_keeps_no_body",
+                condition=models.Q(sent_at=None) | models.Q(text="", html="", unsubscribe=""),
+            ),
+        ]
+        indexes = [
+            models.Index("due_at", name="letter_due", condition=models.Q(due_at__isnull=False)),
+            models.Index("account", models.F("created_at").desc(), name="letter_of_account"),
+            models.Index("created_at", name="letter_written"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class ServiceKeyQuerySet(models.QuerySet["ServiceKey"]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -15,7 +16,8 @@ from django.db.models import Exists, Model, OuterRef
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
 from .adapter import AccountAdapter
@@ -27,12 +29,31 @@ REFRESH_COOKIE = settings.REFRESH_COOKIE
 logger = logging.getLogger(__name__)
 
 
+class RotatingBackend(TokenBackend):
+    """Signs with SECRET_KEY and still reads what a former one signed: changing the key signs nobody out."""
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        try:
+            return dict(super().decode(token, verify))
+        except TokenBackendError:
+            formers = [TokenBackend(self.algorithm, key) for key in settings.SECRET_KEY_FALLBACKS]
+            for former in formers:
+                with suppress(TokenBackendError):
+                    return dict(former.decode(token, verify))
+            raise
+
+
+BACKEND = RotatingBackend(str(settings.SIMPLE_JWT["ALGORITHM"]), settings.SECRET_KEY)
+
+
 class AccessToken(Token):
+    _token_backend = BACKEND
     token_type = "access"  # noqa: S105
     lifetime = settings.ACCESS_TOKEN_LIFETIME
 
 
 class RefreshToken(Token):
+    _token_backend = BACKEND
     token_type = "refresh"  # noqa: S105
     lifetime = settings.SESSION_IDLE_LIMIT
 

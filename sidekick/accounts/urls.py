@@ -1,12 +1,52 @@
-"""allauth's pages, with a sign-out of our own in the place of its."""
+"""allauth's pages: those that are configured, with a sign-out of our own, and no overviews but the account page's."""
 
+from allauth.account import views as account
+from allauth.mfa.recovery_codes import views as recovery_codes
+from allauth.mfa.totp import views as totp
+from allauth.mfa.webauthn import views as webauthn
+from allauth.socialaccount import views as social
+from allauth.socialaccount.providers.github.provider import GitHubProvider
+from allauth.socialaccount.providers.google.provider import GoogleProvider
+from allauth.socialaccount.providers.oauth2.urls import default_urlpatterns
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from . import views
+from .proof import proven
+
+security = RedirectView.as_view(pattern_name="security")
+
+# allauth asks for proof, too, but nothing of an account without a password: what stands here is asked of everyone.
+guarded = [
+    path("email/", proven(account.email), name="account_email"),
+    path("password/set/", proven(account.password_set), name="account_set_password"),
+    path("2fa/totp/activate/", proven(totp.activate_totp), name="mfa_activate_totp"),
+    path("2fa/totp/deactivate/", proven(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("2fa/webauthn/add/", proven(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("2fa/recovery-codes/", proven(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path(
+        "2fa/recovery-codes/generate/",
+        proven(recovery_codes.generate_recovery_codes),
+        name="mfa_generate_recovery_codes",
+    ),
+]
 
 urlpatterns = [
     path("logout", views.logout, name="logout"),
     # allauth's templates link to this name; it stands first, so its own page (which answers GET) is out of reach.
     path("logout/", views.logout, name="account_logout"),
-    path("", include("allauth.urls")),
+    path("reauthenticate/code/", views.prove_by_email, name="prove_by_email"),
+    path("2fa/", security, name="mfa_index"),
+    path("2fa/webauthn/", security, name="mfa_list_webauthn"),
+    *guarded,
+    path("", include("allauth.account.urls")),
+    path("2fa/", include("allauth.mfa.urls")),
+    path("social/", security, name="socialaccount_connections"),
+    path("social/<int:pk>/disconnect", views.disconnect, name="disconnect"),
+    path("social/login/cancelled/", social.login_cancelled, name="socialaccount_login_cancelled"),
+    path("social/login/error/", social.login_error, name="socialaccount_login_error"),
+    # allauth wants to be able to name it; an account that can't begin at once is refused (`social`).
+    path("social/signup/", RedirectView.as_view(pattern_name="account_signup"), name="socialaccount_signup"),
+    *default_urlpatterns(GoogleProvider),
+    *default_urlpatterns(GitHubProvider),
 ]

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from allauth.account.forms import ConfirmLoginCodeForm
 from allauth.account.internal.flows import logout as flow
+from allauth.account.utils import get_next_redirect_url
+from allauth.core import ratelimit
+from allauth.socialaccount.internal.flows import connect
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.views.decorators.http import require_POST
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
+
+from .decorators import signed_in
+from .proof import EmailProof, ask, asks_by_email, proven
 
 
 @require_POST
@@ -14,3 +23,34 @@ def logout(request: HttpRequest) -> HttpResponseBase:
     flow.logout(request, show_message=False)
     answer = HttpResponseClientRedirect if "HX-Request" in request.headers else HttpResponseRedirect
     return answer(settings.HOME_URL)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def prove_by_email(request: HttpRequest) -> HttpResponseBase:
+    """A code by email, for accounts that have neither a password nor a second factor to be asked for."""
+    if not asks_by_email(request.user):
+        return ask(request)
+    process = EmailProof.resume(request)
+    form = ConfirmLoginCodeForm(code=process.code if process else None)
+    if request.method == "POST" and "send" in request.POST:
+        if not ratelimit.consume(request, action="email_proof", user=request.user):
+            return ratelimit.respond_429(request)  # type: ignore[no-any-return]
+        EmailProof.begin(request)
+        return redirect(request.get_full_path())
+    if request.method == "POST" and process:
+        form = ConfirmLoginCodeForm(request.POST, code=process.code)
+        if form.is_valid():
+            process.finish()
+            return redirect(get_next_redirect_url(request) or settings.LOGIN_REDIRECT_URL)
+        if not process.record_invalid_attempt():
+            process = None
+    return render(request, "account/prove_by_email.html", {"form": form, "sent": process is not None})
+
+
+@proven
+@require_POST
+def disconnect(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Let Google or GitHub open this account no longer. An emailed code always does, so the last one may go, too."""
+    connect.disconnect(request, get_object_or_404(SocialAccount, pk=pk, user=request.user))
+    return redirect("security")

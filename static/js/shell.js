@@ -45,6 +45,5 @@ const tendTables = (root) => {
 tendTables(document);
 document.addEventListener("htmx:load", ({ target }) => tendTables(target.parentElement ?? target));
 
-// The sign-up form tells which time zone the browser is in, so that days on screen are the customer's own (A10).
-const zone = document.querySelector("[data-time-zone]");
-if (zone) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+// Forms that make an account tell which time zone the browser is in, so that days on screen are the customer's own (A10).
+for (const zone of document.querySelectorAll("[data-time-zone]")) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";

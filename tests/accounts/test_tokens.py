@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
@@ -262,3 +263,14 @@ def test_session_ended_while_it_refreshes_stays_ended() -> None:  # A5
         at_once(partial(rotate, pair), partial(mine.end, DeviceSession.Ended.SIGNED_OUT))
         assert mine.get().revoked_because == DeviceSession.Ended.SIGNED_OUT
         assert not mine.live().exists()
+
+
+def test_a_new_secret_key_signs_nobody_out(alice: User, settings: Settings, pass_time: PassTime) -> None:  # A2 O5
+    former = "a-former-secret-key-of-fifty-characters-or-somewhat-more"
+    claims = jwt.decode(tokens.start(alice, **HERE).access, options={"verify_signature": False})
+    signed_before = jwt.encode(claims, former, "HS256")
+    assert tokens.read(tokens.AccessToken, signed_before) is None
+    settings.SECRET_KEY_FALLBACKS = ["another-one-that-has-nothing-to-do-with-any-of-this", former]
+    assert tokens.read(tokens.AccessToken, signed_before)
+    expired = jwt.encode({**claims, "exp": 1}, former, "HS256")
+    assert tokens.read(tokens.AccessToken, expired) is None

@@ -41,7 +41,9 @@ def fail_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def again(client: Client) -> str:
-    answer = client.post(INBOX, {"action": "apply_again", "_selected_action": [EVENT]}, follow=True)
+    answer = client.post(
+        INBOX, {"action": "apply_again", "_selected_action": [EVENT], "reason": "The fault is fixed."}, follow=True
+    )
     return answer.content.decode()
 
 
@@ -52,7 +54,9 @@ def test_operator_applies_a_failed_event_again(  # P3 O1
     assert "Applied again: 1 applied." in again(client)
     assert PaddleEvent.objects.get().state == "applied"
     assert Transaction.objects.get().id == TRANSACTION
-    assert (LogEntry.objects.get().user, LogEntry.objects.get().object_id) == (operator, EVENT)
+    logged = LogEntry.objects.get()
+    assert (logged.user, logged.object_id) == (operator, EVENT)
+    assert logged.change_message == "Apply again: The fault is fixed."
 
 
 def test_operator_sees_that_it_failed_again(client: Client, operator: User) -> None:  # P3

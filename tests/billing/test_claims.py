@@ -111,9 +111,9 @@ def test_a_payment_with_an_owner_is_nobody_elses(alice: User, charlie: User) -> 
 
 def test_what_gives_nothing_is_dismissed_once(client: Client, operator: User) -> None:  # O1
     paid_by_a_stranger()
-    client.post(WAITING, {"action": "nothing_to_give", "_selected_action": [TRANSACTION]})
+    client.post(WAITING, {"action": "nothing_to_give", "_selected_action": [TRANSACTION], "reason": "Paid twice."})
     assert Transaction.objects.get().settled_at
-    assert LogEntry.objects.get().change_message == "Nothing is to be given for it."
+    assert LogEntry.objects.get().change_message == "Nothing is to be given for it: Paid twice."
     with pytest.raises(NotClaimable):
         claims.dismiss(TRANSACTION)
 
@@ -123,7 +123,7 @@ def test_what_was_sold_at_an_unknown_price_is_tried_again(client: Client, operat
     paid_by_a_stranger()
     assert claims.claim(TRANSACTION, alice.id).held_up == f"Nothing here is sold at {CREDIT}."
     PlanPrice.objects.filter(interval="credit").update(former_price_ids=[CREDIT])
-    client.post(WAITING, {"action": "settle_again", "_selected_action": [TRANSACTION]})
+    client.post(WAITING, {"action": "settle_again", "_selected_action": [TRANSACTION], "reason": "It is sold now."})
     assert bought(alice) == 137
     assert_books_balance()
 

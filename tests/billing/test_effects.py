@@ -49,7 +49,7 @@ from tests.billing.paddle import (
     upgrade,
 )
 from tests.conftest import make_user
-from tests.credits.books import assert_books_balance, at_once, left, period, remaining, use
+from tests.credits.books import assert_books_balance, at_once, crowded, debt, left, period, remaining, use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sold")]
 UNKNOWN = "pri_01k" + "x" * 23
@@ -340,14 +340,14 @@ def test_a_renewal_that_also_charges_for_days_before_gives_its_period_once(subsc
 def test_what_the_database_refuses_of_one_payment_waits_with_its_reason(
     subscriber: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # P3
-    grant = ledger.grant
+    grant = ledger.grant_locked
 
     def refuse(account_id: Any, credits: Decimal, **rest: Any) -> Grant:
         if credits == 13:
             raise IntegrityError('duplicate key value violates "grant_once_per_source"\nDETAIL: of maya')
         return grant(account_id, credits, **rest)
 
-    monkeypatch.setattr(ledger, "grant", refuse)
+    monkeypatch.setattr(ledger, "grant_locked", refuse)
     buys(subscriber, transaction_id=name("txn", 2))
     hear("transaction.completed", payment(2, line(CREDIT, 13)))
     assert held_up(2) == 'IntegrityError: duplicate key value violates "grant_once_per_source"'
@@ -589,11 +589,35 @@ def deliveries(bodies: list[Body], now: datetime) -> list[Callable[[], str]]:
     return [delivery(json.dumps(body).encode()) for body in bodies]
 
 
+@crowded
 @pytest.mark.django_db(transaction=True)
 def test_fifty_deliveries_of_one_purchase_at_once_give_it_once(alice: User) -> None:  # B5 P1
     buys(alice)
     at_once(deliveries([event(801, "transaction.completed", transaction())] * 50, moment(MARCH)))
     assert left(alice) == [("allocation", 50), ("purchased", 137)]
+    assert_books_balance()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_used_while_a_payment_is_given_is_paid_from_it(alice: User) -> None:  # B5 M5
+    """The debt is not to be seen before it is committed: giving waits for the wallet."""
+    buys(alice)
+    now, used, given = moment(MARCH, minutes=1), Event(), Event()
+    use(alice, 30, now=now)
+
+    def spend() -> None:
+        with database.atomic():
+            use(alice, 120, now=now)
+            used.set()
+            given.wait(timeout=1)
+
+    def give() -> None:
+        assert used.wait(timeout=30)
+        receive(event(820, "transaction.completed", transaction()), now)
+        given.set()
+
+    at_once([spend, give])
+    assert (remaining(alice), debt(alice)) == (37, 0)
     assert_books_balance()
 
 

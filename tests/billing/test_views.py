@@ -23,6 +23,7 @@ from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.billing.store import Store, price
+from tests.conftest import UNKNOWN_ID
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[Client, User], None]
@@ -116,8 +117,8 @@ def test_a_load_gives_the_page_and_a_swap_its_content(browser: Client, pro: str)
         assert 'aria-current="page"' in content
 
 
-PATHS = ["", "/coming", "/plan", "/plan/1", "/cancel", "/resume", "/pay?_ptxn=txn_1", f"/purchases/{uuid4()}",
-         f"/purchases/{uuid4()}/progress", "/payments/txn_1/invoice"]  # fmt: skip
+PATHS = ["", "/coming", "/plan", "/plan/1", "/cancel", "/resume", "/pay?_ptxn=txn_1", f"/purchases/{UNKNOWN_ID}",
+         f"/purchases/{UNKNOWN_ID}/progress", "/payments/txn_1/invoice"]  # fmt: skip
 POSTS = ["/credits", "/subscribe/1", "/plan/1", "/cancel", "/keep", "/resume", "/card", "/portal"]
 
 
@@ -164,7 +165,7 @@ def test_a_stranger_gets_404(browser: Client, other: Client, store: Store, alice
 @pytest.mark.parametrize(
     "path",
     ["/pay", "/pay?_ptxn=", "/pay?_ptxn=sub_01k", "/pay?_ptxn=txn_%00", "/pay?_ptxn=txn_" + "a" * 60,
-     "/pay?_ptxn=txn_01kunknown", "/purchases/1", f"/purchases/{uuid4()}", f"/purchases/{uuid4()}/progress",
+     "/pay?_ptxn=txn_01kunknown", "/purchases/1", f"/purchases/{UNKNOWN_ID}", f"/purchases/{UNKNOWN_ID}/progress",
      "/payments/txn_unknown/invoice", "/payments/txn_%00/invoice", "/payments/ctm_1/invoice", "/plan/999999",
      "/plan/99999999999999999999999999", "/plan/-1", "/plan/pro"],
 )  # fmt: skip

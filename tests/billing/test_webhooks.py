@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from billing.models import PaddleEvent, Transaction
 from billing.webhooks import MAX_BODY
 from tests.billing.paddle import SECRET, TRANSACTION, event, post, sign, snapshots, subscription, transaction
-from tests.credits.books import at_once
+from tests.credits.books import at_once, crowded
 
 pytestmark = pytest.mark.django_db
 
@@ -231,6 +231,7 @@ def test_a_delivery_costs_a_handful_of_statements(django_assert_num_queries: Dja
         post(event(1, "subscription.created", subscription()))
 
 
+@crowded
 @pytest.mark.django_db(transaction=True)
 def test_fifty_deliveries_of_one_event_at_once_store_it_once() -> None:  # P1 P2
     body = event(1, "transaction.completed", transaction())
@@ -241,6 +242,7 @@ def test_fifty_deliveries_of_one_event_at_once_store_it_once() -> None:  # P1 P2
     assert Transaction.objects.get().status == "completed"
 
 
+@crowded
 @pytest.mark.django_db(transaction=True)
 def test_events_of_one_entity_at_once_leave_the_newest_snapshot() -> None:  # P2
     bodies = [

@@ -16,7 +16,6 @@ from typing import Any, Literal, Protocol
 
 import pytest
 import time_machine
-from django.core import mail
 from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from pytest_django import Settings
@@ -26,6 +25,7 @@ from sidekick.accounts import tokens
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.browser import chromium
+from tests.post import delivered
 
 Theme = Literal["light", "dark"]
 SIZES = {"phone": (360, 740), "tablet": (768, 1024), "desktop": (1440, 900)}
@@ -154,7 +154,7 @@ def sign_in(context: BrowserContext, user: User, url: str) -> None:
 
 def emailed_code(to: str) -> str:
     """The code in the newest email, which has to be to this address."""
-    message = mail.outbox[-1]
+    message = delivered()[-1]
     assert message.to == [to]
     found = re.search(r"^\s*([A-Z0-9]{4}-[A-Z0-9]{4})$", str(message.body), re.MULTILINE)
     assert found, message.body

@@ -110,7 +110,7 @@ def test_who_has_an_account_signs_in_and_comes_back_to_the_prices(
     page.get_by_role("main").get_by_role("link", name="Sign in").click()
     page.get_by_label("Email").fill(olga.email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(re.compile(r"/pricing$"))
     page.get_by_role("button", name="Get Starter").click()
     pay(page)
@@ -766,7 +766,7 @@ def test_a_session_that_ends_while_the_page_waits_leads_to_sign_in_and_back(
     shop.speak()
     page.get_by_label("Email").fill(olga.email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(here)
     expect(page.get_by_text("20 credits added.")).to_be_visible()
 

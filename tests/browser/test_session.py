@@ -115,7 +115,7 @@ def test_a_session_ended_elsewhere_sends_the_next_click_to_sign_in_and_back(
     expect(page.locator("h1")).to_have_count(1)
     page.get_by_label("Email").fill(petra.email)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page).to_have_url(re.compile(r"/dashboard/credits\?range=90d&page=2$"))
     expect(page.locator(".pagination-count")).to_contain_text("21–40 of")
 

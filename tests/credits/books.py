@@ -9,6 +9,7 @@ from decimal import Decimal
 from threading import Barrier
 from typing import TypeVar, cast
 
+import pytest
 from django.db import connection
 from django.db.models import F
 
@@ -20,6 +21,8 @@ from sidekick.accounts.models import User
 T = TypeVar("T")
 NOW = datetime(2026, 5, 10, 12, 7, 30, tzinfo=UTC)
 TOKENS_PER_CREDIT = 50_000  # Input of claude-haiku-4-5 costs 20 credits a million.
+# Two tests with fifty connections each, beside each other, are more than PostgreSQL lets in: one worker runs them all.
+crowded = pytest.mark.xdist_group("crowded")
 
 
 def event(account: User, request_id: str = "req_1", /, **changes: object) -> metering.Event:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from credits import ledger, periods
+from credits import ledger, periods, wallets
 from credits.models import Grant, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, debt, history, left, period, remaining, use
@@ -123,6 +125,37 @@ def test_a_payment_of_a_period_is_no_source_of_bought_credits(alice: User) -> No
     pay(alice)
     with pytest.raises(ledger.SourceKeyReused):
         give(alice, 1000, key="txn_pro")
+
+
+@pytest.fixture
+def locked(alice: User) -> Iterator[User]:
+    """Her wallet is locked, the clock has caught up, and 10 more were used than Free gives."""
+    use(alice, 60)
+    with transaction.atomic():
+        periods.catch_up(wallets.lock([alice.id]), NOW)
+        yield alice
+
+
+def test_who_holds_the_lock_gives_once_and_the_debt_is_paid(locked: User) -> None:  # B5 M5
+    terms: dict[str, Any] = {"kind": PURCHASED, "source_key": "txn_1", "now": NOW}
+    first = ledger.grant_locked(locked.id, Decimal(137), **terms)
+    assert ledger.grant_locked(locked.id, Decimal(137), **terms) == first
+    with pytest.raises(ledger.SourceKeyReused):
+        ledger.grant_locked(locked.id, Decimal(138), **terms)
+    assert (remaining(locked), debt(locked)) == (127, 0)
+    assert history(locked) == [("allocation", 50), ("purchased", 137)]
+    assert_books_balance()
+
+
+def test_what_lapses_is_in_the_clocks_diary_at_once(locked: User) -> None:  # M3
+    terms: dict[str, Any] = {"kind": COURTESY, "now": NOW}
+    ledger.grant_locked(locked.id, Decimal(20), source_key="a", expires_at=NOW + 3 * DAY, **terms)
+    assert Wallet.objects.get().due_at == NOW + 3 * DAY
+    ledger.grant_locked(locked.id, Decimal(20), source_key="b", expires_at=NOW + DAY, **terms)
+    assert Wallet.objects.get().due_at == NOW + DAY
+    periods.open_due([locked.id], NOW + 2 * DAY)
+    assert left(locked) == [("courtesy", 10)]
+    assert_books_balance()
 
 
 def test_two_accounts_may_have_grants_of_the_same_source(alice: User, charlie: User) -> None:

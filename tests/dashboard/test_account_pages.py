@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from django.core import mail
 from django.test import Client
 
 from sidekick.accounts.models import User
 from tests.conftest import PASSWORD
+from tests.post import delivered
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,7 @@ def test_a_code_arrives_in_plain_words_and_opens_the_door(client: Client, alice:
     html = asked.content.decode()
     assert "Enter your sign-in code" in html
     assert 'autocomplete="one-time-code"' in html
-    (message,) = mail.outbox
+    (message,) = delivered()
     assert message.subject == "Your Sidekick sign-in code"
     found = re.search(r"^    (\S+)$", str(message.body), re.MULTILINE)
     assert found

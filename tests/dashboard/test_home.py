@@ -43,8 +43,3 @@ def test_logo_and_pricing_can_point_at_other_sites(client: Client, settings: Set
 
 def test_dashboard_opens_credits(client: Client) -> None:  # N2
     assert client.get("/dashboard").headers["Location"] == "/dashboard/credits"
-
-
-def test_healthz_says_ok(client: Client) -> None:  # O3
-    response = client.get("/healthz")
-    assert (response.status_code, response.content) == (200, b"ok")

@@ -1,0 +1,138 @@
+"""The account page: profile, security, sessions, and one's own data (A1, A7, A10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.internal.flows import logout as flow
+from allauth.core import ratelimit
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.adapter import get_adapter as get_social_adapter
+from allauth.socialaccount.models import SocialAccount
+from django.contrib import messages
+from django.http import FileResponse, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from billing.paddle import PaddleFault
+from credits import figures
+from dashboard import farewell, my_data
+from dashboard.forms import FarewellForm, ProfileForm, zones
+from sidekick.accounts import browsers, proof
+from sidekick.accounts.decorators import signed_in
+from sidekick.accounts.models import DeviceSession
+from sidekick.accounts.proof import proven
+from sidekick.pages import Request
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: Request) -> HttpResponse:
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "Your profile is saved.")
+        return redirect("account")
+    context = {"title": "Account", "view": "profile", "form": form, "zones": zones()}
+    return _render(request, "profile", context, status=422 if form.errors else 200)
+
+
+@signed_in
+@require_safe
+def security(request: Request) -> HttpResponse:
+    """Every means of signing in, and of proving it is you (A1)."""
+    means = Authenticator.objects.filter(user=request.user).order_by("created_at", "pk")
+    known = {means.type: means for means in means}
+    codes = known.get(Authenticator.Type.RECOVERY_CODES)
+    connected = {account.provider: account for account in SocialAccount.objects.filter(user=request.user)}
+    providers = get_social_adapter().list_providers(request)
+    context = {
+        "title": "Security",
+        "view": "security",
+        "passkeys": [key for key in means if key.type == Authenticator.Type.WEBAUTHN],
+        "totp": known.get(Authenticator.Type.TOTP),
+        "codes_left": len(codes.wrap().get_unused_codes()) if codes else None,
+        "connections": [(provider, connected.get(provider.id)) for provider in providers],
+    }
+    return _render(request, "security", context)
+
+
+@signed_in
+@require_safe
+def sessions(request: Request) -> HttpResponse:
+    """The devices that are signed in now, this one first (A7)."""
+    here = request.device_session
+    live = sorted(request.user.device_sessions.live(), key=lambda session: session != here)
+    rows = [(session, browsers.in_words(session.user_agent), session == here) for session in live]
+    return _render(request, "sessions", {"title": "Sessions", "view": "sessions", "rows": rows})
+
+
+@signed_in
+@require_POST
+def end_session(request: Request, session_id: str) -> HttpResponse:
+    session = get_object_or_404(request.user.device_sessions.live(), id=session_id)
+    if session == request.device_session:
+        flow.logout(request, show_message=False)
+        return redirect("account_login")
+    request.user.device_sessions.filter(id=session.id).end(DeviceSession.Ended.BY_CUSTOMER)
+    messages.success(request, "That device is signed out.")
+    return redirect("sessions")
+
+
+@signed_in
+@require_POST
+def end_other_sessions(request: Request) -> HttpResponse:
+    others = request.user.device_sessions.live()
+    if request.device_session:
+        others = others.exclude(id=request.device_session.id)
+    ended = others.end(DeviceSession.Ended.BY_CUSTOMER)
+    messages.success(request, f"{ended} other device{' is' if ended == 1 else 's are'} signed out.")
+    return redirect("sessions")
+
+
+@signed_in
+@require_safe
+def data(request: Request) -> HttpResponse:
+    context = {"title": "Your data", "view": "data", "proven": proof.is_fresh(request)}
+    return _render(request, "data", context)
+
+
+@proven
+@require_POST
+def download(request: Request) -> HttpResponse | FileResponse:
+    """Everything we hold about the account, as one JSON file (A10)."""
+    if not ratelimit.consume(request, action="download_my_data", user=request.user):
+        return render(request, "429.html", {"title": "That was a bit fast"}, status=429)
+    name = f"sidekick-{timezone.now():%Y-%m-%d}.json"
+    return FileResponse(my_data.written(request.user), as_attachment=True, filename=name)
+
+
+@proven
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: Request) -> HttpResponse:
+    """What is lost and what stays, then the farewell itself (A10)."""
+    form = FarewellForm(request.user, request.POST if request.method == "POST" else None)
+    refusal = farewell.why_not(request.user)
+    if request.method == "POST" and not refusal and form.is_valid():
+        try:
+            farewell.say(request.user)
+        except PaddleFault as fault:
+            refusal = f"{fault} Nothing was deleted."
+        else:
+            flow.logout(request, show_message=False)
+            return redirect("farewell")
+    context = {"title": "Delete account", "form": form, "refusal": refusal, "words": farewell.words(request.user)}
+    status = 409 if refusal and form.is_bound else 422 if form.errors else 200
+    return _render(request, "delete", context, status=status)
+
+
+@require_safe
+def deleted(request: Request) -> HttpResponse:
+    return render(request, "dashboard/account/deleted.html", {"title": "Account deleted"})
+
+
+def _render(request: Request, view: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """The page, with its dates in the account's time zone."""
+    with timezone.override(figures.zone_of(request.user.time_zone)):
+        return render(request, f"dashboard/account/{view}.html", context, status=status)

@@ -1,0 +1,60 @@
+"""What is thrown away, and when (O4). All of it is done in batches, so that nobody waits for a long statement."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import QuerySet
+
+from sidekick.accounts.models import DeviceSession, Letter
+
+KEEP_SESSIONS = timedelta(days=90)
+KEEP_LETTERS = timedelta(days=180)
+KEEP_FAILED_JOBS = timedelta(days=30)
+BATCH = 2000
+
+logger = logging.getLogger(__name__)
+
+
+def clean(now: datetime) -> dict[str, int]:
+    """Throw away what nobody will ask for any more; how many rows of what."""
+    removed = {
+        "device_sessions": _remove(dead_sessions(now)),
+        "letters": _remove(old_letters(now)),
+        "cache": _expired_cache(now),
+    }
+    call_command("clearsessions")
+    logger.info("removed %s", removed)
+    return removed
+
+
+def dead_sessions(now: datetime) -> QuerySet[DeviceSession]:
+    """Device sessions that have been over for `KEEP_SESSIONS`.
+
+    Unseen for the idle limit and then as long again, a session is over, whether someone ended it or not. There is no
+    index for this on purpose: it would be written at every refresh, to be read once a day.
+    """
+    return DeviceSession.objects.filter(last_seen__lt=now - settings.SESSION_IDLE_LIMIT - KEEP_SESSIONS)
+
+
+def old_letters(now: datetime) -> QuerySet[Letter]:
+    return Letter.objects.filter(due_at=None, created_at__lt=now - KEEP_LETTERS)
+
+
+def _remove(rows: QuerySet[Any]) -> int:
+    removed = 0
+    while ids := list(rows.order_by().values_list("pk", flat=True)[:BATCH]):
+        removed += rows.model._default_manager.filter(pk__in=ids).delete()[0]
+    return removed
+
+
+def _expired_cache(now: datetime) -> int:
+    """Django removes expired entries only when the cache is full."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM cache WHERE expires < %s", [now])
+        return int(cursor.rowcount)

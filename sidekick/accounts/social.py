@@ -1,0 +1,78 @@
+"""Signing in with Google or GitHub (A1): whose account that opens, and when it makes one.
+
+A provider's account opens the one it is connected to. It never opens another by its email: who has an account with
+that address signs in to it and connects the provider there. It makes a new account only with an address that the
+provider says was proved, or anyone could wait in an account of somebody else's address until its owner comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from allauth.account.models import EmailAddress
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp, SocialLogin
+from allauth.socialaccount.providers.base import AuthProcess
+from django.http import Http404, HttpRequest
+from django.shortcuts import render
+
+from . import proof
+from .models import User
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
+        """The keys of a provider. One that has none in the settings has no pages either."""
+        try:
+            return super().get_app(request, provider, client_id)
+        except SocialApp.DoesNotExist as error:
+            raise Http404 from error
+
+    def list_apps(
+        self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
+    ) -> list[SocialApp]:
+        """Those of the settings. Rows of the database would be a second place that says who may vouch for people."""
+        return [app for app in super().list_apps(request, provider, client_id) if app.pk is None]
+
+    def generate_state_param(self, state: dict[str, Any]) -> str:
+        """What is noted here comes back with the visitor: the zone their browser is in (A10).
+
+        It is also where a visit begins: whoever connects another account proves first whose this one is.
+        """
+        connects = state.get("process") == AuthProcess.CONNECT and self.request.user.is_authenticated
+        if connects and not proof.is_fresh(self.request):
+            raise ImmediateHttpResponse(proof.ask(self.request))
+        state["time_zone"] = self.request.POST.get("time_zone", "")
+        return str(super().generate_state_param(state))
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        if sociallogin.state.get("process") != AuthProcess.CONNECT and not sociallogin.is_existing:
+            self._begin_account(request, sociallogin)
+
+    def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
+        user: User = super().populate_user(request, sociallogin, data)
+        parts = (data.get("name") or "", data.get("first_name") or "", data.get("last_name") or "")
+        user.name = (parts[0] or f"{parts[1]} {parts[2]}").strip()[:150]
+        return user
+
+    def _begin_account(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Let a new account begin with one proved address, or say why it can't."""
+        proved = [address for address in sociallogin.email_addresses if address.verified]
+        proved.sort(key=lambda address: not address.primary)
+        if not proved:
+            _refuse(request, sociallogin, "socialaccount/email_unproved.html")
+        email = proved[0].email.lower()
+        taken = EmailAddress.objects.filter(email__iexact=email).exists() or User.objects.filter(email=email).exists()
+        if taken:
+            _refuse(request, sociallogin, "socialaccount/email_taken.html")
+        sociallogin.user.email = email
+        zone = sociallogin.state.get("time_zone", "")
+        sociallogin.user.time_zone = zone if zone in available_timezones() else "UTC"
+        sociallogin.email_addresses = [EmailAddress(email=email, verified=True, primary=True)]
+
+
+def _refuse(request: HttpRequest, sociallogin: SocialLogin, template: str) -> None:
+    """Only who has just proved an address to the provider is told whether it has an account here."""
+    raise ImmediateHttpResponse(render(request, template, {"provider": sociallogin.provider}, status=409))

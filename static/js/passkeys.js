@@ -1,0 +1,41 @@
+// form[data-passkey]: asks the browser to make or to use a passkey, and sends what it answers with the form.
+// What to ask for stands in #passkey-options, or is fetched where the form names an address for it.
+
+const failed = (form, shown) => {
+  const words = form.querySelector("[data-passkey-failed]") ?? document.querySelector("[data-passkey-failed]");
+  if (words) words.hidden = !shown;
+};
+
+const optionsOf = async (form) => {
+  const url = form.dataset.passkeyOptions;
+  if (!url) return JSON.parse(document.getElementById("passkey-options").textContent);
+  const answer = await fetch(url, { headers: { Accept: "application/json", "X-Requested-With": "XMLHttpRequest" } });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return (await answer.json()).request_options;
+};
+
+// A passkey that is to sign in by itself has to be found without a name and to know its owner.
+const onItsOwn = (options) => {
+  const wanted = { ...options.publicKey.authenticatorSelection, residentKey: "required", requireResidentKey: true, userVerification: "required" };
+  return { publicKey: { ...options.publicKey, authenticatorSelection: wanted } };
+};
+
+// A form that is sent before this has loaded would carry nothing.
+for (const button of document.querySelectorAll("[data-passkey-button]")) button.disabled = false;
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-passkey]");
+  if (!form) return;
+  event.preventDefault();
+  failed(form, false);
+  try {
+    const options = await optionsOf(form);
+    const { create, get } = window.webauthnJSON;
+    const answer = form.dataset.passkey === "create" ? await create(onItsOwn(options)) : await get(options);
+    form.querySelector("[data-passkey-answer]").value = JSON.stringify(answer);
+    form.submit();
+  } catch {
+    // The browser has told why already, or its owner changed their mind; it says no more to a page.
+    failed(form, true);
+  }
+});

@@ -1,0 +1,67 @@
+"""Every address below /accounts/: it wears our design, or it isn't there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from sidekick.accounts.models import User
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+SignIn = Callable[[Client, User], None]
+# A file, and what a script asks for.
+NO_PAGES = {"mfa_download_recovery_codes", "mfa_login_webauthn"}
+ENTRANCE, SHELL = '<div class="entrance-card', '<ul id="tabs"'
+
+
+def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for pattern in resolver.url_patterns:
+        path = prefix + re.sub(r"<[^>]+>", "1", str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern, path)
+        elif isinstance(pattern, URLPattern) and path.startswith("accounts/"):
+            yield pattern.name or "", f"/{path}"
+
+
+EVERY = sorted({path for name, path in addresses(get_resolver()) if name not in NO_PAGES})
+
+
+def check(client: Client, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code in {200, 302, 401, 404, 405}, path
+    if response.status_code in {200, 401}:
+        html = response.content.decode()
+        assert ENTRANCE in html or SHELL in html, path
+        assert re.search(r'<h1 tabindex="-1">[^<]+</h1>', html), path
+        # allauth's own words, which none of ours repeats.
+        assert not re.search("Third-Party|Two-Factor|Security Key|Sign Up|Sign In|Activate|Deactivate", html), path
+
+
+def test_there_are_many() -> None:
+    assert len(EVERY) > 30
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_a_visitor_finds_our_design(client: Client, path: str) -> None:  # A1 N8
+    check(client, path)
+
+
+@pytest.mark.parametrize("path", EVERY)
+@pytest.mark.parametrize("factors", [True, False])
+def test_a_customer_finds_our_design(
+    client: Client, alice: User, sign_in: SignIn, path: str, factors: bool
+) -> None:  # A1 N8
+    if factors:
+        Authenticator.objects.create(user=alice, type="totp", data={"secret": ""})
+        RecoveryCodes.activate(alice)
+    sign_in(client, alice)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    check(client, path)
