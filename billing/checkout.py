@@ -146,7 +146,7 @@ def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> 
         raise Refusal("You have a plan already: change it here instead of buying a second one.")
     elif refunds.buying_blocked(account.id):
         raise Refusal(DISPUTED)
-    elif _plan_is_on_its_way(account):
+    elif plan_is_on_its_way(account):
         raise Refusal(PROCESSING)
     if not price.paddle_price_id or not price.amount:
         raise Refusal(NOT_SET_UP)
@@ -156,7 +156,7 @@ def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> 
         raise Refusal(f"Paddle charges no less than {_least_charge(price)}: choose {price.least} credits or more.")
 
 
-def _plan_is_on_its_way(account: User) -> bool:
+def plan_is_on_its_way(account: User) -> bool:
     """Whether a plan is paid for whose subscription is not here yet: a second one would be paid as well."""
     bought = Purchase.objects.filter(account=account).exclude(price__interval=PlanPrice.Interval.CREDIT)
     paid = Transaction.objects.filter(account=account, id__in=bought.values("transaction_id"))

@@ -154,7 +154,9 @@ def apply_due(now: datetime) -> int:
 
 def _apply_stored(event_id: str, now: datetime, *, wait: bool = False) -> PaddleEvent | None:
     with transaction.atomic():
-        event = PaddleEvent.objects.select_for_update(skip_locked=not wait).filter(event_id=event_id).first()
+        # Of whom an account was deleted, nothing is left to apply.
+        told = PaddleEvent.objects.filter(event_id=event_id).exclude(body="")
+        event = told.select_for_update(skip_locked=not wait).first()
         if event:
             apply(event, now=now)
     return event
@@ -202,6 +204,9 @@ def _keep(
     if isinstance(snapshot, Subscription):
         snapshot.wound_up_at = None
     affected = ownership.recognise(snapshot)
+    if isinstance(snapshot, Customer) and snapshot.account and snapshot.account.deleted_at:
+        # Paddle goes on telling of a customer whose account is gone here.
+        snapshot.forget()
     snapshot.save(force_insert=known is None)
     if isinstance(snapshot, Transaction) and snapshot.subscription_id:
         # The clock may have drawn the consequences of its subscription's end without it, and must look again.

@@ -203,6 +203,10 @@ class Customer(Snapshot):
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id__startswith="ctm_"), name="customer_id_is_one")]
 
+    def forget(self) -> None:
+        """Keep no more than whose it is, so that what comes later finds no other account."""
+        self.email, self.data = "", {"custom_data": self.data.get("custom_data")}
+
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def live(self) -> SubscriptionQuerySet:

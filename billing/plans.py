@@ -6,6 +6,7 @@ adds some when its payment is complete, a downgrade or cancellation takes effect
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from billing import events, paddle
 from billing.models import PlanPrice, Subscription, Transaction
+from billing.paddle import PaddleFault
 from credits import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts.models import User
@@ -23,6 +25,7 @@ WORDS = {"trialing": "Trialing", "active": "Active", "past_due": "Past due", "pa
 TONES = {"trialing": "good", "active": "good", "past_due": "bad", "paused": "warn"}
 CANCELABLE = {"active", "trialing", "past_due", "paused"}
 A_DAY = timedelta(days=1)
+logger = logging.getLogger(__name__)
 PROCESSING = "A payment for your plan is still being processed. Try again in a few minutes."
 
 
@@ -176,6 +179,19 @@ def leave(account: User) -> None:
     opened = Transaction.objects.filter(account=account, status__in=["draft", "ready"]).order_by("id")
     for transaction in opened.filter(subscription_id=""):
         events.take_note(paddle.cancel_transaction(transaction.id))
+
+
+def leave_for_the_deleted() -> int:
+    """End plans whose subscription was heard of only when its account was deleted: nobody else is left to do it."""
+    running = Subscription.objects.live().filter(account__deleted_at__isnull=False)
+    left = 0
+    for account in User.objects.filter(id__in=running.values("account")):
+        try:
+            leave(account)
+            left += 1
+        except PaddleFault as fault:
+            logger.warning("the plan of deleted account %s could not be ended: %s", account.id, fault.code)
+    return left
 
 
 def _open_period(account: User, now: datetime) -> CreditPeriod:

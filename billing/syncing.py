@@ -117,7 +117,8 @@ def _compare(report: Report, now: datetime) -> None:
         listed.add(entity.get("id"))
         report.compared += 1
         _heal(entity, ours.get(entity.get("id")), report, now)
-    for subscription_id in Subscription.objects.live().exclude(id__in=listed).values_list("id", flat=True):
+    left_out = Subscription.objects.live().exclude(id__in=listed).order_by("id")
+    for subscription_id in left_out.values_list("id", flat=True):
         _look_for(subscription_id, ours.get(subscription_id), report, now)
 
 

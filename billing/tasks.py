@@ -7,7 +7,7 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from billing import effects, events, syncing
+from billing import effects, events, plans, syncing
 
 logger = logging.getLogger(__name__)
 
@@ -38,3 +38,5 @@ def sync_paddle(timestamp: int) -> None:
     report = syncing.sync(timezone.now())
     if report.drifted or report.fault:
         logger.warning("paddle and we differed: %s", report)
+    if left := plans.leave_for_the_deleted():
+        logger.warning("ended the plans of %d deleted accounts", left)

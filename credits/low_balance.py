@@ -47,6 +47,11 @@ class Low(NamedTuple):
     def key(self) -> str:
         return f"low_balance:{self.period_id}:{self.level}"
 
+    @property
+    def heard(self) -> set[str]:
+        """Letters after which this one says nothing new: of this level, or of a lower one before credits were added."""
+        return {f"low_balance:{self.period_id}:{level}" for level in LEVELS if level <= self.level}
+
 
 def tell_touched(now: datetime) -> int:
     """What the worker does every minute. Answers how many wallets it looked at.
@@ -139,7 +144,8 @@ def _low(accounts: Collection[uuid.UUID], now: datetime) -> list[Low]:
 
 def _tell(low: Iterable[Low]) -> None:
     reached = {each.key: each for each in low}
-    new = reached.keys() - letters.written(reached)
+    written = letters.written(key for each in reached.values() for key in each.heard)
+    new = {key for key, each in reached.items() if not each.heard & written}
     periods = CreditPeriod.objects.select_related("account", "plan")
     found = periods.in_bulk([reached[key].period_id for key in new])
     for key in sorted(new):

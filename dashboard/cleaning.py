@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import QuerySet
 
+from dashboard import farewell
 from sidekick.accounts.models import DeviceSession, Letter
 
 KEEP_SESSIONS = timedelta(days=90)
@@ -29,6 +30,7 @@ def clean(now: datetime) -> dict[str, int]:
         "cache": _expired_cache(now),
     }
     call_command("clearsessions")
+    farewell.forget_again()
     logger.info("removed %s", removed)
     return removed
 

@@ -74,7 +74,7 @@ class Desk(AdminSite):
         # The rooms' tables can't be imported before the apps are ready, and this module is.
         from dashboard.finding import find
 
-        wanted = request.GET.get("q", "").strip()
+        wanted = request.GET.get("q", "").replace("\0", "").strip()
         found = find(wanted, request) if wanted else None
         if found:
             return redirect(found)

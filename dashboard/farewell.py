@@ -20,8 +20,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import plans
-from billing.models import Customer, PaddleEvent
+from billing import checkout, plans
+from billing.models import Customer, PaddleEvent, Transaction
 from billing.plans import Standing
 from credits import figures, statistics
 from feedback.models import Report, ReportImage
@@ -35,6 +35,9 @@ def why_not(account: User) -> str:
     """Why this account can't be deleted by its owner, in a sentence, or nothing."""
     if account.is_staff:
         return "This is an operator’s account: operator rights have to be taken from it first."
+    if checkout.plan_is_on_its_way(account):
+        # Its subscription would come when the account is gone, and charge for ever.
+        return plans.PROCESSING
     return ""
 
 
@@ -64,7 +67,7 @@ def say(account: User) -> None:
     """Delete the account. Raises `PaddleFault` when its plan could not be ended: nothing is deleted then."""
     plans.leave(account)
     with transaction.atomic():
-        person = User.objects.select_for_update().get(id=account.id)
+        person = User.objects.select_for_update(no_key=True).get(id=account.id)
         if person.deleted_at is None:
             email = person.email
             _forget_means(person)
@@ -74,6 +77,13 @@ def say(account: User) -> None:
             # The letters of the account are gone; this one tells whoever did not mean it.
             letters.write("dashboard/email/account_deleted", to=email, context={})
     logger.info("account %s was deleted by its owner", account.id)
+
+
+def forget_again() -> None:
+    """What Paddle told once more, or too late, about people whose accounts are deleted. The worker does it nightly."""
+    for person in User.objects.filter(deleted_at__isnull=False, paddle_customer__isnull=False):
+        with transaction.atomic():
+            _forget_at_paddles(person)
 
 
 def _plan(stands: Standing, zone: ZoneInfo) -> list[str]:
@@ -105,10 +115,20 @@ def _forget_traces(person: User) -> None:
 
 def _forget_at_paddles(person: User) -> None:
     """Our notes of Paddle's customer; it still names the account, so that what comes later finds no other."""
-    for customer in Customer.objects.select_for_update().filter(account=person):
-        PaddleEvent.objects.filter(entity_id=customer.id, due_at=None).delete()
-        customer.email, customer.data = "", {"custom_data": customer.data.get("custom_data")}
+    told = []
+    # An event that holds a row may wait for the account: what is skipped here is forgotten in the night.
+    for customer in Customer.objects.select_for_update(skip_locked=True).filter(account=person):
+        told.append(customer.id)
+        customer.forget()
         customer.save(update_fields=["email", "data"])
+    for payment in Transaction.objects.select_for_update(skip_locked=True).filter(account=person):
+        told.append(payment.id)
+        # A card's payment names who holds it.
+        if payment.data.get("payments") or payment.data.get("billing_details"):
+            payment.data = {**payment.data, "payments": [], "billing_details": None}
+            payment.save(update_fields=["data"])
+    # The rows stay: what is read from Paddle's feed again counts as known. Bodies are all that names anyone.
+    PaddleEvent.objects.filter(entity_id__in=told, due_at=None).exclude(body="").update(body="")
 
 
 def _forget_the_person(person: User, now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.html import format_html
 
 from sidekick.accounts.models import User
 
@@ -52,7 +53,8 @@ class FarewellForm(forms.Form):
     def __init__(self, account: User, data: Any = None) -> None:
         super().__init__(data, auto_id="farewell_%s")
         self.account = account
-        self.fields["email"].help_text = f"Type {account.email} to confirm."
+        # Help texts are rendered as they are, and an address may hold what HTML means something by.
+        self.fields["email"].help_text = format_html("Type {} to confirm.", account.email)
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].strip()

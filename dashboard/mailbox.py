@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from functools import wraps
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 from csp.decorators import csp_replace
@@ -58,7 +59,8 @@ class Mail:
 def development_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @wraps(view)
     def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        if settings.PRODUCTION:
+        # Through a tunnel for Paddle's sandbox everybody could read the codes.
+        if settings.PRODUCTION or urlsplit(settings.SITE_URL).hostname not in settings.LOCAL:
             raise Http404
         return view(request, *args, **kwargs)
 

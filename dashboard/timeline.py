@@ -282,8 +282,10 @@ def mark_of(before: str, skip: str, now: datetime) -> Mark:
     newest = Mark(now + DAY)
     try:
         moment = datetime.fromisoformat(before)
+        # Far from the ends of the calendar, where a day more or less is an error.
+        usual = moment.tzinfo is not None and 1970 <= moment.year < 9999
     except ValueError:
         return newest
-    if moment.tzinfo is None or not skip.isascii() or not skip.isdecimal() or len(skip) > 4:
+    if not usual or not skip.isascii() or not skip.isdecimal() or len(skip) > 4:
         return newest
     return Mark(moment.astimezone(UTC), int(skip))

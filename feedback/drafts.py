@@ -54,4 +54,5 @@ def attach(report: Report | None, account: User, form_token: uuid.UUID, added: l
 def lock(account: User) -> None:
     """One at a time per account, until the transaction ends. What only refers to the account goes on being written."""
     locked: QuerySet[User] = User.objects.select_for_update(no_key=True).filter(pk=account.pk)
-    locked.values_list("pk").get()
+    # Its owner may have deleted it a moment ago: nothing of it may be written down again.
+    account.email, account.deleted_at = locked.values_list("email", "deleted_at").get()

@@ -18,6 +18,8 @@ MOST_IMAGES = 3
 MOST_BYTES = 5 * 1024 * 1024
 MOST_PIXELS = 25_000_000
 LONGEST_SIDE = 4096
+# What is written anew may take more room than what was sent: three megabytes of noise in black and white became forty.
+MOST_STORED = 2 * MOST_BYTES
 
 Format = Literal["PNG", "JPEG", "WEBP"]
 MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
@@ -101,6 +103,14 @@ def _format(opened: ImageFile.ImageFile) -> Format:
 
 
 def _written(still: Image.Image, kind: Format) -> Picture:
+    file = _file(still, kind)
+    while file.tell() > MOST_STORED:
+        still.thumbnail((still.width // 2 or 1, still.height // 2 or 1))
+        file = _file(still, kind)
+    return Picture(file.getvalue(), MEDIA_TYPES[kind], still.width, still.height)
+
+
+def _file(still: Image.Image, kind: Format) -> BytesIO:
     file = BytesIO()
     still.save(file, kind, **QUALITY[kind])
-    return Picture(file.getvalue(), MEDIA_TYPES[kind], still.width, still.height)
+    return file

@@ -14,7 +14,8 @@ from feedback.models import ReportImage
 logger = logging.getLogger(__name__)
 
 # Pauses of 4, 16, 64, … seconds: nine attempts within a day.
-GROWING = RetryStrategy(max_attempts=8, exponential_wait=4, retry_exceptions={forwarding.NotDelivered})
+# After whatever went wrong, a database that was away included: nothing else looks for what was not delivered.
+GROWING = RetryStrategy(max_attempts=8, exponential_wait=4)
 
 
 @app.task(retry=GROWING)

@@ -276,8 +276,8 @@ ACCOUNT_RATE_LIMITS = {
     "api_refresh": "60/m/ip",
     # Paddle counts our calls by our address: one customer must not use up everybody's.
     "checkout": "10/m/user",
-    # Images are decoded before it is known whether a report is stored.
-    "feedback": "60/10m/user",
+    # Images are decoded before it is known whether a report is stored; three of the worst take some ten seconds.
+    "feedback": "15/10m/user",
     "paddle": "30/m/user",
 }
 # One address an account; a new one takes the place of the old one when a code that was sent there comes back.

@@ -4,10 +4,12 @@ what that release uses. What is given up in one release is dropped in the next.
 
 from __future__ import annotations
 
+import importlib
 import re
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
@@ -98,3 +100,23 @@ def test_what_would_hold_up_others_is_found(statement: str) -> None:
 )
 def test_what_holds_up_nobody_passes(statement: str) -> None:
     assert harm(statement) == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_index_whose_first_try_was_broken_off_is_built_by_the_second() -> None:
+    module = importlib.import_module("dashboard.migrations.0001_operator_log_by_row")
+    statements = module.Migration.operations[0].sql
+    connection.ensure_connection()
+    with psycopg.connect(connection.connection.info.dsn) as other, connection.cursor() as cursor:
+        cursor.execute("DROP INDEX operator_log_by_row")
+        # Somebody is writing, and takes long.
+        other.execute("LOCK TABLE django_admin_log IN ROW EXCLUSIVE MODE")
+        cursor.execute("SET lock_timeout = '300ms'")
+        with pytest.raises(OperationalError):
+            cursor.execute(statements[-1])
+        other.rollback()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.execute("RESET lock_timeout")
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'operator_log_by_row'::regclass")
+        assert cursor.fetchone() == (True,)

@@ -24,11 +24,14 @@ from django.db import transaction
 from django.template import Context
 from django.template.loader import get_template
 from django.utils import timezone
-from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate.manager import JobManager
+from procrastinate.tasks import configure_task
 
 from .models import Letter, User
 
 TASK = "sidekick.accounts.tasks.send_letter"
+QUEUE = "letters"
 AT_ONCE = 10  # Someone may be waiting for a code: before all other work, whose priority is 0.
 FIRST_PAUSE = timedelta(minutes=1)
 MOST_ATTEMPTS = 12  # Pauses double, so the last try is a day and a half after the first.
@@ -157,7 +160,9 @@ def send_again(letter: Letter) -> bool:
 
 
 def _defer(letter: Letter) -> None:
-    app.configure_task(TASK, priority=AT_ONCE).defer(letter_id=str(letter.id))
+    # In the worker procrastinate's app has connections of its own: a job would be done before its letter is there.
+    jobs = JobManager(DjangoConnector())
+    configure_task(name=TASK, job_manager=jobs, queue=QUEUE, priority=AT_ONCE).defer(letter_id=str(letter.id))
 
 
 def _try(letter: Letter, now: datetime) -> None:

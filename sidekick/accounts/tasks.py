@@ -13,7 +13,7 @@ from . import letters
 logger = logging.getLogger(__name__)
 
 
-@app.task(queue="letters")
+@app.task(queue=letters.QUEUE)
 def send_letter(letter_id: str) -> None:
     """As soon as it is written."""
     letters.send(uuid.UUID(letter_id))

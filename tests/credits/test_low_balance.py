@@ -277,3 +277,11 @@ def test_the_same_letter_goes_to_nobody_else(alice: User) -> None:  # B10
     use(alice, 50)
     told()
     assert {message.to[0] for message in delivered()} == {alice.email}
+
+
+def test_coming_back_up_is_not_told_as_running_low(alice: User) -> None:  # C9
+    use(alice, 48)
+    assert told() == ["Less than 5 % of your credits are left"]
+    ledger.grant(alice.id, Decimal(6), kind=Grant.Kind.PURCHASED, source_key="bought", now=NOW)
+    use(alice, "0.5", now=NOW + MINUTE)
+    assert told(NOW + MINUTE) == []

@@ -22,7 +22,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from billing import events, ownership, paddle, plans
-from billing.models import Customer, Subscription, Transaction
+from billing.models import Customer, PaddleEvent, Subscription, Transaction
 from credits import ledger
 from credits.models import Grant, LedgerEntry, UsageEvent
 from dashboard import farewell, my_data
@@ -32,7 +32,7 @@ from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.billing import store as stores
 from tests.billing.store import Store
 from tests.browser import customers
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, make_user
 from tests.credits.books import assert_books_balance
 from tests.post import delivered
 
@@ -464,3 +464,86 @@ def test_nobody_elses_plan_or_checkout_ends(
     store.deliver()
     assert Subscription.objects.get(account=charlie).status == "active"
     assert Transaction.objects.get(id=opened.transaction_id).status != "canceled"
+
+
+def paid_and_not_told_of(account: User, store: Store) -> None:
+    """The payment of a plan has arrived, and the event that brings its subscription has not."""
+    bought = store.buy(account, "pro", pay="")
+    store.world.pay(bought.transaction_id, "good", email=account.email)
+    for body in list(paddle.events_after(store.cursor)):
+        if body["event_type"] in {"transaction.paid", "transaction.completed"}:
+            events.receive(json.dumps(body).encode())
+
+
+def test_an_account_whose_plan_is_on_its_way_stays_until_it_is_here(proven: Client, alice: User, store: Store) -> None:
+    """Its subscription would charge for ever."""  # A10 B5
+    paid_and_not_told_of(alice, store)
+    assert proven.post(DELETE, {"email": alice.email}).status_code == 409
+    store.deliver()
+    assert proven.post(DELETE, {"email": alice.email})["Location"] == "/farewell"
+    assert Subscription.objects.get().status == "canceled"
+
+
+def test_a_subscription_that_is_heard_of_too_late_is_ended(alice: User, store: Store) -> None:  # A10
+    paid_and_not_told_of(alice, store)
+    farewell.say(alice)
+    store.deliver()
+    assert Subscription.objects.get().status == "active"
+    assert [plans.leave_for_the_deleted(), plans.leave_for_the_deleted()] == [1, 0]
+    assert Subscription.objects.get().status == "canceled"
+
+
+def test_what_paddle_tells_later_brings_the_person_not_back(alice: User, store: Store) -> None:  # A10
+    store.subscribe(alice, "pro")
+    farewell.say(alice)
+    former = Customer.objects.get()
+    data = {"id": former.id, "email": "alice@example.com", "name": "Alice", "status": "active", "custom_data": None}
+    body = {
+        "event_id": "evt_01zzz",
+        "event_type": "customer.updated",
+        "occurred_at": "2030-01-01T00:00:00Z",
+        "data": data,
+    }
+    events.receive(json.dumps(body).encode())
+    farewell.forget_again()
+    assert not PaddleEvent.objects.filter(body__contains="Alice").exists()
+    former.refresh_from_db()
+    assert former.email == ""
+    assert "Alice" not in json.dumps(former.data)
+    assert former.account_id == alice.id
+
+
+def test_an_address_is_no_markup(client: Client, sign_in: SignIn) -> None:  # A10
+    odd = make_user('"<b>x</b>"@example.com')
+    sign_in(client, odd)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    assert "<b>x</b>" not in client.get(DELETE).content.decode()
+
+
+def test_the_name_on_the_card_goes(alice: User, store: Store) -> None:  # A10
+    store.subscribe(alice, "pro")
+    payment = Transaction.objects.get()
+    payment.data["payments"][0]["method_details"]["card"] = {"cardholder_name": "ALICE WONDER", "last4": "4242"}
+    payment.save()
+    farewell.say(alice)
+    assert "WONDER" not in personal_rows()
+    assert Transaction.objects.get().grand_total == payment.grand_total
+
+
+def test_reading_paddles_feed_again_brings_no_email_back(alice: User, store: Store) -> None:  # A10 P5
+    store.subscribe(alice, "pro")
+    feed = list(paddle.events_after(""))
+    farewell.say(alice)
+    for body in [*feed, *paddle.events_after("")]:
+        events.receive(json.dumps(body).encode())
+    assert Customer.objects.get().email == ""
+    assert not PaddleEvent.objects.filter(body__contains=alice.email).exists()
+
+
+def test_an_event_without_its_body_is_not_applied_again(alice: User, store: Store) -> None:  # A10 P3
+    store.subscribe(alice, "pro")
+    farewell.say(alice)
+    told = PaddleEvent.objects.filter(body="").first()
+    assert told
+    assert events.apply_again(told.event_id) is None
+    assert PaddleEvent.objects.get(event_id=told.event_id).state == told.state

@@ -20,6 +20,7 @@ from pytest_django import Settings
 from dashboard import cleaning, tasks
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, Letter, User
+from tests.credits.books import at_once
 
 NOW = timezone.now()
 
@@ -92,7 +93,8 @@ def free_and_fetch() -> Job | None:
     """Free what stalled, and take what a worker would be given next."""
     assert isinstance(app.connector, DjangoConnector)
     with app.replace_connector(app.connector.get_worker_connector()) as working:
-        return asyncio.run(_free_and_fetch(working))
+        # Playwright's loop may run in this thread.
+        return at_once([lambda: asyncio.run(_free_and_fetch(working))])[0]
 
 
 async def _free_and_fetch(working: App) -> Job | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -26,6 +26,7 @@ from feedback.forwarding import NotDelivered
 from feedback.models import Delivery
 from sidekick.accounts.models import User
 from tests.conftest import make_user
+from tests.credits.books import at_once
 from tests.feedback.conftest import NOW
 from tests.feedback.reports import made
 
@@ -186,9 +187,15 @@ def run_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run all jobs that are there; what the clock would do is none of ours, and its connections are closed."""
     monkeypatch.setattr(app.periodic_registry, "periodic_tasks", {})
     worker = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
-    worker.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)
+    # Playwright's loop may run in this thread.
+    at_once([lambda: worker.run_worker(wait=False, install_signal_handlers=False, listen_notify=False)])
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def test_a_database_that_was_away_for_a_moment_loses_no_delivery() -> None:  # F6
+    job = Job(id=1, queue="default", lock=None, queueing_lock=None, task_name="x", attempts=0)
+    assert tasks.GROWING.get_retry_decision(exception=OperationalError("terminating connection"), job=job)

@@ -142,3 +142,12 @@ def test_a_broken_file_is_either_taken_or_told_of(sent: bytes) -> None:
         except NotAnImage:
             outcomes.add(NotAnImage)
     assert outcomes == {images.Picture, NotAnImage}
+
+
+def test_what_is_stored_stays_near_the_size_of_what_may_be_sent() -> None:  # F5
+    """Noise in black and white is small until it is written anew in colour: three megabytes became forty."""
+    noise = Image.frombytes("1", (5000, 5000), random.Random(7).randbytes(625 * 5000))
+    file = BytesIO()
+    noise.save(file, "PNG")
+    assert file.tell() < images.MOST_BYTES
+    assert len(images.clean(file.getvalue()).content) <= images.MOST_STORED
