@@ -45,17 +45,17 @@ def send(
     drafts.lock(report.account)
     same = Report.objects.same_as(report, since=now - SAME_WITHIN).first()
     if same:
+        # The same words from another form, this time with the screenshot that was forgotten.
+        if same.token != report.token and not same.images.exists():
+            _add_images(same, form_token, kept, added, now)
         return same
     _not_too_many(report, now)
-    waiting = ReportImage.objects.kept(report.account, form_token)
-    if waiting.filter(id__in=kept).count() < len(kept):
+    if ReportImage.objects.kept(report.account, form_token).filter(id__in=kept).count() < len(kept):
         raise ImagesGone
     report.account_email = report.account.email
     report.created_at = report.changed_at = now
     report.save(force_insert=True)
-    waiting.filter(id__in=kept).update(report=report)
-    waiting.delete()
-    drafts.attach(report, report.account, form_token, added, now)
+    _add_images(report, form_token, kept, added, now)
     forwarding.enqueue(ReportChange.objects.create(report=report, status=report.status, created_at=now))
     letters.write(
         "feedback/email/received",
@@ -64,6 +64,15 @@ def send(
         key=f"feedback:{report.id}:received",
     )
     return report
+
+
+def _add_images(
+    report: Report, form_token: uuid.UUID, kept: Collection[uuid.UUID], added: list[Named], now: datetime
+) -> None:
+    waiting = ReportImage.objects.kept(report.account, form_token)
+    waiting.filter(id__in=kept).update(report=report)
+    waiting.delete()
+    drafts.attach(report, report.account, form_token, added, now)
 
 
 def _not_too_many(report: Report, now: datetime) -> None:

@@ -40,6 +40,14 @@ def test_two_tabs_at_once_are_one_report() -> None:  # F3
     assert Report.objects.count() == 1
 
 
+@pytest.mark.django_db
+def test_a_screenshot_that_was_forgotten_comes_to_the_report_that_it_is_for(alice: User) -> None:  # F3 F5
+    first = made(alice, **SAME)
+    assert made(alice, pictured=1, **SAME) == first
+    assert made(alice, pictured=2, **SAME) == first
+    assert (Report.objects.count(), first.images.count()) == (1, 1)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_twenty_different_reports_at_once_are_ten() -> None:  # F3
     account = make_user("alice@example.com")
