@@ -27,7 +27,7 @@ from django.utils.safestring import SafeString
 
 from credits import figures, ledger
 from credits.ledger import NothingLeftToVoid, NothingToRestore, SourceKeyReused
-from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, Plan, Wallet
+from credits.models import AIModel, CreditPeriod, Grant, Hold, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick import operators
 from sidekick.accounts.models import User
 from sidekick.operators import ReadOnlyAdmin, ReasonedAdmin, badge, column, form_page
@@ -69,6 +69,30 @@ class WalletAdmin(OfAnAccount):
     title = "Wallets"
     list_display = ["pk", operators.account, credit_column("held"), credit_column("debt"), "due_at"]
     list_filter = [("due_at", admin.EmptyFieldListFilter)]
+
+
+@admin.register(Hold)
+class HoldAdmin(OfAnAccount):
+    title = "Holds"
+    list_display = [
+        "request_id",
+        operators.account,
+        "model",
+        credit_column("amount"),
+        "of_state",
+        "created_at",
+        "expires_at",
+        "ended_at",
+    ]
+    list_filter = ["state"]
+    list_select_related = ["account", "model"]
+    search_fields = ["account__email", "=request_id"]
+    id_fields = ["id", "account_id"]
+
+    @admin.display(description="State", ordering="state")
+    def of_state(self, hold: Hold) -> SafeString:
+        tones = {"open": "info", "settled": "good", "lapsed": "warn"}
+        return badge(hold.get_state_display(), tones.get(hold.state, ""))
 
 
 @admin.register(CreditPeriod)

@@ -1,156 +1,84 @@
-"""The JSON API of credits: backends report usage, customers' clients read theirs."""
+"""The JSON API of credits: backends report usage, customers' clients read theirs. Holds are in `holds_api`."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.dateparse import parse_date, parse_datetime
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from credits import metering, statistics
+from credits import api_bodies, metering, statistics
+from credits.api_described import reads_credits, reads_models, reads_usage, reports_usage
+from credits.api_shapes import (
+    CreditsState,
+    Envelope,
+    ModelResult,
+    ModelResults,
+    Period,
+    UsageEvents,
+    UsagePage,
+    UsageResult,
+)
 from credits.filters import current_period
 from credits.spans import Span, days
 from sidekick import telemetry
 from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.models import ServiceKey, User
+from sidekick.etags import etag_of, has_seen
 from sidekick.paging import PAGE_SIZE
-from sidekick.problems import Problem, described
-
-Credits = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount:.6f}", return_type=str)]
-
-
-class UsageEvents(BaseModel):
-    """What `POST /usage` takes: up to 1,000 requests of any accounts."""
-
-    model_config = ConfigDict(json_schema_extra={"description": "Requests of any accounts, 1,000 at most."})
-    events: Annotated[list[metering.Event], Field(min_length=0, max_length=metering.MOST_EVENTS)]
-
-
-class Envelope(BaseModel):
-    """The same before its events are looked at one by one."""
-
-    events: Annotated[list[dict[str, Any]], Field(max_length=metering.MOST_EVENTS)]
-
-
-class RejectedEvent(BaseModel):
-    index: int = Field(description="Its place in `events`, from 0.")
-    request_id: str | None
-    code: metering.Refusal
-    detail: str
-
-
-class UsageReceipt(BaseModel):
-    """accepted + duplicates + len(rejected) = events sent."""
-
-    accepted: int
-    duplicates: int
-    rejected: list[RejectedEvent]
-
-
-class Period(BaseModel):
-    starts_at: datetime
-    ends_at: datetime
-
-
-class CreditsState(BaseModel):
-    """One account's credits at one moment: available = total left + additional + courtesy − held."""
-
-    account: uuid.UUID
-    plan: str
-    period: Period
-    total: Credits = Field(description="This period's allocation and rollover.")
-    used: Credits = Field(description="By requests that occurred in this period.")
-    available: Credits
-    additional: Credits = Field(description="Bought credits left.")
-    courtesy: Credits
-    held: Credits
-    debt: Credits
-    as_of: datetime
-
-
-class UsageResult(BaseModel):
-    request_id: str
-    occurred_at: datetime
-    model: str
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    total_tokens: int
-    credits: Credits
-
-
-class UsagePage(BaseModel):
-    count: int
-    page: int
-    pages: int
-    results: list[UsageResult]
-
-
-class ModelResult(BaseModel):
-    model: str
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    credits: Credits
-
-
-class ModelResults(BaseModel):
-    results: list[ModelResult]
-    total: ModelResult
-
-
-ACCOUNT = OpenApiParameter("account", OpenApiTypes.UUID, description="Whose; for service keys only.")
-FROM = OpenApiParameter(
-    "from", OpenApiTypes.STR, description="A moment with offset, or a day of UTC. The period's start."
-)
-TO = OpenApiParameter(
-    "to", OpenApiTypes.STR, description="A moment (excluded), or a day of UTC (included). The period's end."
-)
-MODEL = OpenApiParameter("model", OpenApiTypes.STR)
-PAGE = OpenApiParameter("page", OpenApiTypes.INT, description="From 1; 20 requests a page, newest first.")
+from sidekick.problems import Problem
+from sidekick.throttles import LimitedView
 
 _event = TypeAdapter(metering.Event)
 
 
-class ReadingView(APIView):
+class ReadingView(LimitedView):
     """For a customer's access token, or a service key that names the account."""
 
     authentication_classes = [ServiceKeyAuthentication, BearerAuthentication]
     permission_classes = [has_scope(ServiceKey.Scope.CREDITS_READ) | IsAuthenticated]
 
     def account_id(self, request: Request) -> uuid.UUID:
-        if not isinstance(request.auth, ServiceKey):
-            return uuid.UUID(str(request.user.pk))
+        by_key = isinstance(request.auth, ServiceKey)
+        named = request.query_params.get("account", "" if by_key else None)
         try:
-            account_id = uuid.UUID(request.query_params.get("account", ""))
+            account_id = uuid.UUID(named) if named is not None else None
         except ValueError:
-            raise Problem(400, "invalid", "Name the account by its id: ?account=…") from None
+            faults = {"account": ["Give it as its id."]}
+            raise Problem(400, "invalid", "Name the account by its id: ?account=…", errors=faults) from None
+        if not by_key or account_id is None:
+            return uuid.UUID(str(request.user.pk))
         if not User.objects.filter(id=account_id).exists():
             raise Problem(404, "unknown_account", "There is no such account.")
         return account_id
 
+    def answer(self, request: Request, state: BaseModel) -> Response:
+        """What was asked for, or 304 where the caller has it. When it was read is no news."""
+        content = state.model_dump(mode="json")
+        etag = etag_of({**content, "as_of": None})
+        response = Response(status=304) if has_seen(request._request, etag) else Response(content)
+        response.headers["ETag"] = etag
+        response.headers["Cache-Control"] = "private, no-cache"
+        patch_vary_headers(response, ["Authorization"])
+        return response
+
 
 class CreditsView(ReadingView):
-    @extend_schema(parameters=[ACCOUNT], responses={200: CreditsState, **described(400, 401, 403, 404)})
+    @reads_credits
     def get(self, request: Request) -> Response:
-        """What an account has, used and owes now."""
+        """What an account has, used and owes now.
+
+        Poll it with `If-None-Match`: while nothing changes the answer is 304, without a body.
+        """
         with statistics.current_balance(self.account_id(request), timezone.now()) as balance:
             pass
         state = CreditsState(
@@ -166,7 +94,7 @@ class CreditsView(ReadingView):
             debt=balance.debt,
             as_of=balance.as_of,
         )
-        return Response(state.model_dump(mode="json"))
+        return self.answer(request, state)
 
 
 class UsageView(ReadingView):
@@ -175,12 +103,9 @@ class UsageView(ReadingView):
             return [has_scope(ServiceKey.Scope.USAGE_WRITE)()]
         return super().get_permissions()
 
-    @extend_schema(
-        parameters=[ACCOUNT, FROM, TO, MODEL, PAGE],
-        responses={200: UsagePage, **described(400, 401, 403, 404)},
-    )
+    @reads_usage
     def get(self, request: Request) -> Response:
-        """An account's requests, newest first."""
+        """An account's requests, newest first, 20 a page; of the current period where no span is named."""
         account_id = self.account_id(request)
         number, model = _page_number(request), request.query_params.get("model") or None
         if model and "\0" in model:
@@ -191,39 +116,32 @@ class UsageView(ReadingView):
         if number > pages:
             raise Problem(404, "invalid_page", f"Pages go from 1 to {pages}.")
         results = [UsageResult(**row._asdict(), total_tokens=row.total_tokens) for row in page.rows]
-        answer = UsagePage(count=page.count, page=number, pages=pages, results=results)
-        return Response(answer.model_dump(mode="json"))
+        return self.answer(request, UsagePage(count=page.count, page=number, pages=pages, results=results))
 
-    @extend_schema(request=UsageEvents, responses={200: UsageReceipt, **described(400, 401, 403, 413)})
+    @reports_usage
     def post(self, request: Request) -> Response:
-        """Report what requests used. One transaction; sending anything again changes nothing.
+        """Report what requests used: up to 1,000 of any accounts, in one transaction.
 
-        Give requests ids that grow with time (UUIDv7, ULID): they are stored 2.5 times faster than random ones.
+        Sending anything again changes nothing, so after an error send the same call again. An event that can't be
+        stored is refused alone, in `rejected`. Give requests ids that grow with time (UUIDv7, ULID): they are stored
+        2.5 times faster than random ones.
         """
-        receipt = _answer(_body(request))
+        receipt = _answer(api_bodies.raw(request))
         _count(receipt)
         return Response(receipt)
 
 
 class UsageModelsView(ReadingView):
-    @extend_schema(parameters=[ACCOUNT, FROM, TO], responses={200: ModelResults, **described(400, 401, 403, 404)})
+    @reads_models
     def get(self, request: Request) -> Response:
-        """An account's usage by model, most credits first."""
+        """Requests, tokens and credits by model, most credits first, and their total."""
         account_id = self.account_id(request)
         with statistics.current_balance(account_id, timezone.now()) as balance:
             sums = statistics.usage_by_model(account_id, _span(request, balance))
         figures = [sum(column) for column in list(zip(*sums, strict=True))[1:]] or [0] * 6
         total = statistics.ModelUsage("", *figures)
-        answer = ModelResults(results=[ModelResult(**s._asdict()) for s in sums], total=ModelResult(**total._asdict()))
-        return Response(answer.model_dump(mode="json"))
-
-
-def _body(request: Request) -> bytes:
-    """The raw body: pydantic parses and checks it in one compiled pass, four times faster than DRF would."""
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    if declared.isdigit() and int(declared) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise RequestDataTooBig
-    return request._request.body
+        results = [ModelResult(**s._asdict()) for s in sums]
+        return self.answer(request, ModelResults(results=results, total=ModelResult(**total._asdict())))
 
 
 def _answer(body: bytes) -> dict[str, Any]:
@@ -249,7 +167,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
             400,
             "invalid",
             f'Send {{"events": […]}} with at most {metering.MOST_EVENTS:,} objects.',
-            errors=_messages(error),
+            errors=api_bodies.faults(error),
         ) from None
     valid, places, invalid = [], [], []
     for index, item in enumerate(raw):
@@ -267,21 +185,15 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
 
 def _invalid(index: int, item: dict[str, Any], error: ValidationError) -> dict[str, Any]:
     request_id = item.get("request_id")
-    detail = "; ".join(f"{field}: {message}" for field, messages in _messages(error).items() for message in messages)
+    detail = "; ".join(
+        f"{field}: {message}" for field, messages in api_bodies.faults(error).items() for message in messages
+    )
     return {
         "index": index,
         "request_id": request_id[:128] if isinstance(request_id, str) else None,
         "code": metering.Refusal.INVALID,
         "detail": detail,
     }
-
-
-def _messages(error: ValidationError) -> dict[str, list[str]]:
-    messages: dict[str, list[str]] = {}
-    for part in error.errors(include_url=False, include_context=False, include_input=False)[:20]:
-        field = ".".join(str(step) for step in part["loc"]) or "body"
-        messages.setdefault(field, []).append(part["msg"])
-    return messages
 
 
 def _receipt(receipt: metering.Receipt) -> dict[str, Any]:

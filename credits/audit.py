@@ -8,6 +8,7 @@ The equations, for every account:
 - Σ drawn from grants + debt = Σ used, and its periods say that as much was drawn of every kind;
 - a period's `used` = the requests that occurred from its start to the next one's;
 - in the open period, allocation + rollover − drawn = what remains of the plan's grants;
+- what is held = Σ amounts of open holds;
 - a debt stands only where nothing remains; the last period is the open one; who has usage or grants has a wallet.
 """
 
@@ -120,7 +121,22 @@ FROM (SELECT account_id FROM credits_usageevent UNION SELECT account_id FROM cre
 WHERE {accounts} AND NOT EXISTS (SELECT FROM credits_wallet x WHERE x.account_id = w.account_id)
 """
 
-CHECKS = {"wallets": WALLETS, "balance": BALANCE, "grants": GRANTS, "rollups": ROLLUPS, "periods": PERIODS}
+HOLDS = """
+SELECT w.account_id, format('held %%s, open holds %%s', w.held, h.promised)
+FROM credits_wallet w CROSS JOIN LATERAL (
+    SELECT coalesce(sum(amount), 0) AS promised FROM credits_hold WHERE account_id = w.account_id AND state = 'open'
+) h
+WHERE {accounts} AND w.held <> h.promised
+"""
+
+CHECKS = {
+    "wallets": WALLETS,
+    "holds": HOLDS,
+    "balance": BALANCE,
+    "grants": GRANTS,
+    "rollups": ROLLUPS,
+    "periods": PERIODS,
+}
 
 
 def differences(account_id: uuid.UUID | None = None) -> Iterator[Difference]:

@@ -43,7 +43,9 @@ class Cards:
     def of(cls, b: Balance, zone: ZoneInfo) -> Cards:
         start, end = b.starts_at.astimezone(zone), b.ends_at.astimezone(zone)
         now = b.as_of.astimezone(zone)
-        parts = {"plan": b.plan_left, "additional": b.additional, "courtesy": b.courtesy, "held": -b.held}
+        parts = {"plan": b.plan_left, "additional": b.additional, "courtesy": b.courtesy}
+        # Usage without a hold may have taken what was promised to others: no more is held than there is.
+        parts["held"] = -min(b.held, sum(parts.values(), Decimal(0)))
         used = {"plan": b.plan_used, "additional": b.additional_used, "courtesy": b.courtesy_used, "owed": b.debt}
         shown_used = {**used, "for other periods": -b.elsewhere}
         return cls(

@@ -27,6 +27,11 @@ def exact(amount: Decimal) -> str:
     return (MINUS if amount < 0 else "") + whole + "." + decimals.rstrip("0").ljust(2, "0")
 
 
+def change(amount: Decimal) -> str:
+    """`credits` with its sign, for what was added to a balance or taken from it."""
+    return f"+{credits(amount)}" if amount > 0 else credits(amount)
+
+
 def sum_of(total: Decimal, parts: Mapping[str, Decimal]) -> list[tuple[str, str]]:
     """Names and amounts of the parts that are not nothing, which add up to the total as shown.
 
@@ -48,6 +53,16 @@ def zone_of(name: str) -> ZoneInfo:
 
 def day(moment: date) -> str:
     return f"{moment.day} {MONTHS[moment.month]} {moment.year}"
+
+
+def days(first: date, last: date) -> str:
+    """3 May 2026; 4 – 10 May 2026; 28 Apr – 4 May 2026."""
+    if first == last:
+        return day(first)
+    since = day(first).removesuffix(f" {last.year}")
+    if (first.year, first.month) == (last.year, last.month):
+        since = str(first.day)
+    return f"{since} – {day(last)}"
 
 
 def clock(moment: datetime) -> str:

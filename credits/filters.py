@@ -84,7 +84,7 @@ class Filters:
         asked = next((key for key in RANGES if key == data.get("range")), range_)
         span = _span(range_, chosen, balance, zone)
         # Who turns to dates of their own starts from those on the screen.
-        first, last = (day.isoformat() for day in _days_of(span, zone))
+        first, last = (day.isoformat() for day in span.days(zone))
         typed = data if asked == "custom" else QueryDict()
         return cls(
             asked=asked,
@@ -118,15 +118,16 @@ class Filters:
         return [(key, label, key == self.asked) for key, label in RANGES.items()]
 
     @property
+    def dates_in_name(self) -> str:
+        """The span for the name of a file, in the account's time zone."""
+        first, last = self.span.days(self.zone)
+        return f"{first}-to-{last}"
+
+    @property
     def dates(self) -> str:
         """The span in words, in the account's time zone, its last day included."""
-        first, last = _days_of(self.span, self.zone)
-        return f"{figures.day(first)} – {figures.day(last)}"
-
-
-def _days_of(span: Span, zone: ZoneInfo) -> tuple[date, date]:
-    """The first day and the last one of a span, both included."""
-    return span.start.astimezone(zone).date(), (span.end - timedelta(microseconds=1)).astimezone(zone).date()
+        first, last = self.span.days(self.zone)
+        return figures.day(first) if first == last else f"{figures.day(first)} – {figures.day(last)}"
 
 
 def _span(range_: str, chosen: dict[str, Any], balance: Balance, zone: ZoneInfo) -> Span:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -20,11 +20,10 @@ from django.urls import reverse
 
 from credits import figures
 from credits.models import CreditPeriod, Grant, Wallet
+from credits.notices import LAPSE_AHEAD, LEVELS
 from sidekick.accounts import letters
 from sidekick.accounts.models import User
 
-LEVELS = (0, 5, 20)
-LAPSE_AHEAD = timedelta(days=3)
 AT_ONCE = 50
 SALT = "credits.low_balance"
 
@@ -123,14 +122,17 @@ def _take_touched() -> list[uuid.UUID]:
 
 
 def _low(accounts: Collection[uuid.UUID], now: datetime) -> list[Low]:
-    """Those of the accounts that have little left and want to know; not where a new period is due to open."""
+    """Those of the accounts that have little left and want to know; not where a new period is due to open.
+
+    As on the page (`notices`), what is promised to calls is not spent yet.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT account_id, period_id, ends_at, total, available FROM (
                 SELECT w.account_id, p.id AS period_id, p.ends_at, p.allocation + p.rollover AS total, greatest(
                     coalesce((SELECT sum(remaining) FROM credits_grant g
-                        WHERE g.account_id = w.account_id AND g.remaining > 0), 0) - w.held - w.debt, 0) AS available
+                        WHERE g.account_id = w.account_id AND g.remaining > 0), 0) - w.debt, 0) AS available
                 FROM credits_wallet w
                 JOIN accounts_user u ON u.id = w.account_id AND u.balance_emails AND u.is_active
                 JOIN credits_creditperiod p ON p.account_id = w.account_id AND p.closed_at IS NULL

@@ -19,11 +19,10 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from credits import openings, periods, wallets
-from credits.models import CreditPeriod, ModelPrice
+from credits import openings, periods, prices, wallets
+from credits.models import CreditPeriod, Hold
 
 MOST_EVENTS = 1000
-MICRO = 1_000_000
 QUARTER_SECONDS = 900
 DAY_SECONDS = 86_400
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -34,6 +33,7 @@ Tokens = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 RequestId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=PRINTABLE)]
 ModelName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=PRINTABLE)]
+HoldId = Annotated[str, StringConstraints(strict=True, max_length=64)]
 
 
 class Event(TypedDict):
@@ -47,7 +47,7 @@ class Event(TypedDict):
     output_tokens: Tokens
     cache_read_tokens: Tokens
     cache_write_tokens: Tokens
-    hold: NotRequired[None]
+    hold: NotRequired[HoldId | None]
 
 
 class Refusal(StrEnum):
@@ -96,6 +96,10 @@ class Priced(NamedTuple):
         return self.account_id, self.event["request_id"]
 
     @property
+    def hold_id(self) -> str | None:
+        return self.event.get("hold")
+
+    @property
     def content(self) -> tuple[object, ...]:
         """What must be the same for a repeated request id to be the same request.
 
@@ -133,7 +137,9 @@ def record(events: Sequence[Event], *, max_age: timedelta | None = None, now: da
         locked = wallets.lock(accounts)
         periods.catch_up(locked, now)
         known = {str(account) for account in locked}
-        fresh = _store([p for p in priced if _known(p, known, receipt)], receipt)
+        priced = _with_own_holds([p for p in priced if _known(p, known, receipt)], receipt)
+        fresh, repeated = _store(priced, receipt)
+        _settle(fresh + repeated, now)
         if fresh:
             _roll_up(fresh)
             _charge(fresh, now)
@@ -147,8 +153,8 @@ def _price(events: Sequence[Event], max_age: timedelta, now: datetime, receipt: 
 
     Prices are whole millionths of a credit per million tokens, so the sum is exact and rounds once, half up (M6).
     """
-    book = _price_book({event["model"] for event in events})
-    accounts = {text: _account_id(text) for text in {event["account"] for event in events}}
+    book = prices.book({event["model"] for event in events})
+    accounts = {text: _uuid(text) for text in {event["account"] for event in events}}
     oldest = OLDEST if max_age >= now - OLDEST else now - max_age
     newest = now + settings.USAGE_MAX_AHEAD
     priced = []
@@ -160,44 +166,21 @@ def _price(events: Sequence[Event], max_age: timedelta, now: datetime, receipt: 
             _refuse(receipt, index, event, Refusal.TOO_OLD, f"Requests before {oldest.isoformat()} are not taken.")
         elif occurred_at > newest:
             _refuse(receipt, index, event, Refusal.IN_FUTURE, f"It is {now.isoformat()} here.")
-        elif versions is None or (place := bisect_right(versions.starts, occurred_at)) == 0:
+        elif versions is None or (price := versions.at(occurred_at)) is None:
             _refuse(receipt, index, event, Refusal.UNKNOWN_MODEL, "The price book has no such model at that time.")
         else:
-            price_in, price_out, price_read, price_write = versions.prices[place - 1]
+            price_in, price_out, price_read, price_write = price
             exact = (
                 event["input_tokens"] * price_in
                 + event["output_tokens"] * price_out
                 + event["cache_read_tokens"] * price_read
                 + event["cache_write_tokens"] * price_write
             )
-            micro = (exact + MICRO // 2) // MICRO
-            priced.append(Priced(index, account_id, versions.model_id, micro, event))
+            priced.append(Priced(index, account_id, versions.model_id, prices.rounded(exact), event))
     return priced
 
 
-@dataclass(slots=True)
-class Versions:
-    """A model's prices by start, oldest first, in millionths of a credit per million tokens."""
-
-    model_id: int
-    starts: list[datetime] = field(default_factory=list)
-    prices: list[tuple[int, int, int, int]] = field(default_factory=list)
-
-
-def _price_book(names: Collection[str]) -> dict[str, Versions]:
-    book: dict[str, Versions] = {}
-    rows = ModelPrice.objects.filter(model__name__in=names).order_by("valid_from")
-    for name, model_id, start, *prices in rows.values_list(
-        "model__name", "model_id", "valid_from", "input", "output", "cache_read", "cache_write"
-    ):
-        versions = book.setdefault(name, Versions(model_id))
-        versions.starts.append(start)
-        price_in, price_out, price_read, price_write = (int(price * MICRO) for price in prices)
-        versions.prices.append((price_in, price_out, price_read, price_write))
-    return book
-
-
-def _account_id(text: str) -> str | None:
+def _uuid(text: str) -> str | None:
     """The id in its one canonical spelling."""
     try:
         return str(uuid.UUID(text))
@@ -216,22 +199,50 @@ def _known(priced: Priced, known: Collection[str], receipt: Receipt) -> bool:
     return False
 
 
-def _store(priced: list[Priced], receipt: Receipt) -> list[Priced]:
-    """Insert what is new and return it. What is not is compared with what stands, in this call or in the table."""
+def _with_own_holds(priced: list[Priced], receipt: Receipt) -> list[Priced]:
+    """Refuse events that name a hold which is none of their account's. No query where none is named."""
+    named = {p.hold_id for p in priced if p.hold_id}
+    if not named:
+        return priced
+    ids = [hold_id for text in named if (hold_id := _uuid(text))]
+    owners = {str(hold): str(owner) for hold, owner in Hold.objects.filter(id__in=ids).values_list("id", "account_id")}
+    own = []
+    for p in priced:
+        if p.hold_id is None or owners.get(_uuid(p.hold_id) or "") == p.account_id:
+            own.append(p)
+        else:
+            _refuse(receipt, p.position, p.event, Refusal.INVALID, "hold: This account has no such hold.")
+    return own
+
+
+def _settle(priced: Iterable[Priced], now: datetime) -> None:
+    """What was promised to these requests is free again: what they really cost is drawn, or was before."""
+    holds = {p.hold_id for p in priced if p.hold_id}
+    if holds:
+        wallets.end_holds(holds, Hold.State.SETTLED, now)
+
+
+def _store(priced: list[Priced], receipt: Receipt) -> tuple[list[Priced], list[Priced]]:
+    """Insert what is new; answer that, and what was there already with the same content.
+
+    What is not new is compared with what stands, in this call or in the table.
+    """
     first: dict[tuple[str, str], Priced] = {}
     again = [p for p in priced if first.setdefault(p.key, p) is not p]
     inserted = _insert(first.values()) if first else set()
     fresh = [p for key, p in first.items() if key in inserted]
+    repeated = []
     if len(fresh) < len(priced):
         again += [p for key, p in first.items() if key not in inserted]
         stored = _stored_contents(again)
         for p in again:
             if stored[p.key] == p.content:
-                receipt.duplicates += 1
+                repeated.append(p)
             else:
                 detail = "This request id was recorded with other content."
                 _refuse(receipt, p.position, p.event, Refusal.CONFLICT, detail)
-    return fresh
+    receipt.duplicates += len(repeated)
+    return fresh, repeated
 
 
 def _insert(priced: Iterable[Priced]) -> set[tuple[str, str]]:

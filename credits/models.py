@@ -6,6 +6,7 @@ foreign key and have no trigger, so that they can be distributed by account one 
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -51,7 +52,7 @@ class Wallet(models.Model):
     held = CreditField(default=Decimal(0), help_text="Reserved by holds.")
     debt = CreditField(default=Decimal(0), help_text="Used beyond what was there; the next grant pays it first.")
     due_at = models.DateTimeField(
-        null=True, help_text="When the clock must next open a period or lapse a courtesy grant; null: never."
+        null=True, help_text="When the clock must next open a period, or lapse a grant or a hold; null: never."
     )
     touched = models.BooleanField(
         default=False, db_default=False, help_text="Used lately, and not yet looked at for a low balance."
@@ -240,6 +241,48 @@ class ModelPrice(models.Model):
         earlier = ModelPrice.objects.filter(model_id=self.model_id) if self.model_id else ModelPrice.objects.none()
         if self.valid_from and self.valid_from < timezone.now() and earlier.exists():
             raise ValidationError({"valid_from": "A new version of a price must start in the future."})
+
+
+class Hold(models.Model):
+    """Credits promised to one AI request before it is made (M4). `Wallet.held` is the sum of those that are open.
+
+    Usage that names it settles it, a call that fails releases it, and one that is never heard of again lets it lapse.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        SETTLED = "settled"
+        RELEASED = "released"
+        LAPSED = "lapsed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    request_id = models.CharField(max_length=128, db_collation="C")
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="+", db_index=False)
+    input_tokens = models.IntegerField()
+    max_output_tokens = models.IntegerField()
+    amount = CreditField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("account", "request_id", name="hold_once_per_request"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="hold_not_negative"),
+            models.CheckConstraint(
+                condition=Q(state="open", ended_at=None) | (~Q(state="open") & Q(ended_at__isnull=False)),
+                name="hold_is_open_or_has_ended",
+            ),
+        ]
+        indexes = [
+            models.Index("account", "expires_at", name="hold_open", condition=Q(state="open")),
+            models.Index("ended_at", name="hold_ended", condition=Q(ended_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request_id}: {self.amount} {self.state}"
 
 
 class UsageEvent(models.Model):

@@ -143,10 +143,11 @@ def open_free(account_id: uuid.UUID, *, starts_at: datetime, now: datetime | Non
 
 
 def catch_up(due: Mapping[uuid.UUID, datetime | None], now: datetime) -> None:
-    """Do what the clock owes to locked wallets: lapse courtesy grants, open months. Skipped months don't pile up."""
+    """Do what the clock owes to locked wallets: lapse holds and grants, open months. Skipped months don't pile up."""
     accounts = [account for account, due_at in due.items() if due_at is not None and due_at <= now]
     if not accounts:
         return
+    wallets.lapse_holds(accounts, now)
     lapse(accounts, now)
     owed = _due_openings(accounts, now)
     if owed:
@@ -221,7 +222,8 @@ def schedule(accounts: Collection[uuid.UUID]) -> None:
                 (SELECT p.ends_at FROM credits_creditperiod p WHERE p.account_id = w.account_id
                     AND p.closed_at IS NULL AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
                 (SELECT min(g.expires_at) FROM credits_grant g WHERE g.account_id = w.account_id
-                    AND g.kind = 0 AND g.remaining > 0)
+                    AND g.kind = 0 AND g.remaining > 0),
+                (SELECT min(h.expires_at) FROM credits_hold h WHERE h.account_id = w.account_id AND h.state = 'open')
             )
             WHERE w.account_id = ANY(%s)
             """,

@@ -34,13 +34,24 @@ class Span:
             d1 = d2 = q2
         return {"start": self.start, "end": self.end, "q1": q1, "q2": q2, "d1": d1, "d2": d2}
 
+    def days(self, zone: tzinfo) -> tuple[date, date]:
+        """Its first day and its last one in a time zone, both included."""
+        return self.start.astimezone(zone).date(), (self.end - timedelta(microseconds=1)).astimezone(zone).date()
+
 
 def days(first: date, last: date, zone: tzinfo) -> Span:
     """Whole days of a time zone, both included; a day of 23 or 25 hours is one too."""
-    return Span(
-        datetime.combine(first, time.min, zone).astimezone(UTC),
-        datetime.combine(last + DAY, time.min, zone).astimezone(UTC),
-    )
+    return Span(midnight(first, zone), midnight(last + DAY, zone))
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """When a day begins in a time zone, in UTC."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def day_of(moment: datetime) -> datetime:
+    """The midnight of UTC at or before a moment."""
+    return _down(moment, DAY)
 
 
 def _down(moment: datetime, length: timedelta) -> datetime:

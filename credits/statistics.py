@@ -48,6 +48,7 @@ class Balance:
     additional_used: Decimal
     courtesy_used: Decimal
     plan_left: Decimal
+    rollover_left: Decimal
     additional: Decimal
     bought: Decimal
     courtesy: Decimal
@@ -97,12 +98,13 @@ def _read_balance(account_id: uuid.UUID, now: datetime) -> Balance | None:
             """
             SELECT w.account_id, l.slug, l.name, l.may_buy_credits, p.starts_at, p.ends_at,
                 p.allocation + p.rollover, p.rollover, p.used, p.plan_used, p.additional_used, p.courtesy_used,
-                g.plan_left, g.additional, g.bought, g.courtesy, w.held, w.debt
+                g.plan_left, g.rollover_left, g.additional, g.bought, g.courtesy, w.held, w.debt
             FROM credits_wallet w
             JOIN credits_creditperiod p ON p.account_id = w.account_id AND p.closed_at IS NULL
             JOIN credits_plan l ON l.slug = p.plan_id
             CROSS JOIN LATERAL (
                 SELECT coalesce(sum(remaining) FILTER (WHERE kind IN (1, 2)), 0) AS plan_left,
+                    coalesce(sum(remaining) FILTER (WHERE kind = 1), 0) AS rollover_left,
                     coalesce(sum(remaining) FILTER (WHERE kind = 3), 0) AS additional,
                     coalesce(sum(amount - withdrawn) FILTER (WHERE kind = 3), 0) AS bought,
                     coalesce(sum(remaining) FILTER (WHERE kind = 0), 0) AS courtesy

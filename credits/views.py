@@ -1,28 +1,39 @@
-"""The Credits tab: the cards, the requests behind them, and the same by model."""
+"""The Credits tab: the cards, the requests behind them, the same by model, every change, and all of it as files."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpResponse
-from django.shortcuts import render
+from allauth.core.internal import ratelimit
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from credits import figures, statistics
-from credits.cards import Cards
+from credits import chart, exports, figures, notices, statistics
+from credits import history as changes
+from credits.chart import Chart
 from credits.filters import Filters
+from credits.history import Change
+from credits.live import Live
+from credits.live import dismiss as put_away
 from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
-from sidekick.accounts.decorators import signed_in
-from sidekick.pages import Request, render_page
+from sidekick.accounts.decorators import came_from, signed_in
+from sidekick.etags import has_seen
+from sidekick.pages import Request, is_fragment, render_page
 from sidekick.paging import Pages, number_of
 
 USAGE_REGION = "usage"
+BLOCK = 64 * 1024
 
 
 @signed_in
@@ -33,7 +44,9 @@ def requests(request: Request) -> HttpResponse:
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         page, pages = _page(request, filters)
-    table = {"rows": _rows(page.rows, zone), "pages": pages}
+        # Who turns pages looks for a request: the picture would stand in the way.
+        drawn = _chart(request, filters) if pages.number == 1 else None
+    table = {"rows": _rows(page.rows, zone), "pages": pages, "chart": drawn}
     return _render(request, "requests", balance, filters, page.models, table, errors=pages.errors)
 
 
@@ -45,12 +58,15 @@ def models(request: Request) -> HttpResponse:
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         sums = statistics.usage_by_model(request.user.id, filters.span)
+        drawn = _chart(request, filters)
     shown = [s for s in sums if filters.model in ("", s.model)]
     column, descending, errors = _sorting(request.GET.get("sort", "-credits"))
     shown.sort(key=lambda s: (getattr(s, column), s.model), reverse=descending)
     total = ModelUsage("Total", *(sum(figure) for figure in list(zip(*shown, strict=True))[1:])) if shown else None
+    colours = drawn.colours if drawn else {}
     table = {
-        "rows": [_model_row(s, total) for s in shown],
+        "chart": drawn,
+        "rows": [_model_row(s, total) | {"colour": colours.get(s.model, chart.REST)} for s in shown],
         "total": _model_row(total, total) if total else None,
         "columns": [_column(key, label, column, descending, filters) for key, label in COLUMNS],
     }
@@ -59,13 +75,113 @@ def models(request: Request) -> HttpResponse:
 
 @signed_in
 @require_safe
+def history(request: Request) -> HttpResponse:
+    """Every change of the balance, newest first, with the balance after it (C8). Models don't matter to it."""
+    zone = figures.zone_of(request.user.time_zone)
+    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+        filters = Filters.read(request.GET, balance, zone)
+        lines = changes.of(balance, filters.span, zone)
+    pages = Pages.of(len(lines), request.GET.get("page", "1"), _link_of(filters))
+    table = {"rows": [_change_row(line, zone) for line in lines[pages.rows]], "pages": pages}
+    return _render(request, "history", balance, filters, [], table, errors=pages.errors)
+
+
+@signed_in
+@require_GET
+def export(request: Request, view: str) -> HttpResponseBase:
+    """What a view shows in all its pages, as a CSV file; back to the view where its filters make no sense (C7)."""
+    if view not in EXPORTS:
+        raise Http404
+    if not ratelimit.consume(request, app="allauth.account", action="export", user=request.user, limit_get=True):
+        refused: HttpResponse = ratelimit.respond_429(request)
+        return refused
+    zone = figures.zone_of(request.user.time_zone)
+    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+        filters = Filters.read(request.GET, balance, zone)
+        sums = statistics.usage_by_model(request.user.id, filters.span)
+        shown = [s for s in sums if filters.model in ("", s.model)]
+        refusal = _too_long(shown) if view == "requests" else ""
+        if not filters.errors and not refusal:
+            return _download(_written(view, balance, filters, shown), f"sidekick-{view}-{filters.dates_in_name}.csv")
+    if refusal:
+        messages.error(request, refusal)
+    return redirect(f"{reverse(EXPORTS[view])}?{request.GET.urlencode()}")
+
+
+@signed_in
+@require_safe
 def balance(request: Request) -> HttpResponse:
-    """The cards alone, for a page that is open (C10)."""
+    """The cards alone, for a page that is open (C10); 304 while they are what it shows."""
+    live = _live(request)
+    if has_seen(request, live.tag):
+        response = HttpResponse(status=304)
+    else:
+        response = render(request, "credits/_balance.html", live.context())
+    response.headers["ETag"] = live.tag
+    response.headers["Sidekick-As-Of"] = live.as_of.isoformat(timespec="seconds")
+    return response
+
+
+@signed_in
+@require_POST
+def dismiss(request: Request, key: str) -> HttpResponse:
+    """Put a notice away until the next period (C9)."""
+    if key not in notices.KEYS:
+        raise Http404
+    live = _live(request)
+    response = HttpResponse() if is_fragment(request) else redirect(came_from(request))
+    put_away(request, response, live.balance, key)
+    if is_fragment(request):
+        left = Live.of(request, live.balance, live.zone)
+        response.write(render_to_string("credits/_balance.html", left.context() | {"dismissed": True}, request))
+    return response
+
+
+def _live(request: Request) -> Live:
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         pass
-    return render(
-        request, "credits/_balance.html", {"cards": Cards.of(balance, figures.zone_of(request.user.time_zone))}
-    )
+    return Live.of(request, balance, figures.zone_of(request.user.time_zone))
+
+
+EXPORTS = {"requests": "credits", "models": "credits_models", "history": "credits_history"}
+
+
+def _too_long(sums: list[ModelUsage]) -> str:
+    count = sum(usage.requests for usage in sums)
+    if count <= exports.MOST_ROWS:
+        return ""
+    return f"That is {count:,} requests, and a spreadsheet holds {exports.MOST_ROWS:,}. Choose fewer days."
+
+
+def _written(view: str, balance: Balance, filters: Filters, sums: list[ModelUsage]) -> IO[bytes]:
+    if view == "requests":
+        return exports.requests(balance.account_id, filters.span, model=filters.model or None)
+    if view == "models":
+        return exports.models(sums)
+    return exports.history(changes.of(balance, filters.span, filters.zone), filters.zone)
+
+
+def _download(file: IO[bytes], name: str) -> HttpResponseBase:
+    """With its length, so that a broken download is seen to be one.
+
+    A small file goes as one piece, which the server takes over at once; a large one holds this thread until it is sent.
+    """
+    size = file.tell()
+    file.seek(0)
+    if size <= exports.IN_MEMORY:
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
+        return HttpResponse(file.read(), content_type="text/csv; charset=utf-8", headers=headers)
+    response = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
+    response.block_size = BLOCK
+    return response
+
+
+def _chart(request: Request, filters: Filters) -> Chart | None:
+    return chart.of(request.user.id, filters.span, filters.zone, model=filters.model or None)
+
+
+def _link_of(filters: Filters) -> Callable[[int], str]:
+    return lambda number: filters.link(page=number) if number > 1 else filters.link()
 
 
 def _page(request: Request, filters: Filters) -> tuple[UsagePage, Pages]:
@@ -73,7 +189,7 @@ def _page(request: Request, filters: Filters) -> tuple[UsagePage, Pages]:
     asked = request.GET.get("page", "1")
     number = max(number_of(asked), 1)
     page = _find(request, filters, number)
-    pages = Pages.of(page.count, asked, lambda number: filters.link(page=number) if number > 1 else filters.link())
+    pages = Pages.of(page.count, asked, _link_of(filters))
     if number != pages.number:
         page = _find(request, filters, pages.number)
     return page, pages
@@ -94,17 +210,20 @@ def _render(
     errors: list[str],
 ) -> HttpResponse:
     only_usage = request.htmx.target == USAGE_REGION
+    fragment = f"credits/_{view}_table.html"
     context = {
         "title": "Credits",
         "view": view,
-        "cards": Cards.of(balance, filters.zone),
+        "table": fragment,
+        **Live.of(request, balance, filters.zone).context(),
         "filters": filters,
         "models": sorted({s.model for s in sums} | ({filters.model} if filters.model else set())),
-        "has_usage": bool(sums) or statistics.has_usage(balance.account_id),
+        # History has something to choose from before the first request.
+        "has_usage": view == "history" or bool(sums) or statistics.has_usage(balance.account_id),
         "errors": filters.errors + errors,
         **table,
     }
-    fragment = f"credits/_{view}_table.html" if only_usage else "credits/_usage.html"
+    fragment = fragment if only_usage else "credits/_usage.html"
     return render_page(request, "credits/usage.html", context, fragment=fragment, invalid=bool(context["errors"]))
 
 
@@ -169,6 +288,25 @@ def _column(key: str, label: str, sorted_by: str, descending: bool, filters: Fil
         "number": key != "model",
         "state": state,
         "link": filters.link(sort=f"-{key}" if down else key),
+    }
+
+
+def _change_row(line: Change, zone: ZoneInfo) -> dict[str, Any]:
+    moment = line.at.astimezone(zone)
+    return {
+        "what": line.what,
+        "note": line.note,
+        "day": figures.day(line.day or moment),
+        "clock": "" if line.day else figures.clock(moment)[:5],
+        "iso": line.day.isoformat() if line.day else moment.isoformat(timespec="seconds"),
+        "change": (shown := figures.change(line.change)),
+        "long": _long(shown),
+        "change_exact": figures.exact(line.change),
+        "balance": figures.credits(line.balance),
+        "balance_exact": figures.exact(line.balance),
+        "gain": line.change > 0,
+        "requests": f"?range=custom&from={line.day}&to={line.day}" if line.whole else "",
+        "paid": line.paid,
     }
 
 

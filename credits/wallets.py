@@ -1,4 +1,4 @@
-"""The lock that orders all writing of credits, and drawing from grants.
+"""The lock that orders all writing of credits, drawing from grants, and what is promised of them.
 
 Every writer takes these steps in this order: make missing wallets (`ensure`, before the transaction), lock the
 wallets in order of account (`lock`), let the clock catch up (`periods.catch_up`), then write. Two writers that
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 from pydantic_core import to_json
@@ -104,4 +105,53 @@ def draw(draws: Iterable[Draw]) -> None:
             FROM totals t WHERE w.account_id = t.account_id AND (w.debt <> t.debt OR t.touch AND NOT w.touched)
             """,
             [to_json(wanted).decode()],
+        )
+
+
+def available(account_id: uuid.UUID) -> Decimal:
+    """What may still be promised: what remains of all grants, less what is promised already. The lock must be held.
+
+    Negative where usage without a hold took what others were promised.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT coalesce(sum(g.remaining), 0) - w.held
+            FROM credits_wallet w LEFT JOIN credits_grant g ON g.account_id = w.account_id AND g.remaining > 0
+            WHERE w.account_id = %s GROUP BY w.account_id
+            """,
+            [account_id],
+        )
+        row: tuple[Decimal] = cursor.fetchone()
+        return row[0]
+
+
+def end_holds(holds: Iterable[str], state: str, now: datetime) -> None:
+    """End these holds, by id, and free what is promised to those still open. The locks must be held."""
+    _free("id = ANY(%s::uuid[])", [list(holds)], state, now)
+
+
+def lapse_holds(accounts: Iterable[uuid.UUID], now: datetime) -> None:
+    """Free what was promised to calls that never came back. The locks must be held."""
+    _free("account_id = ANY(%s) AND state = 'open' AND expires_at <= %s", [list(accounts), now], "lapsed", now)
+
+
+def _free(which: str, parameters: list[Any], state: str, now: datetime) -> None:
+    """Keeps: `held` = Σ amounts of open holds. A hold that lapsed is settled by usage that comes late all the same."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH chosen AS (
+                SELECT id, account_id, CASE state WHEN 'open' THEN amount ELSE 0 END AS promised
+                FROM credits_hold WHERE {which}
+            ), ended AS (
+                UPDATE credits_hold h SET state = %s, ended_at = %s FROM chosen c
+                WHERE h.id = c.id AND h.state IN ('open', 'lapsed')
+            ), freed AS (
+                SELECT account_id, sum(promised) AS credits FROM chosen GROUP BY account_id
+            )
+            UPDATE credits_wallet w SET held = w.held - f.credits
+            FROM freed f WHERE w.account_id = f.account_id AND f.credits > 0
+            """,
+            [*parameters, state, now],
         )

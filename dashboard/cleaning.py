@@ -11,12 +11,15 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import QuerySet
 
+from credits.models import Hold
 from dashboard import farewell
 from sidekick.accounts.models import DeviceSession, Letter
 
 KEEP_SESSIONS = timedelta(days=90)
 KEEP_LETTERS = timedelta(days=180)
 KEEP_FAILED_JOBS = timedelta(days=30)
+KEEP_HOLDS = timedelta(days=30)
+A_DAY = timedelta(days=1)
 BATCH = 2000
 
 logger = logging.getLogger(__name__)
@@ -27,7 +30,9 @@ def clean(now: datetime) -> dict[str, int]:
     removed = {
         "device_sessions": _remove(dead_sessions(now)),
         "letters": _remove(old_letters(now)),
-        "cache": _expired_cache(now),
+        "holds": _remove(ended_holds(now)),
+        "cache": _expired("cache", "expires", now),
+        "request_counts": _expired("accounts_request_count", "starts_at", now - A_DAY),
     }
     call_command("clearsessions")
     farewell.forget_again()
@@ -48,6 +53,11 @@ def old_letters(now: datetime) -> QuerySet[Letter]:
     return Letter.objects.filter(due_at=None, created_at__lt=now - KEEP_LETTERS)
 
 
+def ended_holds(now: datetime) -> QuerySet[Hold]:
+    """Holds of requests that are too old to be reported any more, so that no usage can name one."""
+    return Hold.objects.filter(ended_at__lt=now - settings.USAGE_MAX_AGE - KEEP_HOLDS)
+
+
 def _remove(rows: QuerySet[Any]) -> int:
     removed = 0
     while ids := list(rows.order_by().values_list("pk", flat=True)[:BATCH]):
@@ -55,8 +65,8 @@ def _remove(rows: QuerySet[Any]) -> int:
     return removed
 
 
-def _expired_cache(now: datetime) -> int:
-    """Django removes expired entries only when the cache is full."""
+def _expired(table: str, column: str, now: datetime) -> int:
+    """What counts for a while only. Django removes expired entries of the cache when that is full, and not before."""
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM cache WHERE expires < %s", [now])
+        cursor.execute(f"DELETE FROM {table} WHERE {column} < %s", [now])  # noqa: S608
         return int(cursor.rowcount)

@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "credits.LedgerEntry",
         "credits.CreditPeriod",
         "credits.Wallet",
+        "credits.Hold",
         "credits.AIModel",
         "credits.Plan",
     ),

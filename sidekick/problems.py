@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import IO, Any
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.request import UnreadablePostError
-from rest_framework import exceptions, parsers, serializers
+from rest_framework import exceptions, parsers
 from rest_framework.response import Response
 
 MEDIA_TYPE = "application/problem+json"
@@ -57,7 +58,7 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     if getattr(problem, "auth_header", None):
         headers["WWW-Authenticate"] = problem.auth_header  # type: ignore[attr-defined]
     if getattr(problem, "wait", None):
-        headers["Retry-After"] = str(int(problem.wait) + 1)  # type: ignore[attr-defined]
+        headers["Retry-After"] = str(math.ceil(problem.wait))  # type: ignore[attr-defined]
     return Response(_body_of(problem), status=problem.status_code, headers=headers, content_type=MEDIA_TYPE)
 
 
@@ -113,21 +114,3 @@ class JSONParser(parsers.JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise exceptions.ParseError("The body nests too deeply.") from error
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """For the OpenAPI description only."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    errors = serializers.DictField(  # type: ignore[assignment]
-        child=serializers.ListField(child=serializers.CharField()), required=False
-    )
-
-
-def described(*statuses: int) -> dict[tuple[int, str], type[ProblemSerializer]]:
-    """Entries for `extend_schema(responses={…, **described(400, 401)})`."""
-    return {(status, MEDIA_TYPE): ProblemSerializer for status in statuses}

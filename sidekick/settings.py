@@ -279,6 +279,8 @@ ACCOUNT_RATE_LIMITS = {
     # Images are decoded before it is known whether a report is stored; three of the worst take some ten seconds.
     "feedback": "15/10m/user",
     "paddle": "30/m/user",
+    # A file of a million rows takes seconds to make.
+    "export": "10/m/user",
 }
 # One address an account; a new one takes the place of the old one when a code that was sent there comes back.
 ACCOUNT_CHANGE_EMAIL = True
@@ -371,6 +373,11 @@ ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # API ------------------------------------------------------------------------------------------------------------
 
+# Requests a minute of one service key, and of one account's clients; 0 is no limit. A backend makes two or three
+# calls for each AI request, so its key has room for many of them; what a person's client asks is far less.
+API_KEY_REQUESTS_A_MINUTE = number("API_KEY_REQUESTS_A_MINUTE", 12_000)
+API_ACCOUNT_REQUESTS_A_MINUTE = number("API_ACCOUNT_REQUESTS_A_MINUTE", 120)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -382,11 +389,21 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Sidekick API",
+    "DESCRIPTION": "Report what AI requests used, hold credits for calls to come, and read what an account has.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": SITE_URL}],
+    "TAGS": [
+        {"name": "Usage", "description": "What requests used: reported by the backend, read by both."},
+        {"name": "Holds", "description": "Credits promised to a model call before it is made."},
+        {"name": "Credits", "description": "What an account has, used and owes."},
+        {"name": "Sign-in", "description": "Sessions of a customer’s own clients, as bearer tokens."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SORT_OPERATIONS": False,
+    "POSTPROCESSING_HOOKS": ["credits.api_described.explain_events"],
 }
 
 # Paddle ---------------------------------------------------------------------------------------------------------
@@ -463,6 +480,8 @@ PAST_DUE_GRACE = timedelta(days=number("PAST_DUE_GRACE_DAYS", 7))
 
 USAGE_MAX_AGE = timedelta(days=number("USAGE_MAX_AGE_DAYS", 7))
 USAGE_MAX_AHEAD = timedelta(minutes=number("USAGE_MAX_AHEAD_MINUTES", 5))
+# How long credits stay promised to a call that is not heard of again (M4).
+HOLD_LIFETIME = timedelta(minutes=number("HOLD_MINUTES", 15))
 
 # Feedback -------------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,18 @@
 """Every address of the project, room by room."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns = [
+from sidekick import api_docs
+
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
     path("", include("credits.urls")),
     path("", include("feedback.urls")),
     path("", include("billing.urls")),
     path("accounts/", include("sidekick.accounts.urls")),
     path("api/v1/", include("sidekick.api_urls")),
+    path("api/docs", api_docs.page, name="api_docs"),
     path("admin/", admin.site.urls),
 ]
 

@@ -14,14 +14,16 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.decorators import api_view, authentication_classes, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sidekick.problems import Problem, described
+from sidekick.openapi import CHALLENGE as CHALLENGED
+from sidekick.openapi import RETRY, RETRY_UNAVAILABLE, refusals
+from sidekick.problems import Problem
 
 from . import devices, tokens
 from .authentication import CHALLENGE
@@ -31,16 +33,27 @@ from .models import DeviceSession, User
 RETRY_AFTER = 300
 
 
+# PostgreSQL's text can't hold NUL.
+@extend_schema_field({"type": "string", "minLength": 1, "pattern": r"^[^\x00]*$"})
+class Text(serializers.CharField):
+    """DRF's takes numbers for text as well, and a token that is a number is none."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
 class Credentials(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
-    password = serializers.CharField(max_length=1024, trim_whitespace=False)
-    code = serializers.CharField(
-        max_length=64, required=False, help_text="Of the authenticator app, or a recovery code."
+    password = Text(max_length=1024, trim_whitespace=False)
+    code = Text(
+        max_length=64, required=False, help_text="Of the authenticator app, or a recovery code; asked for by `code`."
     )
 
 
 class Refresh(serializers.Serializer[Any]):
-    refresh = serializers.CharField(max_length=4096)
+    refresh = Text(max_length=4096, trim_whitespace=False)
 
 
 class Pair(serializers.Serializer[Any]):
@@ -48,7 +61,55 @@ class Pair(serializers.Serializer[Any]):
     refresh = serializers.CharField(help_text="Good for one refresh.")
 
 
-@extend_schema(request=Credentials, responses={200: Pair, **described(400, 401, 429)}, auth=[])
+OF_BODIES = ("invalid", "parse_error", "too_large", "unsupported_media_type")
+REFRESH = OpenApiExample("A refresh token", {"refresh": "eyJhbGciOiJIUzI1NiIs…"}, request_only=True)
+PAIR = OpenApiExample(
+    "A pair",
+    {"access": "eyJhbGciOiJIUzI1NiIs…", "refresh": "eyJhbGciOiJIUzI1NiIs…"},
+    response_only=True,
+    status_codes=["200"],
+)
+
+signs_in = extend_schema(
+    operation_id="sign_in",
+    summary="Sign in",
+    tags=["Sign-in"],
+    auth=[],
+    request=Credentials,
+    parameters=[RETRY, CHALLENGED],
+    responses={200: Pair, **refusals(*OF_BODIES, "invalid_credentials", "second_factor_required", "throttled")},
+    examples=[
+        OpenApiExample(
+            "With a second factor",
+            {"email": "maya@example.com", "password": "a-quiet-sunny-harbour-7", "code": "492039"},
+            request_only=True,
+        ),
+        PAIR,
+    ],
+)
+refreshes = extend_schema(
+    operation_id="refresh_session",
+    summary="Refresh a session",
+    tags=["Sign-in"],
+    auth=[],
+    request=Refresh,
+    parameters=[RETRY, CHALLENGED],
+    responses={200: Pair, **refusals(*OF_BODIES, "invalid_token", "refresh_token_spent", "throttled")},
+    examples=[REFRESH, PAIR],
+)
+signs_out = extend_schema(
+    operation_id="sign_out",
+    summary="Sign out",
+    tags=["Sign-in"],
+    auth=[],
+    request=Refresh,
+    parameters=[RETRY_UNAVAILABLE],
+    responses={204: OpenApiResponse(description="The session is over."), **refusals(*OF_BODIES)},
+    examples=[REFRESH],
+)
+
+
+@signs_in
 @api_view(["POST"])
 @authentication_classes([])
 @permission_classes([AllowAny])
@@ -67,7 +128,7 @@ def token(request: Request) -> Response:
     return _answer(pair)
 
 
-@extend_schema(request=Refresh, responses={200: Pair, **described(400, 401, 429)}, auth=[])
+@refreshes
 @api_view(["POST"])
 @authentication_classes([])
 @permission_classes([AllowAny])
@@ -89,7 +150,7 @@ def refresh(request: Request) -> Response:
     return _answer(pair)
 
 
-@extend_schema(request=Refresh, responses={204: None, **described(400)}, auth=[])
+@signs_out
 @api_view(["POST"])
 @authentication_classes([])
 @permission_classes([AllowAny])
@@ -132,7 +193,7 @@ def _limit(request: HttpRequest, action: str, key: str | None = None) -> None:
 
 def _too_many() -> Problem:
     return Problem(
-        429, "rate_limited", "Too many attempts. Try again in a few minutes.", headers={"Retry-After": str(RETRY_AFTER)}
+        429, "throttled", "Too many attempts. Try again in a few minutes.", headers={"Retry-After": str(RETRY_AFTER)}
     )
 
 

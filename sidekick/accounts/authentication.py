@@ -96,4 +96,8 @@ class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
     name = "serviceKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "A service key of the AI backend, `sk_…`."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A service key of the AI backend, `sk_…`: `manage.py create_service_key NAME`.",
+        }

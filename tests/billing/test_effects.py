@@ -766,7 +766,7 @@ def test_a_payment_costs_the_same_however_many_there_were(
     now = moment(MARCH, minutes=1)
     with django_assert_num_queries(22):
         receive(event(1000, "transaction.completed", transaction()), now)
-    with django_assert_num_queries(46):
+    with django_assert_num_queries(47):
         receive(event(1001, "transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL), now)
     with django_assert_num_queries(28):
         receive(event(1002, "adjustment.created", adjustment(customer_id=template.customer_id)), now)

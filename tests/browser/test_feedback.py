@@ -59,7 +59,8 @@ def test_a_bug_is_reported_answered_and_followed(
     expect(page.locator(".reference")).to_have_text(report.reference)
     page.get_by_role("link", name="See your report").click()
     expect(page.locator(".thumb img")).to_have_count(2)
-    shown = [page.locator(".thumb img").nth(n).evaluate("image => image.naturalWidth") for n in range(2 * scripts)]
+    decoded = "image => image.decode().then(() => image.naturalWidth)"
+    shown = [page.locator(".thumb img").nth(n).evaluate(decoded) for n in range(2 * scripts)]
     assert shown == [64] * (2 * scripts)
     page.get_by_role("link", name="My reports").click()
     row = page.get_by_role("row", name="The chart is empty")
@@ -73,7 +74,7 @@ def test_a_bug_is_reported_answered_and_followed(
     expect(row).to_contain_text("reply")
     row.get_by_role("link").click()
     expect(page.locator(".reply")).to_contain_text("We can see it too.")
-    expect(page.locator(".history")).to_contain_text("Planned, with a reply")
+    expect(page.locator(".report-changes")).to_contain_text("Planned, with a reply")
     assert Letter.objects.filter(to=alice.email, subject=f"{report.reference}: planned").exists()
 
 

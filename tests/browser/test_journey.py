@@ -70,7 +70,7 @@ def test_every_step_works_without_javascript(
     page.get_by_label("To", exact=True).fill("2026-03-29")
     page.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile(r"range=custom&from=2026-03-29&to=2026-03-29&model=gpt-5"))
-    of_that_day = page.locator("tbody tr").count()
+    of_that_day = page.locator("#usage > .table-wrap tbody tr").count()
     assert 0 < of_that_day < 20
     page.get_by_role("navigation", name="Usage").get_by_role("link", name="Models").click()
     expect(page).to_have_url(re.compile(r"/models\?range=custom&from=2026-03-29&to=2026-03-29&model=gpt-5"))
@@ -136,7 +136,7 @@ def sees_the_numbers(page: Page) -> None:
     assert round(total - used, 2) == available
     share = page.locator("#meter-label").inner_text()
     assert share == f"{int(used * 2)} % of this period used"
-    expect(page.locator("tbody tr")).to_have_count(20)
+    expect(page.locator("#usage > .table-wrap tbody tr")).to_have_count(20)
     expect(page.locator(".pagination-count")).to_contain_text("1–20 of 65 requests")
 
 
@@ -170,7 +170,7 @@ def turns_pages(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"\?page=2$"))
     pages.get_by_role("link", name="Page 4").click()
     expect(count).to_contain_text("61–65 of 65 requests")
-    expect(page.locator("tbody tr")).to_have_count(5)
+    expect(page.locator("#usage > .table-wrap tbody tr")).to_have_count(5)
     expect(pages.get_by_role("link", name="Next")).to_have_count(0)
     expect(pages.locator("[aria-current=page]")).to_have_text("Page 4")
     page.reload(wait_until="load")
@@ -209,7 +209,7 @@ def filters(page: Page) -> None:
     page.get_by_role("button", name="Apply").click()
     expect(problem).to_have_count(0)
     expect(page).to_have_url(re.compile(r"range=custom&from=2026-03-29&to=2026-03-29"))
-    expect(page.locator("tbody tr").first).to_be_visible()
+    expect(page.locator("#usage > .table-wrap tbody tr").first).to_be_visible()
     expect(page.locator("tbody time", has_text="29 Mar 2026").first).to_be_visible()
     days = {moment[:10] for moment in attributes(page.locator("tbody time"), "datetime")}
     assert days == {"2026-03-29"}
@@ -233,7 +233,10 @@ def compares_models(page: Page) -> None:
     for column in ("Requests", "Input", "Output", "Cache read", "Cache write"):
         shown = [number(cell) for cell in page.locator(f"tbody [data-label='{column}']").all()]
         assert sum(shown) == number(page.locator(f"tfoot [data-label='{column}']"))
-    exact = [float(text.replace(",", "")) for text in attributes(page.locator("[data-label=Credits]"), "title")]
+    exact = [
+        float(text.replace(",", ""))
+        for text in attributes(page.locator("#usage > .table-wrap [data-label=Credits]"), "title")
+    ]
     assert round(sum(exact[:-1]), 6) == exact[-1]
     heading = page.get_by_role("columnheader", name="Requests")
     heading.get_by_role("link").click()

@@ -27,6 +27,7 @@ COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTyp
 PUBLIC = {
     "home": "/",
     "pricing": "/pricing",
+    "API": "/api/docs",
     "sign-in": "/accounts/login/",
     "sign-in by email": "/accounts/login/code/",
     "sign-up": "/accounts/signup/",

@@ -94,3 +94,18 @@ def at_once(jobs: list[Callable[[], T]]) -> list[T]:
 
     with ThreadPoolExecutor(len(jobs)) as threads:
         return [future.result() for future in [threads.submit(run, job) for job in jobs]]
+
+
+def wait_until_someone_waits() -> None:
+    """Until another connection to this database waits for a lock."""
+    with connection.cursor() as cursor:
+        for _ in range(1000):
+            cursor.execute(
+                "SELECT count(*), pg_sleep(0.01) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+            # Inside a transaction PostgreSQL shows the same activity again until told to forget it.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+    raise AssertionError("Nobody came to wait.")

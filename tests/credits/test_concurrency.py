@@ -16,7 +16,17 @@ from django.db.models import Count, Sum
 from credits import ledger, metering, periods, wallets
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, Plan, UsageEvent, UsageRollup, Wallet
 from sidekick.accounts.models import User
-from tests.credits.books import NOW, assert_books_balance, at_once, debt, event, left, remaining, use
+from tests.credits.books import (
+    NOW,
+    assert_books_balance,
+    at_once,
+    debt,
+    event,
+    left,
+    remaining,
+    use,
+    wait_until_someone_waits,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 JOINED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -163,21 +173,6 @@ def test_wallets_are_made_in_order_of_account_and_only_where_nobody_else_did() -
             wallets.ensure([second.id])
         waiting.result(timeout=10)
     assert Wallet.objects.count() == 2
-
-
-def wait_until_someone_waits() -> None:
-    """Until another connection to this database waits for a lock."""
-    with connection.cursor() as cursor:
-        for _ in range(1000):
-            cursor.execute(
-                "SELECT count(*), pg_sleep(0.01) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
-            # Inside a transaction PostgreSQL shows the same activity again until told to forget it.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-    pytest.fail("Nobody came to wait.")
 
 
 def test_the_second_of_two_writers_waits_for_the_first_and_then_sees_its_rows() -> None:

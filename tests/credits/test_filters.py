@@ -24,8 +24,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 def balance(*, account_id: uuid.UUID | None = None, as_of: datetime = NOW) -> Balance:
     nothing = dict.fromkeys(
-        ("total", "rollover", "used", "plan_used", "additional_used", "courtesy_used", "plan_left", "additional",
-         "bought", "courtesy", "held", "debt"),
+        ("total", "rollover", "used", "plan_used", "additional_used", "courtesy_used", "plan_left", "rollover_left",
+         "additional", "bought", "courtesy", "held", "debt"),
         Decimal(0),
     )  # fmt: skip
     return Balance(

@@ -26,7 +26,7 @@ from billing.models import (
     Subscription,
     Transaction,
 )
-from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, Plan, Wallet
+from credits.models import AIModel, CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
 from feedback.models import Report, ReportChange
 from sidekick.accounts.models import DeviceSession, Letter, ServiceKey, User
 from tests.conftest import make_user
@@ -53,6 +53,12 @@ def period(number: int, account: User) -> CreditPeriod:
 def grant(number: int, account: User) -> Grant:
     key = f"gift {number}"
     return Grant.objects.create(account=account, kind=Grant.Kind.COURTESY, amount=5, remaining=5, source_key=key)
+
+
+def hold(number: int, account: User) -> Hold:
+    fields = {"model": AIModel.objects.first(), "input_tokens": 1, "max_output_tokens": 1, "amount": 1}
+    moments = {"created_at": NOW, "expires_at": NOW + timedelta(minutes=15)}
+    return Hold.objects.create(account=account, request_id=f"req_{number}", **fields, **moments)
 
 
 def ledger_entry(number: int, account: User) -> LedgerEntry:
@@ -163,6 +169,7 @@ MAKERS: dict[str, Make] = {
     "credits.Plan": lambda number, account: Plan.objects.create(
         slug=f"plan-{number}", name="Plan", position=9, monthly_credits=Decimal(1)
     ),
+    "credits.Hold": hold,
     "credits.Wallet": lambda number, account: Wallet.objects.create(account=account),
     "credits.CreditPeriod": period,
     "credits.Grant": grant,

@@ -17,7 +17,9 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job
 from pytest_django import Settings
 
+from credits.models import AIModel, Hold
 from dashboard import cleaning, tasks
+from sidekick import throttles
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.credits.books import at_once
@@ -45,6 +47,26 @@ def test_sessions_are_kept_for_ninety_days_after_their_end(alice: User, settings
         session(alice, unseen=limit + timedelta(minutes=1), ended=ended)
     assert cleaning.clean(NOW)["device_sessions"] == 2
     assert set(DeviceSession.objects.all()) == set(kept)
+
+
+@pytest.mark.django_db
+def test_holds_are_kept_as_long_as_usage_may_name_them(alice: User, settings: Settings) -> None:  # M4 O4
+    limit = settings.USAGE_MAX_AGE + timedelta(days=30)
+    moments = {"created_at": NOW - 2 * limit, "expires_at": NOW - 2 * limit}
+    fields = {"account": alice, "model": AIModel.objects.first(), "amount": 1, "input_tokens": 1} | moments
+    ended = {"old": NOW - limit - timedelta(minutes=1), "young": NOW - limit + timedelta(minutes=1), "open": None}
+    for name, at in ended.items():
+        state = "settled" if at else "open"
+        Hold.objects.create(request_id=name, max_output_tokens=1, state=state, ended_at=at, **fields)
+    assert cleaning.clean(NOW)["holds"] == 1
+    assert set(Hold.objects.values_list("request_id", flat=True)) == {"young", "open"}
+
+
+@pytest.mark.django_db
+def test_counts_of_requests_are_forgotten_after_a_day() -> None:  # O4
+    for name, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
+        throttles.count(name, 5, NOW - age)
+    assert cleaning.clean(NOW)["request_counts"] == 1
 
 
 @pytest.mark.django_db

@@ -1,0 +1,246 @@
+"""How OpenAPI, and the page made of it, describe the operations of credits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+
+from credits.api_shapes import (
+    CreditsState,
+    HeldCredits,
+    HoldRequest,
+    ModelResults,
+    UsageEvents,
+    UsagePage,
+    UsageReceipt,
+)
+from sidekick.openapi import CHALLENGE, RETRY, answer_header, rate_headers, refusals
+
+# Annotated by drf-spectacular as names, and documented as what OpenAPI has.
+KEY: list[Any] = [{"serviceKey": []}]
+BOTH: list[Any] = [{"accessToken": []}, {"serviceKey": []}]
+OF_KEYS = ("not_authenticated", "invalid_key", "invalid_token", "permission_denied", "missing_scope", "throttled")
+OF_READERS = ("invalid", "not_authenticated", "invalid_key", "invalid_token", "missing_scope", "unknown_account")
+
+ACCOUNT_ID = "0d5e2f0c-6b0e-4f6b-9a57-0f6f3c1d2e4b"
+HOLD_ID = "6a3f1f7e-4c0b-4d8e-9a55-2b7c1d0e9f31"
+REQUEST_ID = "req_01J8Z3K4M5N6P7Q8R9S0T1V2W3"
+CALL = {"account": ACCOUNT_ID, "request_id": REQUEST_ID, "model": "claude-sonnet-4-5"}
+TOKENS = {"input_tokens": 1200, "output_tokens": 340, "cache_read_tokens": 0, "cache_write_tokens": 0}
+EVENT: dict[str, Any] = {**CALL, "occurred_at": "2026-11-22T09:00:00Z", **TOKENS, "hold": None}
+ROW = {"request_id": REQUEST_ID, "occurred_at": "2026-11-22T09:00:00Z", "model": "claude-sonnet-4-5", **TOKENS}
+SUMS = {**TOKENS, "requests": 1, "credits": "0.174000"}
+
+# A day or a moment of this century, or nothing. In a URL the + of an offset is written %2B.
+MOMENT = {
+    "type": "string",
+    "pattern": r"^(20[0-9]{2}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:?[0-9]{2}))?)?$",
+}
+ACCOUNT = OpenApiParameter(
+    "account",
+    OpenApiTypes.UUID,
+    description="Whose. A service key must name it; with an access token it is always the token’s own account.",
+)
+FROM = OpenApiParameter(
+    "from",
+    MOMENT,
+    description="A moment with its offset, or a day of UTC. Without it, the start of the current period.",
+    examples=[OpenApiExample("A day", "2026-11-01")],
+)
+TO = OpenApiParameter(
+    "to",
+    MOMENT,
+    description="A moment (excluded), or a day of UTC (included). Without it, the end of the current period.",
+    examples=[OpenApiExample("A moment", "2026-11-22T09:30:00Z")],
+)
+MODEL = OpenApiParameter(
+    "model",
+    {"type": "string", "pattern": r"^[^\x00]*$"},
+    description="Only this model’s requests.",
+    examples=[OpenApiExample("A model", "claude-sonnet-4-5")],
+)
+PAGE = OpenApiParameter(
+    "page",
+    {"type": "integer", "minimum": 1, "default": 1},
+    description="20 requests a page, newest first.",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The `ETag` of the answer you have: 304 without a body while it still holds.",
+)
+ETAG = answer_header("ETag", "Changes whenever anything in the answer does.", 200, 304, type_=OpenApiTypes.STR)
+LOCATION = answer_header("Location", "The hold, to be released at.", 201, type_=OpenApiTypes.URI_REF)
+UNCHANGED = {304: OpenApiResponse(description="Nothing has changed since the answer with this `ETag`.")}
+
+OF_EVENTS = {
+    "request_id": "Yours, unique within the account. The same id with the same content is a duplicate.",
+    "account": "The account’s id.",
+    "model": "As the price book names it.",
+    "occurred_at": "With its offset; at most 7 days ago, and 5 minutes ahead of our clock.",
+    "input_tokens": "Without those read from the cache or written to it.",
+    "hold": "The `id` of the hold this call was made with; it is settled.",
+}
+
+
+def explain_events(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """A hook of drf-spectacular: the words about an event, which metering defines and this room describes."""
+    members = result["components"]["schemas"]["Event"]["properties"]
+    for name, words in OF_EVENTS.items():
+        members[name]["description"] = words
+    return result
+
+
+reads_credits = extend_schema(
+    operation_id="read_credits",
+    summary="Read what an account has",
+    tags=["Credits"],
+    auth=BOTH,
+    parameters=[ACCOUNT, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],
+    responses={200: CreditsState, **UNCHANGED, **refusals(*OF_READERS, "throttled")},
+    examples=[
+        OpenApiExample(
+            "Pro, in the middle of a month",
+            response_only=True,
+            status_codes=["200"],
+            value={
+                "account": ACCOUNT_ID,
+                "plan": "pro",
+                "period": {"starts_at": "2026-11-03T08:41:17Z", "ends_at": "2026-12-03T08:41:17Z"},
+                "total": "1137.500000",
+                "used": "412.345678",
+                "available": "974.254322",
+                "additional": "250.000000",
+                "courtesy": "0.000000",
+                "held": "0.900000",
+                "debt": "0.000000",
+                "as_of": "2026-11-22T09:00:02Z",
+            },
+        )
+    ],
+)
+
+reads_usage = extend_schema(
+    operation_id="list_usage",
+    summary="List an account’s requests",
+    tags=["Usage"],
+    auth=BOTH,
+    parameters=[ACCOUNT, FROM, TO, MODEL, PAGE, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],
+    responses={200: UsagePage, **UNCHANGED, **refusals(*OF_READERS, "invalid_page", "throttled")},
+    examples=[
+        OpenApiExample(
+            "One request",
+            response_only=True,
+            status_codes=["200"],
+            value={
+                "count": 1,
+                "page": 1,
+                "pages": 1,
+                "results": [{**ROW, "total_tokens": 1540, "credits": "0.174000"}],
+            },
+        )
+    ],
+)
+
+reads_models = extend_schema(
+    operation_id="sum_usage_by_model",
+    summary="Sum an account’s usage by model",
+    tags=["Usage"],
+    auth=BOTH,
+    parameters=[ACCOUNT, FROM, TO, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],
+    responses={200: ModelResults, **UNCHANGED, **refusals(*OF_READERS, "throttled")},
+    examples=[
+        OpenApiExample(
+            "One model",
+            response_only=True,
+            status_codes=["200"],
+            value={"results": [{"model": "claude-sonnet-4-5", **SUMS}], "total": {"model": "", **SUMS}},
+        )
+    ],
+)
+
+reports_usage = extend_schema(
+    operation_id="report_usage",
+    summary="Report what requests used",
+    tags=["Usage"],
+    auth=KEY,
+    request=UsageEvents,
+    parameters=[*rate_headers(200), RETRY, CHALLENGE],
+    responses={200: UsageReceipt, **refusals("invalid", *OF_KEYS, "too_large")},
+    examples=[
+        OpenApiExample(
+            "One request, and the hold it settles", {"events": [{**EVENT, "hold": HOLD_ID}]}, request_only=True
+        ),
+        OpenApiExample(
+            "One stored, one refused",
+            response_only=True,
+            status_codes=["200"],
+            value={
+                "accepted": 1,
+                "duplicates": 0,
+                "rejected": [
+                    {
+                        "index": 1,
+                        "request_id": "req_2",
+                        "code": "unknown_model",
+                        "detail": "The price book has no such model at that time.",
+                    }
+                ],
+            },
+        ),
+    ],
+)
+
+reserves = extend_schema(
+    operation_id="hold_credits",
+    summary="Hold credits for a call",
+    tags=["Holds"],
+    auth=KEY,
+    request=HoldRequest,
+    parameters=[*rate_headers(201), RETRY, CHALLENGE, LOCATION],
+    responses={
+        201: HeldCredits,
+        **refusals(
+            "invalid", *OF_KEYS, "insufficient_credits", "unknown_account", "unknown_model", "conflict", "too_large"
+        ),
+    },
+    examples=[
+        OpenApiExample(
+            "A call of up to 4,096 tokens",
+            {**CALL, "input_tokens": 1200, "max_output_tokens": 4096},
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Promised for a quarter of an hour",
+            {"id": HOLD_ID, "amount": "0.684400", "expires_at": "2026-11-22T09:15:00Z"},
+            response_only=True,
+            status_codes=["201"],
+        ),
+    ],
+)
+
+releases = extend_schema(
+    operation_id="release_hold",
+    summary="Release a hold",
+    tags=["Holds"],
+    auth=KEY,
+    parameters=[
+        OpenApiParameter(
+            "hold_id",
+            OpenApiTypes.UUID,
+            OpenApiParameter.PATH,
+            description="The `id` of the hold.",
+            examples=[OpenApiExample("A hold", HOLD_ID)],
+        ),
+        *rate_headers(204),
+        RETRY,
+        CHALLENGE,
+    ],
+    responses={
+        204: OpenApiResponse(description="Released, or it was before."),
+        **refusals(*OF_KEYS, "not_found", "conflict"),
+    },
+)

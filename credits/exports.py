@@ -1,0 +1,128 @@
+"""CSV files: requests, models and history (C7).
+
+A file is made as a whole before its first byte is sent, and goes out with its length: whatever fails while it is
+made is an error page, and a connection that breaks later leaves a download that the browser calls failed. Sent while
+it is made, an error half-way would look like the end of the file: granian ends such an answer properly.
+
+Numbers are exact. Words come from outside and must not run as formulas: see `tame`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from tempfile import SpooledTemporaryFile
+from typing import IO
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+
+from credits.history import Change
+from credits.spans import Span
+from credits.statistics import ModelUsage
+
+# What a spreadsheet can show, less the header; it bounds what a file takes on disk, too.
+MOST_ROWS = 1_048_575
+IN_MEMORY = 4 * 1024 * 1024
+# Without it a spreadsheet reads names in the alphabet of its country.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# A formula begins with one of these, after any space. PostgreSQL knows fewer characters as space than Python does, so
+# they are listed; then both read these expressions alike.
+SIGNS = "[\\s\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@＝＋－＠-]"
+FIRST = f"^(?=[\\t\\r\\n]|{SIGNS})"
+# What separates cells where a comma is part of a number.
+FURTHER = f"([;|\\t\\r\\n])(?={SIGNS})"
+
+
+def tame(text: str) -> str:
+    """An apostrophe before whatever a spreadsheet would take for a formula."""
+    return re.sub(FURTHER, r"\1'", re.sub(FIRST, "'", text))
+
+
+def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> IO[bytes]:
+    """Every request of a span, newest first, of one model where one is named; moments are of UTC.
+
+    PostgreSQL writes the file itself: one statement, one state, a few kilobytes at a time, however many rows. Needs
+    an open transaction. Raises `django.db.Error` when it can't finish.
+    """
+    file = _file()
+    parameters = {"account": account_id, "start": span.start, "end": span.end, "model": model}
+    parameters |= {"first": FIRST, "further": FURTHER}
+    # psycopg's own cursor, because Django's knows no COPY with parameters; yet Django must hear of what breaks.
+    raw = connection.connection
+    with connection.wrap_database_errors, raw.cursor() as cursor, cursor.copy(_REQUESTS, parameters) as rows:
+        for block in rows:
+            file.write(block)
+    return file
+
+
+def models(sums: Iterable[ModelUsage]) -> IO[bytes]:
+    """Sums per model, in the order given."""
+    heading = ["Model", "Requests", "Input", "Output", "Cache read", "Cache write", "Credits"]
+    return _written(heading, ([tame(name), *counts, f"{credits:.6f}"] for name, *counts, credits in sums))
+
+
+def history(changes: Iterable[Change], zone: ZoneInfo) -> IO[bytes]:
+    """Every change of the balance. What was used on a day has no moment, only that day of the account's zone."""
+    heading = ["Time (UTC)", f"Day ({zone.key})", "What", "Detail", "Credits", "Balance"]
+    return _written(
+        heading,
+        (
+            [
+                "" if change.day else _moment(change.at),
+                change.day or change.at.astimezone(zone).date(),
+                tame(change.what),
+                tame(change.note),
+                f"{change.change:.6f}",
+                f"{change.balance:.6f}",
+            ]
+            for change in changes
+        ),
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _written(heading: list[str], rows: Iterable[list[object]]) -> IO[bytes]:
+    file = _file()
+    text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+    writer = csv.writer(text)
+    writer.writerow(heading)
+    writer.writerows(rows)
+    text.detach()
+    return file
+
+
+def _file() -> IO[bytes]:
+    """In memory while it is small; then a file without a name, which is gone with the process at the latest."""
+    file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (whoever sends it closes it)
+    file.write(BYTE_ORDER_MARK)
+    return file
+
+
+def _tame(column: str) -> str:
+    """What `tame` does, in SQL."""
+    return f"regexp_replace(regexp_replace({column}, %(first)s, ''''), %(further)s, '\\1''', 'g')"
+
+
+_REQUESTS = f"""
+COPY (
+    SELECT to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "Time (UTC)",
+        m.tame AS "Model", e.input_tokens AS "Input", e.output_tokens AS "Output",
+        e.cache_read_tokens AS "Cache read", e.cache_write_tokens AS "Cache write",
+        e.input_tokens::bigint + e.output_tokens + e.cache_read_tokens + e.cache_write_tokens AS "Tokens",
+        e.credits AS "Credits", {_tame("e.request_id")} AS "Request"
+    FROM credits_usageevent e JOIN (
+        SELECT id, {_tame("name")} AS tame FROM credits_aimodel
+        WHERE %(model)s::text IS NULL OR name = %(model)s
+    ) m ON m.id = e.model_id
+    WHERE e.account_id = %(account)s AND e.occurred_at >= %(start)s AND e.occurred_at < %(end)s
+    ORDER BY e.occurred_at DESC, e.request_id DESC
+) TO STDOUT WITH (FORMAT csv, HEADER)
+"""

@@ -1,0 +1,118 @@
+"""Holds: credits promised to a model call before it is made (M4).
+
+Invariant: `Wallet.held` = Σ amounts of open holds, and a hold opens only where that much is available. Both change
+under the wallet's lock alone, so concurrent calls can't promise the same credit twice; a crash before the commit
+promises nothing. Usage is recorded whatever was promised: without a hold it may take what others were promised, and
+then nothing new is promised until there is more.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Least
+from django.utils import timezone
+
+from credits import periods, prices, wallets
+from credits.models import Hold, Wallet
+from sidekick.accounts.models import User
+
+
+class InsufficientCredits(Exception):
+    """`required` credits were asked for, `available` are there."""
+
+    def __init__(self, *, available: Decimal, required: Decimal) -> None:
+        super().__init__(f"{required} credits are required, {available} are available.")
+        self.available, self.required = available, required
+
+
+class HoldConflict(ValueError):
+    """The request id has a hold for another call, or one that has ended."""
+
+
+class UnknownAccount(LookupError):
+    """There is no such account, or it is closed."""
+
+
+class UnknownModel(LookupError):
+    """The price book has no such model now."""
+
+
+def reserve(
+    account_id: uuid.UUID,
+    *,
+    request_id: str,
+    model: str,
+    input_tokens: int,
+    max_output_tokens: int,
+    now: datetime | None = None,
+) -> Hold:
+    """Promise what the call may cost at most; the same request again answers the same hold.
+
+    The prompt counts at the dearer of the input and cache-write prices: which of its tokens will be written to the
+    cache is not known yet. Raises `UnknownAccount`, `UnknownModel`, `HoldConflict` and `InsufficientCredits`.
+    """
+    now = now or timezone.now()
+    versions = prices.book({model}).get(model)
+    price = versions.at(now) if versions else None
+    if versions is None or price is None:
+        raise UnknownModel(model)
+    if not User.objects.filter(id=account_id, is_active=True).exists():
+        raise UnknownAccount(account_id)
+    price_in, price_out, _, price_write = price
+    micro = prices.rounded(input_tokens * max(price_in, price_write) + max_output_tokens * price_out)
+    wished = Hold(
+        account_id=account_id,
+        request_id=request_id,
+        model_id=versions.model_id,
+        input_tokens=input_tokens,
+        max_output_tokens=max_output_tokens,
+        amount=Decimal(micro).scaleb(-6),
+        created_at=now,
+        expires_at=now + settings.HOLD_LIFETIME,
+    )
+    wallets.ensure([account_id])
+    with transaction.atomic():
+        periods.catch_up(wallets.lock([account_id]), now)
+        known = Hold.objects.filter(account_id=account_id, request_id=request_id).first()
+        if known:
+            return _same(known, wished)
+        _promise(wished)
+    return wished
+
+
+def release(hold_id: uuid.UUID, *, now: datetime | None = None) -> None:
+    """Give back what the call did not need; again, or after it lapsed, changes nothing.
+
+    Raises `Hold.DoesNotExist`, and `HoldConflict` when usage settled it.
+    """
+    account_id = Hold.objects.values_list("account_id", flat=True).get(id=hold_id)
+    with transaction.atomic():
+        wallets.lock([account_id])
+        if Hold.objects.values_list("state", flat=True).get(id=hold_id) == Hold.State.SETTLED:
+            raise HoldConflict("Usage has settled this hold.")
+        wallets.end_holds([str(hold_id)], Hold.State.RELEASED, now or timezone.now())
+
+
+def _same(known: Hold, wished: Hold) -> Hold:
+    for name in ("model_id", "input_tokens", "max_output_tokens"):
+        if getattr(known, name) != getattr(wished, name):
+            raise HoldConflict("This request id has a hold for another call.")
+    if known.state != Hold.State.OPEN:
+        raise HoldConflict(f"The hold of this request id is {known.state}: a new call needs a new id.")
+    return known
+
+
+def _promise(hold: Hold) -> None:
+    available = wallets.available(hold.account_id)
+    if hold.amount > available or available <= 0:
+        raise InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
+    hold.save(force_insert=True)
+    # The clock must be back when it lapses, if not before.
+    due_at = Least("due_at", hold.expires_at)
+    Wallet.objects.filter(account_id=hold.account_id).update(held=F("held") + hold.amount, due_at=due_at)
