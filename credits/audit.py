@@ -9,6 +9,7 @@ The equations, for every account:
 - a period's `used` = the requests that occurred from its start to the next one's;
 - in the open period, allocation + rollover − drawn = what remains of the plan's grants;
 - what is held = Σ amounts of open holds;
+- the clock is due no later than a period ends that it must follow, or a courtesy grant or a hold lapses;
 - a debt stands only where nothing remains; the last period is the open one; who has usage or grants has a wallet.
 """
 
@@ -129,9 +130,24 @@ FROM credits_wallet w CROSS JOIN LATERAL (
 WHERE {accounts} AND w.held <> h.promised
 """
 
+CLOCK = """
+SELECT w.account_id, format('the clock is due %%s, and must be by %%s', w.due_at, c.due_at)
+FROM credits_wallet w CROSS JOIN LATERAL (
+    SELECT least(
+        (SELECT p.ends_at FROM credits_creditperiod p WHERE p.account_id = w.account_id
+            AND p.closed_at IS NULL AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
+        (SELECT min(g.expires_at) FROM credits_grant g WHERE g.account_id = w.account_id
+            AND g.kind = 0 AND g.remaining > 0),
+        (SELECT min(h.expires_at) FROM credits_hold h WHERE h.account_id = w.account_id AND h.state = 'open')
+    ) AS due_at
+) c
+WHERE {accounts} AND coalesce(w.due_at, 'infinity') > c.due_at
+"""
+
 CHECKS = {
     "wallets": WALLETS,
     "holds": HOLDS,
+    "clock": CLOCK,
     "balance": BALANCE,
     "grants": GRANTS,
     "rollups": ROLLUPS,

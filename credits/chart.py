@@ -128,9 +128,9 @@ class Chart:
         cells = [f'<th scope="row">{bar.name}</th>']
         for place, each in enumerate(self.series):
             name, part = html.escape(each.name), bar.parts.get(place)
-            shown, none = (figures.credits(part), "") if part else ("–", " none")
+            shown, none = (html.escape(figures.credits(part)), "") if part else ("–", " none")
             cells.append(f'<td class="num{none}" data-label="{name}">{shown}</td>')
-        exact, shown = figures.exact(bar.credits), figures.credits(bar.credits)
+        exact, shown = figures.exact(bar.credits), html.escape(figures.credits(bar.credits))
         cells.append(f'<td class="num strong" data-label="Credits" title="{exact}">{shown}</td>')
         return f"<tr>{''.join(cells)}</tr>"
 

@@ -30,9 +30,10 @@ MOST_ROWS = 1_048_575
 IN_MEMORY = 4 * 1024 * 1024
 # Without it a spreadsheet reads names in the alphabet of its country.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A formula begins with one of these, after any space. PostgreSQL knows fewer characters as space than Python does, so
-# they are listed; then both read these expressions alike.
-SIGNS = "[\\s\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@＝＋－＠-]"
+# A formula begins with one of these, after any space, and after a quote: where a file of commas is taken apart at
+# semicolons, one inside a cell begins and ends an empty quotation. PostgreSQL knows fewer characters as space than
+# Python does, so they are listed; then both read these expressions alike.
+SIGNS = '["\\s\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@＝＋－＠-]'
 FIRST = f"^(?=[\\t\\r\\n]|{SIGNS})"
 # What separates cells where a comma is part of a number.
 FURTHER = f"([;|\\t\\r\\n])(?={SIGNS})"

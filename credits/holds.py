@@ -54,8 +54,9 @@ def reserve(
 ) -> Hold:
     """Promise what the call may cost at most; the same request again answers the same hold.
 
-    The prompt counts at the dearer of the input and cache-write prices: which of its tokens will be written to the
-    cache is not known yet. Raises `UnknownAccount`, `UnknownModel`, `HoldConflict` and `InsufficientCredits`.
+    The prompt counts at the dearest of the input and the cache prices: which of its tokens will be read from the
+    cache or written to it is not known yet. Raises `UnknownAccount`, `UnknownModel`, `HoldConflict` and
+    `InsufficientCredits`.
     """
     now = now or timezone.now()
     versions = prices.book({model}).get(model)
@@ -64,8 +65,9 @@ def reserve(
         raise UnknownModel(model)
     if not User.objects.filter(id=account_id, is_active=True).exists():
         raise UnknownAccount(account_id)
-    price_in, price_out, _, price_write = price
-    micro = prices.rounded(input_tokens * max(price_in, price_write) + max_output_tokens * price_out)
+    price_in, price_out, price_read, price_write = price
+    dearest = max(price_in, price_read, price_write)
+    micro = prices.rounded(input_tokens * dearest + max_output_tokens * price_out)
     wished = Hold(
         account_id=account_id,
         request_id=request_id,

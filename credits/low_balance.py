@@ -124,7 +124,8 @@ def _take_touched() -> list[uuid.UUID]:
 def _low(accounts: Collection[uuid.UUID], now: datetime) -> list[Low]:
     """Those of the accounts that have little left and want to know; not where a new period is due to open.
 
-    As on the page (`notices`), what is promised to calls is not spent yet.
+    As on the page (`notices`), what is promised to calls is not spent yet, so a hold that is due to lapse changes
+    nothing here; courtesy credits that are due to are gone already.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -132,14 +133,16 @@ def _low(accounts: Collection[uuid.UUID], now: datetime) -> list[Low]:
             SELECT account_id, period_id, ends_at, total, available FROM (
                 SELECT w.account_id, p.id AS period_id, p.ends_at, p.allocation + p.rollover AS total, greatest(
                     coalesce((SELECT sum(remaining) FROM credits_grant g
-                        WHERE g.account_id = w.account_id AND g.remaining > 0), 0) - w.debt, 0) AS available
+                        WHERE g.account_id = w.account_id AND g.remaining > 0
+                        AND (g.kind <> 0 OR g.expires_at IS NULL OR g.expires_at > %(now)s)), 0) - w.debt, 0
+                ) AS available
                 FROM credits_wallet w
                 JOIN accounts_user u ON u.id = w.account_id AND u.balance_emails AND u.is_active
                 JOIN credits_creditperiod p ON p.account_id = w.account_id AND p.closed_at IS NULL
-                WHERE w.account_id = ANY(%s) AND (w.due_at IS NULL OR w.due_at > %s)
+                WHERE w.account_id = ANY(%(accounts)s) AND (p.ends_at > %(now)s OR p.ends_at >= p.paid_until)
             ) balance WHERE available * 5 <= total
             """,
-            [list(accounts), now],
+            {"accounts": list(accounts), "now": now},
         )
         return [Low(*row) for row in cursor.fetchall()]
 

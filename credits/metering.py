@@ -201,7 +201,7 @@ def _known(priced: Priced, known: Collection[str], receipt: Receipt) -> bool:
 
 def _with_own_holds(priced: list[Priced], receipt: Receipt) -> list[Priced]:
     """Refuse events that name a hold which is none of their account's. No query where none is named."""
-    named = {p.hold_id for p in priced if p.hold_id}
+    named = {p.hold_id for p in priced if p.hold_id is not None}
     if not named:
         return priced
     ids = [hold_id for text in named if (hold_id := _uuid(text))]
@@ -216,8 +216,11 @@ def _with_own_holds(priced: list[Priced], receipt: Receipt) -> list[Priced]:
 
 
 def _settle(priced: Iterable[Priced], now: datetime) -> None:
-    """What was promised to these requests is free again: what they really cost is drawn, or was before."""
-    holds = {p.hold_id for p in priced if p.hold_id}
+    """What was promised to these requests is free again: what they really cost is drawn, or was before.
+
+    PostgreSQL knows fewer spellings of an id than Python does.
+    """
+    holds = {hold_id for p in priced if p.hold_id and (hold_id := _uuid(p.hold_id))}
     if holds:
         wallets.end_holds(holds, Hold.State.SETTLED, now)
 

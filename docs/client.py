@@ -9,6 +9,7 @@ was done already: a broken connection, a 429 and a 5xx are tried again, anything
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -133,7 +134,7 @@ class Sidekick:
                 if error.code != 429 and error.code < 500:
                     raise _refusal(error) from None
                 wait = float(error.headers.get("Retry-After", 2**tried))
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
+            except (OSError, http.client.HTTPException):
                 wait = float(2**tried)
             if tried + 1 < TRIES:
                 time.sleep(wait)

@@ -279,8 +279,8 @@ ACCOUNT_RATE_LIMITS = {
     # Images are decoded before it is known whether a report is stored; three of the worst take some ten seconds.
     "feedback": "15/10m/user",
     "paddle": "30/m/user",
-    # A file of a million rows takes seconds to make.
-    "export": "10/m/user",
+    # A file of a million rows takes six seconds to make, and a process makes one at a time.
+    "export": "10/m/user,30/h/user",
 }
 # One address an account; a new one takes the place of the old one when a code that was sent there comes back.
 ACCOUNT_CHANGE_EMAIL = True

@@ -99,6 +99,11 @@ class Stubborn(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         self.asked.append(self.path)
+        if "cut" in self.path and len(self.asked) < 3:
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            return
         status = 503 if len(self.asked) < 3 or "gone" in self.path else 204
         self.send_response(status)
         if status == 503:
@@ -126,6 +131,12 @@ def test_what_passes_is_tried_again_and_not_for_ever(client: ModuleType, stubbor
     with pytest.raises(client.Unreachable):
         sidekick.release(client.Hold("gone", Decimal(1), None))
     assert len(Stubborn.asked) == 3 + client.TRIES
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_again(client: ModuleType, stubborn: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(client.time, "sleep", lambda seconds: None)
+    client.Sidekick(stubborn, "sk_1").release(client.Hold("cut", Decimal(1), None))
+    assert len(Stubborn.asked) == 3
 
 
 def test_the_docs_name_what_there_is() -> None:

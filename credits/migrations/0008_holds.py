@@ -16,6 +16,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # On the way back what was promised is free again: without holds nothing else would ever free it.
+        migrations.RunSQL(migrations.RunSQL.noop, "UPDATE credits_wallet SET held = 0 WHERE held <> 0"),
         migrations.AlterField(
             model_name="wallet",
             name="due_at",

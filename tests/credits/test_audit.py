@@ -112,6 +112,8 @@ CORRUPTIONS = {
             " UPDATE credits_grant SET created_at = created_at"
         ),
     ),
+    "a clock that is late": ("clock", "UPDATE credits_wallet SET due_at = due_at + interval '1 second'"),
+    "a clock that stands": ("clock", "UPDATE credits_wallet SET due_at = NULL"),
     "a debt forgiven": ("balance", "UPDATE credits_wallet SET debt = 0 WHERE debt > 0"),
     "a debt invented": ("balance", "UPDATE credits_wallet SET debt = debt + 1"),
     "what a period used": ("periods", "UPDATE credits_creditperiod SET used = used + 1 WHERE closed_at IS NULL"),

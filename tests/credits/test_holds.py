@@ -188,6 +188,31 @@ def test_an_event_that_names_no_hold_of_its_account_is_refused(alice: User, char
     assert (held(charlie), state_of(theirs), remaining(alice)) == (10, "open", 49)
 
 
+@pytest.mark.parametrize("spelling", ["{id}", "urn:uuid:{id}", "{{{id}}}", "{upper}", "{short}", "{late}"])
+def test_an_id_settles_in_every_spelling_and_breaks_no_other_event(
+    alice: User, charlie: User, spelling: str
+) -> None:  # M4
+    given = hold(alice)
+    id_ = str(given.id)
+    late = id_.replace("-", "")[:31] + "-" + id_[-1]
+    named = spelling.format(id=id_, upper=id_.upper(), short=given.id.hex, late=late)
+    receipt = metering.record([used(alice, 4, named), used(charlie, 1, None)], now=NOW)
+    assert (receipt.accepted, receipt.rejected) == (2, [])
+    assert (state_of(given), held(alice), remaining(alice)) == ("settled", 0, 46)
+
+
+def test_an_empty_hold_is_refused_whatever_is_sent_beside_it(alice: User) -> None:
+    receipt = metering.record([used(alice, 4, None) | {"hold": ""}], now=NOW)
+    assert [rejected.code for rejected in receipt.rejected] == ["invalid"]
+
+
+def test_a_cache_that_is_dearer_to_read_counts(alice: User) -> None:
+    price = ModelPrice.objects.get(model__name=HAIKU)
+    dearer = {"input": price.input, "output": price.output, "cache_write": price.cache_write, "cache_read": 500}
+    ModelPrice.objects.create(model=price.model, valid_from=NOW, **dearer)
+    assert hold(alice, input_tokens=10_000, max_output_tokens=0).amount == 5
+
+
 def test_a_released_hold_is_free_again_and_stays_released(alice: User) -> None:
     given = hold(alice)
     for _ in range(2):

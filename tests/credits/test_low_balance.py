@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from credits import ledger, low_balance, metering, periods, tasks
+from credits import holds, ledger, low_balance, metering, periods, tasks
 from credits.models import Grant, Plan, Wallet
 from dashboard import demo
 from sidekick.accounts.models import Letter, User
@@ -87,6 +87,23 @@ def test_a_period_that_is_over_is_not_complained_about(alice: User) -> None:
     use(alice, 45)
     assert told(datetime.fromisoformat("2026-06-10T12:00:00Z")) == []
     assert told() == []
+
+
+def test_a_hold_that_is_due_to_lapse_keeps_nobody_from_hearing(alice: User) -> None:  # C9 M4
+    use(alice, 40)
+    wish: dict[str, Any] = {"model": "claude-haiku-4-5", "input_tokens": 0, "max_output_tokens": 10_000}
+    lost = holds.reserve(alice.id, request_id="lost", now=NOW, **wish)
+    use(alice, 10, now=lost.expires_at - timedelta(seconds=20))
+    assert told(lost.expires_at + timedelta(seconds=20)) == ["Your credits are used up"]
+
+
+def test_courtesy_credits_that_are_due_to_lapse_are_gone(alice: User) -> None:  # C9
+    lapses = NOW + timedelta(hours=1)
+    ledger.grant(alice.id, Decimal(60), kind=Grant.Kind.COURTESY, source_key="c", expires_at=lapses, now=NOW)
+    use(alice, 45, now=lapses - timedelta(seconds=20))
+    assert told(lapses + timedelta(seconds=20)) == []
+    use(alice, 45, now=lapses + timedelta(seconds=30))
+    assert told(lapses + timedelta(seconds=40)) == ["Less than 20 % of your credits are left"]
 
 
 @pytest.mark.parametrize("change", [{"balance_emails": False}, {"is_active": False}])
