@@ -18,7 +18,6 @@ from decimal import Decimal
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, DataError, IntegrityError, transaction
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from billing import notices, refunds
@@ -44,20 +43,29 @@ def settle(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime 
     the subscription looks unpaid must not find the plan gone, and with it what would have rolled over.
     """
     now = now or timezone.now()
-    wallets.ensure([account_id])
     with transaction.atomic(savepoint=False):
-        periods.catch_up(wallets.lock([account_id]), now)
+        periods.catch_up(wallets.lock([account_id]) or _first_lock(account_id), now)
         # Who holds one of the rows waits for our wallet, to do the same for it: waiting for the row would be for ever.
         payments = Transaction.objects.waiting().filter(account=account_id).select_for_update(skip_locked=True)
         followed = set(touched)
-        for payment in payments.order_by(Coalesce("period_starts_at", "created_at"), "created_at", "id"):
+        for payment in sorted(payments, key=_in_order):
             payment.held_up = _given(payment, account_id, now)[:300]
             payment.settled_at = None if payment.held_up else now
             payment.save(update_fields=["held_up", "settled_at"])
             followed.add(payment.id)
-        refunded = Adjustment.objects.filter(transaction_id__in=followed).values("transaction_id")
-        for payment in Transaction.objects.filter(account=account_id, id__in=refunded):
-            refunds.follow(payment, now)
+        refunded = set(Adjustment.objects.filter(transaction_id__in=followed).values_list("transaction_id", flat=True))
+        if refunded:
+            for payment in Transaction.objects.filter(account=account_id, id__in=refunded):
+                refunds.follow(payment, now)
+
+
+def _in_order(payment: Transaction) -> tuple[datetime, datetime, str]:
+    return payment.period_starts_at or payment.created_at, payment.created_at, payment.id
+
+
+def _first_lock(account_id: uuid.UUID) -> dict[uuid.UUID, datetime | None]:
+    wallets.ensure([account_id])
+    return wallets.lock([account_id])
 
 
 def settle_due(now: datetime) -> int:

@@ -60,13 +60,33 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
         body=body.decode(),
         attempts=1,
         received_at=now,
-        due_at=now,
     )
+    try:
+        new = _store_and_take(event, envelope, now)
+    except effects.FAILURES as error:
+        # With it went the row. Another delivery may have stored it since, and what became of that one counts.
+        _failed(event, error, now)
+        new = event.store()
+    if not new:
+        return PaddleEvent.objects.get(event_id=envelope.event_id), False
+    _log(event)
+    return event, True
+
+
+def _store_and_take(event: PaddleEvent, envelope: shapes.Envelope, now: datetime) -> bool:
+    """Store it as what nearly all events become, which nobody sees before it is so, and apply it. False if known."""
+    event.due_at = None
+    if envelope.entity not in ENTITIES:
+        event.state = State.IGNORED
+        return event.store()
+    event.state, event.applied_at = State.APPLIED, now
     with transaction.atomic():
         if not event.store():
-            return PaddleEvent.objects.get(event_id=envelope.event_id), False
-        apply(event, now=now)
-    return event, True
+            return False
+        if not _take(envelope, now):
+            event.state, event.applied_at = State.STALE, None
+            event.save(update_fields=["state", "applied_at"])
+    return True
 
 
 def learn(entity: dict[str, Any], *, now: datetime | None = None) -> bool:
@@ -111,26 +131,6 @@ def _updated_at(data: dict[str, Any]) -> datetime:
         return BEFORE_ALL
 
 
-def apply(event: PaddleEvent, *, now: datetime) -> None:
-    """Apply an event that is locked, and note what became of it.
-
-    An event that can't be read or that the database refuses changes nothing, keeps its error and is tried again
-    after a pause. Applying one twice is as good as once.
-    """
-    event.error, event.due_at = "", None
-    try:
-        with transaction.atomic():
-            event.state = _take(event, now)
-    except effects.FAILURES as error:
-        event.state, event.due_at = State.FAILED, now + _pause_after(event.attempts)
-        # PostgreSQL's further lines quote the row, and with it the customer.
-        event.error = f"{type(error).__name__}: {error}".splitlines()[0]
-    if event.state == State.APPLIED:
-        event.applied_at = now
-    event.save(update_fields=["state", "error", "due_at", "applied_at"])
-    logger.info("paddle event %s %s: %s", event.event_id, event.event_type, event.state)
-
-
 def apply_again(event_id: str, *, now: datetime | None = None) -> PaddleEvent | None:
     """Apply a stored event once more, whatever became of it so far. None when another is doing it at this moment."""
     PaddleEvent.objects.filter(event_id=event_id).update(attempts=F("attempts") + 1)
@@ -158,24 +158,49 @@ def _apply_stored(event_id: str, now: datetime, *, wait: bool = False) -> Paddle
         told = PaddleEvent.objects.filter(event_id=event_id).exclude(body="")
         event = told.select_for_update(skip_locked=not wait).first()
         if event:
-            apply(event, now=now)
+            _apply(event, now)
     return event
+
+
+def _apply(event: PaddleEvent, now: datetime) -> None:
+    """Apply an event that is locked, and note what became of it. Applying one twice is as good as once."""
+    try:
+        with transaction.atomic():
+            envelope = shapes.envelope(event.body.encode())
+            if envelope.entity not in ENTITIES:
+                event.state = State.IGNORED
+            elif _take(envelope, now):
+                event.state, event.applied_at = State.APPLIED, now
+            else:
+                event.state = State.STALE
+        event.error, event.due_at = "", None
+    except effects.FAILURES as error:
+        _failed(event, error, now)
+    event.save(update_fields=["state", "error", "due_at", "applied_at"])
+    _log(event)
+
+
+def _failed(event: PaddleEvent, error: Exception, now: datetime) -> None:
+    """It changes nothing, keeps its error and is tried again after a pause."""
+    event.state, event.due_at = State.FAILED, now + _pause_after(event.attempts)
+    # PostgreSQL's further lines quote the row, and with it the customer.
+    event.error = f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _log(event: PaddleEvent) -> None:
+    logger.info("paddle event %s %s: %s", event.event_id, event.event_type, event.state)
 
 
 def _pause_after(attempts: int) -> timedelta:
     return FIRST_PAUSE * (1 << min(attempts - 1, DOUBLINGS))
 
 
-def _take(event: PaddleEvent, now: datetime) -> PaddleEvent.State:
-    entity = ENTITIES.get(event.event_type.split(".")[0])
-    if entity is None:
-        return State.IGNORED
-    model, shape = entity
-    envelope = shapes.envelope(event.body.encode())
+def _take(envelope: shapes.Envelope, now: datetime) -> bool:
+    """Make what an event tells the snapshot of its entity, with all that follows. False when a newer one is known."""
+    model, shape = ENTITIES[envelope.entity]
     data = shapes.read(shape, envelope.data)
     _one_at_a_time(data)
-    kept = _keep(model, data, envelope.data, (envelope.occurred_at, envelope.event_id), now)
-    return State.APPLIED if kept else State.STALE
+    return _keep(model, data, envelope.data, (envelope.occurred_at, envelope.event_id), now)
 
 
 def _one_at_a_time(data: shapes.Data) -> None:
@@ -192,7 +217,9 @@ def _keep(
     model: type[Snapshot], data: shapes.Data, entity: dict[str, Any], stamp: tuple[datetime, str], now: datetime
 ) -> bool:
     """Make this the snapshot of its entity, with all that follows. False when a newer one is known."""
-    known = model._default_manager.select_for_update(of=("self",)).filter(id=data.id).first()
+    found = model._default_manager.select_for_update(of=("self",)).filter(id=data.id)
+    # One at most, so there is nothing to sort, as `first` would.
+    known = next(iter(found), None)
     if known and (known.snapshot_at, known.snapshot_event) > stamp:
         return False
     was_ending = isinstance(known, Subscription) and known.change_action == notices.ENDING

@@ -158,7 +158,7 @@ class PaddleEvent(models.Model):
     def store(self) -> bool:
         """Insert it, unless it is there. Of two that come at once the second waits for the first."""
         columns = ["event_id", "notification_id", "event_type", "entity_id", "occurred_at", "body", "state"]
-        columns += ["attempts", "error", "received_at", "due_at"]
+        columns += ["attempts", "error", "received_at", "applied_at", "due_at"]
         with connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO billing_paddleevent ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"  # noqa: S608

@@ -57,6 +57,11 @@ class Envelope(BaseModel):
     data: dict[str, Any]
 
     @property
+    def entity(self) -> str:
+        """What it is about: the first word of its type."""
+        return self.event_type.split(".")[0]
+
+    @property
     def entity_id(self) -> str:
         found = self.data.get("id")
         return found if isinstance(found, str) and re.fullmatch(ID, found) and len(found) <= 50 else ""

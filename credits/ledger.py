@@ -6,11 +6,11 @@ import uuid
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from credits import openings, periods, wallets
+from credits import periods, wallets
 from credits.models import CreditPeriod, Grant, LedgerEntry
 
 GIVEN_KINDS = (Grant.Kind.COURTESY, Grant.Kind.PURCHASED)
@@ -79,12 +79,7 @@ def grant_locked(
     """
     if kind not in GIVEN_KINDS or credits <= 0 or credits != round(credits, 6):
         raise ValueError(f"{credits} credits of kind {kind.label} can't be given.")
-    known = Grant.objects.filter(account_id=account_id, source_key=source_key).first()
-    if known:
-        if (known.kind, known.amount) != (kind, credits):
-            raise SourceKeyReused(f"{source_key} already gave {known}.")
-        return known
-    given = Grant.objects.create(
+    given = Grant(
         account_id=account_id,
         source_key=source_key,
         kind=kind,
@@ -93,8 +88,14 @@ def grant_locked(
         expires_at=expires_at,
         created_at=now,
     )
-    openings.record_grants([given], reason=reason, actor_id=actor_id)
-    wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
+    debt = _insert(given, reason, actor_id)
+    if debt is None:
+        known = Grant.objects.get(account_id=account_id, source_key=source_key)
+        if (known.kind, known.amount) != (kind, credits):
+            raise SourceKeyReused(f"{source_key} already gave {known}.")
+        return known
+    if debt:
+        wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
     if expires_at:
         periods.schedule([account_id])
     return given
@@ -195,6 +196,38 @@ def taken_back(given: Grant) -> Decimal:
     entries = LedgerEntry.objects.filter(account_id=given.account_id, grant=given, kind__in=kinds)
     total: Decimal = entries.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
     return -total
+
+
+def _insert(given: Grant, reason: str, actor_id: uuid.UUID | None) -> Decimal | None:
+    """Insert a grant with its line of the ledger. Answers what the account owes; None where its key gave already.
+
+    One statement: Paddle waits for it with each purchase.
+    """
+    kind = LedgerEntry.Kind[Grant.Kind(given.kind).name]
+    columns = given.account_id, given.kind, given.amount, given.remaining, given.expires_at, given.source_key
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH given AS (
+                INSERT INTO credits_grant
+                    (account_id, kind, amount, remaining, expires_at, source_key, created_at, withdrawn)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
+                ON CONFLICT (account_id, source_key) DO NOTHING
+                RETURNING id, account_id, amount, source_key, created_at
+            ), booked AS (
+                INSERT INTO credits_ledgerentry
+                    (account_id, kind, amount, grant_id, source_key, reason, actor_id, created_at)
+                SELECT account_id, %s, amount, id, source_key, %s, %s, created_at FROM given
+            )
+            SELECT g.id, w.debt FROM given g JOIN credits_wallet w USING (account_id)
+            """,
+            [*columns, given.created_at, kind, reason, actor_id],
+        )
+        row: tuple[int, Decimal] | None = cursor.fetchone()
+    if row is None:
+        return None
+    given.pk, debt = row
+    return debt
 
 
 def _booked(given: Grant, kind: LedgerEntry.Kind, amount: Decimal, source_key: str) -> LedgerEntry | None:

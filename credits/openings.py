@@ -114,7 +114,7 @@ def line_without_credits(period: CreditPeriod, source_key: str, now: datetime) -
     )
 
 
-def record_grants(grants: Collection[Grant], *, reason: str = "", actor_id: uuid.UUID | None = None) -> None:
+def record_grants(grants: Collection[Grant]) -> None:
     """Write the ledger's line for each new grant."""
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
@@ -124,8 +124,6 @@ def record_grants(grants: Collection[Grant], *, reason: str = "", actor_id: uuid
             grant=grant,
             period_id=grant.period_id,
             source_key=grant.source_key,
-            reason=reason,
-            actor_id=actor_id,
             created_at=grant.created_at,
         )
         for grant in grants

@@ -764,11 +764,11 @@ def test_a_payment_costs_the_same_however_many_there_were(
         template.save()
     buys(subscriber)
     now = moment(MARCH, minutes=1)
-    with django_assert_num_queries(22):
+    with django_assert_num_queries(15):
         receive(event(1000, "transaction.completed", transaction()), now)
-    with django_assert_num_queries(47):
+    with django_assert_num_queries(43):
         receive(event(1001, "transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL), now)
-    with django_assert_num_queries(28):
+    with django_assert_num_queries(25):
         receive(event(1002, "adjustment.created", adjustment(customer_id=template.customer_id)), now)
     assert ("purchased", 97) in left(subscriber)
     assert Transaction.objects.filter(id=TRANSACTION, settled_at__isnull=False).exists()

@@ -229,14 +229,14 @@ def test_applying_again_is_as_good_as_once() -> None:  # P2 P3
 def test_eight_workers_try_each_due_event_once(monkeypatch: pytest.MonkeyPatch) -> None:  # P3
     for number in range(20):
         take(event(number, "transaction.completed", transaction(details=None)))
-    later, apply_one = NOW + timedelta(minutes=1), events._take
+    later, apply_one = NOW + timedelta(minutes=1), events._apply
     tried: list[str] = []
 
-    def note_and_take(event: PaddleEvent, now: datetime) -> PaddleEvent.State:
+    def note_and_apply(event: PaddleEvent, now: datetime) -> None:
         tried.append(event.event_id)
-        return apply_one(event, now)
+        apply_one(event, now)
 
-    monkeypatch.setattr(events, "_take", note_and_take)
+    monkeypatch.setattr(events, "_apply", note_and_apply)
     at_once([lambda: events.apply_due(later)] * 8)
     assert sorted(tried) == [f"evt_01k{number:023}" for number in range(20)]
     assert set(PaddleEvent.objects.values_list("attempts", flat=True)) == {2}

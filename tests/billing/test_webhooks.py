@@ -12,7 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from billing import events
 from billing.models import PaddleEvent, Transaction
+from billing.shapes import Envelope
 from billing.webhooks import MAX_BODY
 from tests.billing.paddle import SECRET, TRANSACTION, event, post, sign, snapshots, subscription, transaction
 from tests.credits.books import at_once, crowded
@@ -224,8 +226,28 @@ def test_an_event_that_the_database_refuses_is_kept_with_its_error_and_without_t
     assert post(event(3, "transaction.completed", transaction())).json()["state"] == "applied"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_became_of_another_delivery_of_it_counts_when_this_one_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = event(1, "transaction.completed", transaction())  # P1 P3
+    take, note_failure = events._take, events._failed
+
+    def fail_once(envelope: Envelope, now: datetime) -> bool:
+        monkeypatch.setattr(events, "_take", take)
+        raise ValueError("Not now.")
+
+    def come_second(failed: PaddleEvent, error: Exception, now: datetime) -> None:
+        assert [answer.json()["state"] for answer in at_once([lambda: post(body)])] == ["applied"]
+        note_failure(failed, error, now)
+
+    monkeypatch.setattr(events, "_take", fail_once)
+    monkeypatch.setattr(events, "_failed", come_second)
+    answer = post(body).json()
+    assert (answer["state"], answer["duplicate"]) == ("applied", True)
+    assert PaddleEvent.objects.get().error == ""
+
+
 def test_a_delivery_costs_a_handful_of_statements(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(8):
         post(event(1, "subscription.created", subscription()))
     with django_assert_num_queries(4):
         post(event(1, "subscription.created", subscription()))
