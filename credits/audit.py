@@ -8,9 +8,12 @@ The equations, for every account:
 - Σ drawn from grants + debt = Σ used, and its periods say that as much was drawn of every kind;
 - a period's `used` = the requests that occurred from its start to the next one's;
 - in the open period, allocation + rollover − drawn = what remains of the plan's grants;
-- what is held = Σ amounts of open holds;
+- what is held = Σ amounts of open holds; the price book has every model that a hold or usage names;
 - the clock is due no later than a period ends that it must follow, or a courtesy grant or a hold lapses;
 - a debt stands only where nothing remains; the last period is the open one; who has usage or grants has a wallet.
+
+Usage may lie on other machines than the rest (`distribution`): what belongs to it there is summed up in a part of its
+own, which names the account where there is one, before anything else is joined to it.
 """
 
 from __future__ import annotations
@@ -32,10 +35,12 @@ class Difference:
 
 
 BALANCE = """
-WITH books AS (
+WITH usage AS MATERIALIZED (
+    SELECT w.account_id, sum(w.credits) AS used FROM credits_usageevent w WHERE {accounts} GROUP BY w.account_id
+), books AS (
     SELECT w.account_id, w.debt,
         coalesce((SELECT sum(l.amount) FROM credits_ledgerentry l WHERE l.account_id = w.account_id), 0) AS ledger,
-        coalesce((SELECT sum(e.credits) FROM credits_usageevent e WHERE e.account_id = w.account_id), 0) AS used,
+        coalesce(u.used, 0) AS used,
         coalesce((SELECT sum(g.remaining) FROM credits_grant g WHERE g.account_id = w.account_id), 0) AS remaining,
         (SELECT ARRAY[coalesce(sum(d.drawn) FILTER (WHERE d.kind = 0), 0),
             coalesce(sum(d.drawn) FILTER (WHERE d.kind IN (1, 2)), 0),
@@ -45,7 +50,7 @@ WITH books AS (
         (SELECT ARRAY[coalesce(sum(p.courtesy_used), 0), coalesce(sum(p.plan_used), 0),
             coalesce(sum(p.additional_used), 0)]
             FROM credits_creditperiod p WHERE p.account_id = w.account_id) AS period_drawn
-    FROM credits_wallet w WHERE {accounts}
+    FROM credits_wallet w LEFT JOIN usage u ON u.account_id = w.account_id WHERE {accounts}
 )
 SELECT account_id, format('ledger %%s − used %%s ≠ remaining %%s − debt %%s; drawn %%s, in periods %%s',
     ledger, used, remaining, debt, drawn, period_drawn)
@@ -72,17 +77,17 @@ WHERE amount <> given OR voided < 0 OR (period_id IS NULL AND withdrawn <> taken
 """
 
 ROLLUPS = """
-WITH counted AS (
-    SELECT w.account_id, grain, date_bin(make_interval(mins => grain), e.occurred_at, to_timestamp(0)) AS bucket,
-        e.model_id, count(*) AS requests, sum(e.input_tokens) AS i, sum(e.output_tokens) AS o,
-        sum(e.cache_read_tokens) AS cr, sum(e.cache_write_tokens) AS cw, sum(e.credits) AS credits
-    FROM credits_wallet w JOIN credits_usageevent e USING (account_id), (VALUES (15), (1440)) AS g(grain)
+WITH counted AS MATERIALIZED (
+    SELECT w.account_id, grain, date_bin(make_interval(mins => grain), w.occurred_at, to_timestamp(0)) AS bucket,
+        w.model_id, count(*) AS requests, sum(w.input_tokens) AS i, sum(w.output_tokens) AS o,
+        sum(w.cache_read_tokens) AS cr, sum(w.cache_write_tokens) AS cw, sum(w.credits) AS credits
+    FROM credits_usageevent w, (VALUES (15), (1440)) AS g(grain)
     WHERE {accounts}
     GROUP BY 1, 2, 3, 4
-), summed AS (
-    SELECT w.account_id, r.grain, r.bucket, r.model_id, r.requests, r.input_tokens, r.output_tokens,
-        r.cache_read_tokens, r.cache_write_tokens, r.credits
-    FROM credits_wallet w JOIN credits_usagerollup r USING (account_id) WHERE {accounts}
+), summed AS MATERIALIZED (
+    SELECT w.account_id, w.grain, w.bucket, w.model_id, w.requests, w.input_tokens, w.output_tokens,
+        w.cache_read_tokens, w.cache_write_tokens, w.credits
+    FROM credits_usagerollup w WHERE {accounts}
 )
 SELECT coalesce(c.account_id, s.account_id), format('%%s minutes from %%s, model %%s: %%s requests and %%s credits,'
     ' rolled up %%s and %%s', coalesce(c.grain, s.grain), coalesce(c.bucket, s.bucket),
@@ -94,16 +99,19 @@ WHERE (c.requests, c.i, c.o, c.cr, c.cw, c.credits) IS DISTINCT FROM
 """
 
 PERIODS = """
-WITH extents AS (
+WITH extents AS MATERIALIZED (
     SELECT p.*, lead(p.starts_at) OVER (PARTITION BY p.account_id ORDER BY p.starts_at) AS next_starts_at
     FROM credits_creditperiod p JOIN credits_wallet w USING (account_id) WHERE {accounts}
+), usage AS MATERIALIZED (
+    SELECT x.id, sum(w.credits) AS occurred
+    FROM extents x JOIN credits_usageevent w ON w.account_id = x.account_id AND w.occurred_at >= x.starts_at
+        AND w.occurred_at < coalesce(x.next_starts_at, 'infinity')
+    WHERE {accounts}
+    GROUP BY x.id
 ), figures AS (
-    SELECT x.*,
-        coalesce((SELECT sum(e.credits) FROM credits_usageevent e
-            WHERE e.account_id = x.account_id AND e.occurred_at >= x.starts_at
-            AND e.occurred_at < coalesce(x.next_starts_at, 'infinity')), 0) AS occurred,
+    SELECT x.*, coalesce(u.occurred, 0) AS occurred,
         coalesce((SELECT sum(g.remaining) FROM credits_grant g WHERE g.period_id = x.id), 0) AS remaining
-    FROM extents x
+    FROM extents x LEFT JOIN usage u ON u.id = x.id
 )
 SELECT account_id, format(
     'period %%s: used %%s, occurred %%s; allocation %%s + rollover %%s − drawn %%s, remaining %%s',
@@ -117,9 +125,10 @@ WHERE used <> occurred
 
 WALLETS = """
 SELECT w.account_id, 'has usage or grants and no wallet'
-FROM (SELECT account_id FROM credits_usageevent UNION SELECT account_id FROM credits_usagerollup
-    UNION SELECT account_id FROM credits_grant) w
-WHERE {accounts} AND NOT EXISTS (SELECT FROM credits_wallet x WHERE x.account_id = w.account_id)
+FROM (SELECT w.account_id FROM credits_usageevent w WHERE {accounts}
+    UNION SELECT w.account_id FROM credits_usagerollup w WHERE {accounts}
+    UNION SELECT w.account_id FROM credits_grant w WHERE {accounts}) w
+WHERE NOT EXISTS (SELECT FROM credits_wallet x WHERE x.account_id = w.account_id)
 """
 
 HOLDS = """
@@ -130,12 +139,23 @@ FROM credits_wallet w CROSS JOIN LATERAL (
 WHERE {accounts} AND w.held <> h.promised
 """
 
+MODELS = """
+SELECT w.account_id, format('hold %%s is for model %%s, which the price book does not have', w.id, w.model_id)
+FROM credits_hold w LEFT JOIN credits_aimodel m ON m.id = w.model_id
+WHERE {accounts} AND m.id IS NULL
+UNION ALL
+SELECT DISTINCT w.account_id, format('usage of model %%s, which the price book does not have', w.model_id)
+FROM credits_usagerollup w LEFT JOIN credits_aimodel m ON m.id = w.model_id
+WHERE {accounts} AND m.id IS NULL
+"""
+
 CLOCK = """
 SELECT w.account_id, format('the clock is due %%s, and must be by %%s', w.due_at, c.due_at)
 FROM credits_wallet w CROSS JOIN LATERAL (
     SELECT least(
-        (SELECT p.ends_at FROM credits_creditperiod p WHERE p.account_id = w.account_id
-            AND p.closed_at IS NULL AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
+        (SELECT p.ends_at FROM credits_creditperiod p JOIN accounts_user u ON u.id = p.account_id
+            WHERE p.account_id = w.account_id AND p.closed_at IS NULL AND u.deleted_at IS NULL
+            AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
         (SELECT min(g.expires_at) FROM credits_grant g WHERE g.account_id = w.account_id
             AND g.kind = 0 AND g.remaining > 0),
         (SELECT min(h.expires_at) FROM credits_hold h WHERE h.account_id = w.account_id AND h.state = 'open')
@@ -147,6 +167,7 @@ WHERE {accounts} AND coalesce(w.due_at, 'infinity') > c.due_at
 CHECKS = {
     "wallets": WALLETS,
     "holds": HOLDS,
+    "models": MODELS,
     "clock": CLOCK,
     "balance": BALANCE,
     "grants": GRANTS,

@@ -258,7 +258,8 @@ class Hold(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
     request_id = models.CharField(max_length=128, db_collation="C")
-    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # Checked by the audit, not by the database: the price book may lie on every machine while holds lie on one.
+    model = models.ForeignKey(AIModel, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False)
     input_tokens = models.IntegerField()
     max_output_tokens = models.IntegerField()
     amount = CreditField()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 from uuid import UUID
@@ -16,11 +16,22 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from sidekick.accounts.models import User
+from tests import sent_sql
+
+sent_sql.watch()
 
 PASSWORD = "correct-horse-battery-staple"
 JOINED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 # Of nothing. Where it stands in a test's name it must be the same for every worker.
 UNKNOWN_ID = UUID("5f0c2d7e-9b00-4000-8000-000000000000")
+
+
+@pytest.fixture(autouse=True)
+def _usage_is_asked_for_by_account() -> Iterator[None]:
+    """Each test fails that makes our code ask for usage without saying whose."""
+    sent_sql.refused.clear()
+    yield
+    assert not sent_sql.refused, "\n\n".join(sent_sql.refused)
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,15 @@ CORRUPTIONS = {
     ),
     "a clock that is late": ("clock", "UPDATE credits_wallet SET due_at = due_at + interval '1 second'"),
     "a clock that stands": ("clock", "UPDATE credits_wallet SET due_at = NULL"),
+    "a hold for no model": (
+        "models",
+        (
+            "INSERT INTO credits_hold (id, account_id, request_id, model_id, input_tokens, max_output_tokens, amount,"
+            " state, created_at, expires_at, ended_at) SELECT gen_random_uuid(), account_id, 'forged', 0, 1, 1, 1,"
+            " 'released', now(), now(), now() FROM credits_wallet"
+        ),
+    ),
+    "usage of no model": ("models", "UPDATE credits_usagerollup SET model_id = -model_id"),
     "a debt forgiven": ("balance", "UPDATE credits_wallet SET debt = 0 WHERE debt > 0"),
     "a debt invented": ("balance", "UPDATE credits_wallet SET debt = debt + 1"),
     "what a period used": ("periods", "UPDATE credits_creditperiod SET used = used + 1 WHERE closed_at IS NULL"),
