@@ -15,11 +15,11 @@ import re
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from credits.history import Change
 from credits.spans import Span
@@ -27,6 +27,7 @@ from credits.statistics import ModelUsage
 
 # What a spreadsheet can show, less the header; it bounds what a file takes on disk, too.
 MOST_ROWS = 1_048_575
+# A file of this size is read into memory to be sent; a larger one goes out bit by bit.
 IN_MEMORY = 4 * 1024 * 1024
 # Without it a spreadsheet reads names in the alphabet of its country.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -39,21 +40,36 @@ FIRST = f"^(?=[\\t\\r\\n]|{SIGNS})"
 FURTHER = f"([;|\\t\\r\\n])(?={SIGNS})"
 
 
+def alone(account_id: uuid.UUID) -> bool:
+    """Whether no other file of this account is being made; none may begin until the transaction ends.
+
+    One that is large keeps a thread of the server busy for seconds. Needs an open transaction.
+    """
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"export {account_id}"])
+        free: bool = cursor.fetchone()[0]
+    return free
+
+
 def tame(text: str) -> str:
     """An apostrophe before whatever a spreadsheet would take for a formula."""
     return re.sub(FURTHER, r"\1'", re.sub(FIRST, "'", text))
 
 
-def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> IO[bytes]:
+def requests(
+    account_id: uuid.UUID, span: Span, *, model: str | None = None, using: str = DEFAULT_DB_ALIAS
+) -> IO[bytes]:
     """Every request of a span, newest first, of one model where one is named; moments are of UTC.
 
-    PostgreSQL writes the file itself: one statement, one state, a few kilobytes at a time, however many rows. Needs
-    an open transaction. Raises `django.db.Error` when it can't finish.
+    PostgreSQL writes the file itself: one statement, one state, a few kilobytes at a time, however many rows. `using`
+    names the database that does. Raises `django.db.Error` when it can't finish.
     """
     file = _file()
     parameters = {"account": account_id, "start": span.start, "end": span.end, "model": model}
     parameters |= {"first": FIRST, "further": FURTHER}
     # psycopg's own cursor, because Django's knows no COPY with parameters; yet Django must hear of what breaks.
+    connection = connections[using]
+    connection.ensure_connection()
     raw = connection.connection
     with connection.wrap_database_errors, raw.cursor() as cursor, cursor.copy(_REQUESTS, parameters) as rows:
         for block in rows:
@@ -101,8 +117,11 @@ def _written(heading: list[str], rows: Iterable[list[object]]) -> IO[bytes]:
 
 
 def _file() -> IO[bytes]:
-    """In memory while it is small; then a file without a name, which is gone with the process at the latest."""
-    file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (whoever sends it closes it)
+    """One without a name, which is gone with the process at the latest.
+
+    On disk from the first row on: what a process once took of memory it hardly gives back.
+    """
+    file = TemporaryFile()  # noqa: SIM115 (whoever sends it closes it)
     file.write(BYTE_ORDER_MARK)
     return file
 

@@ -82,10 +82,11 @@ def reserve(
     with transaction.atomic():
         periods.catch_up(wallets.lock([account_id]), now)
         known = Hold.objects.filter(account_id=account_id, request_id=request_id).first()
-        if known:
-            return _same(known, wished)
-        _promise(wished)
-    return wished
+        refusal = None if known else _promise(wished)
+    # After the commit: a refusal must not undo what the clock owed, or each further call would do it again.
+    if refusal:
+        raise refusal
+    return _same(known, wished) if known else wished
 
 
 def release(hold_id: uuid.UUID, *, now: datetime | None = None) -> None:
@@ -110,11 +111,12 @@ def _same(known: Hold, wished: Hold) -> Hold:
     return known
 
 
-def _promise(hold: Hold) -> None:
+def _promise(hold: Hold) -> InsufficientCredits | None:
     available = wallets.available(hold.account_id)
     if hold.amount > available or available <= 0:
-        raise InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
+        return InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
     hold.save(force_insert=True)
     # The clock must be back when it lapses, if not before.
     due_at = Least("due_at", hold.expires_at)
     Wallet.objects.filter(account_id=hold.account_id).update(held=F("held") + hold.amount, due_at=due_at)
+    return None

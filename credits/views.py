@@ -27,6 +27,7 @@ from credits.history import Change
 from credits.live import Live
 from credits.live import dismiss as put_away
 from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
+from sidekick import replica
 from sidekick.accounts.decorators import came_from, signed_in
 from sidekick.etags import has_seen
 from sidekick.pages import Request, is_fragment, render_page
@@ -40,7 +41,7 @@ BLOCK = 64 * 1024
 @require_safe
 def requests(request: Request) -> HttpResponse:
     """One page of requests, newest first (C3)."""
-    zone = figures.zone_of(request.user.time_zone)
+    zone = request.user.zone
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         page, pages = _page(request, filters)
@@ -54,7 +55,7 @@ def requests(request: Request) -> HttpResponse:
 @require_safe
 def models(request: Request) -> HttpResponse:
     """Sums per model, with a total that equals the sum of the requests (C4)."""
-    zone = figures.zone_of(request.user.time_zone)
+    zone = request.user.zone
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         sums = statistics.usage_by_model(request.user.id, filters.span)
@@ -77,7 +78,7 @@ def models(request: Request) -> HttpResponse:
 @require_safe
 def history(request: Request) -> HttpResponse:
     """Every change of the balance, newest first, with the balance after it (C8). Models don't matter to it."""
-    zone = figures.zone_of(request.user.time_zone)
+    zone = request.user.zone
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         lines = changes.of(balance, filters.span, zone)
@@ -95,12 +96,14 @@ def export(request: Request, view: str) -> HttpResponseBase:
     if not ratelimit.consume(request, app="allauth.account", action="export", user=request.user, limit_get=True):
         refused: HttpResponse = ratelimit.respond_429(request)
         return refused
-    zone = figures.zone_of(request.user.time_zone)
+    zone = request.user.zone
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         sums = statistics.usage_by_model(request.user.id, filters.span)
         shown = [s for s in sums if filters.model in ("", s.model)]
         refusal = _too_long(shown) if view == "requests" else ""
+        if not refusal and not exports.alone(balance.account_id):
+            refusal = "Your other file is still being made. Try again in a moment."
         if not filters.errors and not refusal:
             return _download(_written(view, balance, filters, shown), f"sidekick-{view}-{filters.dates_in_name}.csv")
     if refusal:
@@ -140,7 +143,7 @@ def dismiss(request: Request, key: str) -> HttpResponse:
 def _live(request: Request) -> Live:
     with statistics.current_balance(request.user.id, timezone.now()) as balance:
         pass
-    return Live.of(request, balance, figures.zone_of(request.user.time_zone))
+    return Live.of(request, balance, request.user.zone)
 
 
 EXPORTS = {"requests": "credits", "models": "credits_models", "history": "credits_history"}
@@ -155,7 +158,8 @@ def _too_long(sums: list[ModelUsage]) -> str:
 
 def _written(view: str, balance: Balance, filters: Filters, sums: list[ModelUsage]) -> IO[bytes]:
     if view == "requests":
-        return exports.requests(balance.account_id, filters.span, model=filters.model or None)
+        model = filters.model or None
+        return replica.read(lambda using: exports.requests(balance.account_id, filters.span, model=model, using=using))
     if view == "models":
         return exports.models(sums)
     return exports.history(changes.of(balance, filters.span, filters.zone), filters.zone)

@@ -1,8 +1,8 @@
 """How the project is: for balancers, for whoever is on call, and for Prometheus (O3).
 
 `/healthz` says that the process answers and asks nobody. `/readyz` says whether pages can be served, and beside it
-what else is wrong. A dead worker, or mail that doesn't go out, must not take the pages off the net as well: that only
-makes it "degraded", which `?strict=1` answers with 503, for monitors. `/metrics` has the numbers.
+what else is wrong. A dead worker, a dead replica, or mail that doesn't go out, must not take the pages off the net as
+well: that only makes it "degraded", which `?strict=1` answers with 503, for monitors. `/metrics` has the numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sidekick import telemetry
+from sidekick import replica, telemetry
 
 PATIENCE = timedelta(seconds=2)
 # procrastinate's workers report every ten seconds.
@@ -113,6 +113,7 @@ def wanted() -> list[Check]:
     """What goes on behind the pages; ages in seconds."""
     try:
         [(heartbeat, webhook, job, letter)] = _ask(AGES)
+        replicas = [Check("replica", replica.why_not())] if replica.is_set() else []
     except Error:
         return [Check("background", "The database did not say in time.")]
     return [
@@ -120,6 +121,7 @@ def wanted() -> list[Check]:
         Check("webhooks", _late(webhook, WEBHOOK_WAITS_TOO_LONG, "Events of Paddle wait or fail."), webhook),
         Check("jobs", _late(job, WAITS_TOO_LONG, "Jobs wait for a worker."), job),
         Check("letters", _late(letter, WAITS_TOO_LONG, "Emails wait to be sent."), letter),
+        *replicas,
     ]
 
 

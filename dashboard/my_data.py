@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import IO, Any
@@ -25,6 +25,7 @@ from billing.models import Adjustment, Customer, Purchase, Subscription, Transac
 from credits.models import CreditPeriod, Grant, LedgerEntry, UsageEvent
 from credits.snapshot import snapshot
 from feedback.models import Report, ReportImage
+from sidekick import replica
 from sidekick.accounts.models import DeviceSession, Letter, User
 
 IN_MEMORY = 4 * 1024 * 1024
@@ -32,6 +33,7 @@ AT_A_TIME = 5_000
 
 # What is to be written, or finished JSON.
 Row = dict[str, Any] | str
+Rows = QuerySet[Any, Any]
 
 
 def written(account: User) -> IO[bytes]:
@@ -39,34 +41,38 @@ def written(account: User) -> IO[bytes]:
 
     An object of lists, one row a line. Credits are decimal strings, money minor units, times RFC 3339 in UTC.
     """
+    return replica.read(lambda using: _written(account, using))
+
+
+def _written(account: User, using: str) -> IO[bytes]:
     file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
-    with snapshot():
-        for piece in _pieces(account):
+    with snapshot(using):
+        for piece in _pieces(account, using):
             file.write(piece.encode())
     file.seek(0)
     return file
 
 
-def _pieces(account: User) -> Iterator[str]:
+def _pieces(account: User, using: str) -> Iterator[str]:
     yield f'{{"written_at": {_json(timezone.now())}'
     for name, rows in _sections(account):
         yield f',\n"{name}": ['
         comma = ""
-        for row in rows:
+        for row in _read(rows.using(using)):
             yield f"{comma}\n{row if isinstance(row, str) else _json(row)}"
             comma = ","
         yield "]"
     yield "}\n"
 
 
-def _sections(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
+def _sections(account: User) -> Iterator[tuple[str, Rows]]:
     yield from _of_the_person(account)
     yield from _of_credits(account)
     yield from _of_payments(account)
     yield from _of_feedback(account)
 
 
-def _of_the_person(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
+def _of_the_person(account: User) -> Iterator[tuple[str, Rows]]:
     mine = {"user": account}
     whole = User.objects.filter(id=account.id)
     yield "account", _rows(whole, "id email name time_zone balance_emails date_joined last_login")
@@ -82,7 +88,7 @@ def _of_the_person(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
     yield "emails", _rows(letters, "template to subject created_at sent_at")
 
 
-def _of_credits(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
+def _of_credits(account: User) -> Iterator[tuple[str, Rows]]:
     mine = {"account": account}
     periods = CreditPeriod.objects.filter(**mine).order_by("starts_at")
     figures = "allocation rollover used plan_used additional_used courtesy_used"
@@ -94,7 +100,7 @@ def _of_credits(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
     yield "requests", _requests(account.id)
 
 
-def _of_payments(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
+def _of_payments(account: User) -> Iterator[tuple[str, Rows]]:
     mine = {"account": account}
     yield "paddle_customers", _rows(Customer.objects.filter(**mine), "id email status")
     subscriptions = Subscription.objects.filter(**mine).order_by("started_at")
@@ -109,7 +115,7 @@ def _of_payments(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
     yield "refunds", _rows(refunds, "id transaction_id action status currency total created_at")
 
 
-def _of_feedback(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
+def _of_feedback(account: User) -> Iterator[tuple[str, Rows]]:
     reports = Report.objects.filter(account=account).order_by("created_at")
     written = "title description priority page browser app_version"
     yield "reports", _rows(reports, f"id kind account_email {written} status reply created_at changed_at")
@@ -117,12 +123,12 @@ def _of_feedback(account: User) -> Iterator[tuple[str, Iterable[Row]]]:
     yield "report_images", _rows(images, "id report__id name media_type width height size created_at")
 
 
-def _rows(rows: QuerySet[Any], columns: str) -> Iterator[Row]:
-    return rows.values(*columns.split()).iterator(chunk_size=AT_A_TIME)
+def _rows(rows: Rows, columns: str) -> Rows:
+    return rows.values(*columns.split())
 
 
-def _requests(account_id: uuid.UUID) -> Iterator[str]:
-    """An account may have made millions: PostgreSQL writes the lines, a lot at a time along the primary key."""
+def _requests(account_id: uuid.UUID) -> Rows:
+    """Each as a line that PostgreSQL has written: an account may have made millions."""
     figures = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     line = JSONObject(
         request_id="request_id",
@@ -132,11 +138,18 @@ def _requests(account_id: uuid.UUID) -> Iterator[str]:
         credits=Cast("credits", TextField()),
     )
     events = UsageEvent.objects.filter(account=account_id).order_by("request_id")
-    lines = events.annotate(line=Cast(line, TextField())).values_list("request_id", "line")
-    lot = list(lines[:AT_A_TIME])
+    return events.annotate(line=Cast(line, TextField())).values_list("request_id", "line")
+
+
+def _read(rows: Rows) -> Iterator[Row]:
+    if rows.model is not UsageEvent:
+        yield from rows.iterator(chunk_size=AT_A_TIME)
+        return
+    # A lot at a time, along the primary key.
+    lot = list(rows[:AT_A_TIME])
     while lot:
-        yield from (text for _, text in lot)
-        lot = list(lines.filter(request_id__gt=lot[-1][0])[:AT_A_TIME])
+        yield from (line for _, line in lot)
+        lot = list(rows.filter(request_id__gt=lot[-1][0])[:AT_A_TIME])
 
 
 def _json(value: object) -> str:

@@ -16,13 +16,16 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 TRIES = 5
 TIMEOUT = 10.0
+LONGEST_WAIT = 60.0
 
 
 class Refused(Exception):
@@ -88,7 +91,7 @@ class Sidekick:
         """Make a call that is paid for: what it answers, after its usage was reported.
 
         `call` answers a text and what it used. Raises `InsufficientCredits` before the call is made, and whatever
-        `call` raises after the hold was released.
+        `call` raises, once the hold was released.
         """
         request_id = new_request_id()
         hold = self.hold(account, request_id, model, input_tokens, max_output_tokens)
@@ -96,7 +99,9 @@ class Sidekick:
         try:
             answer, usage = call()
         except BaseException:
-            self.release(hold)
+            # A hold that can't be released lapses by itself; what the call raised says more.
+            with suppress(Refused, Unreachable):
+                self.release(hold)
             raise
         self.report(account, request_id, model, started, usage, hold)
         return answer
@@ -133,7 +138,7 @@ class Sidekick:
             except urllib.error.HTTPError as error:
                 if error.code != 429 and error.code < 500:
                     raise _refusal(error) from None
-                wait = float(error.headers.get("Retry-After", 2**tried))
+                wait = _wait(error.headers.get("Retry-After", ""), 2**tried)
             except (OSError, http.client.HTTPException):
                 wait = float(2**tried)
             if tried + 1 < TRIES:
@@ -155,6 +160,17 @@ class Sidekick:
 def new_request_id() -> str:
     """Grows with time, which makes storing it 2.5 times faster: milliseconds, then chance (as in a UUIDv7)."""
     return f"req_{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"
+
+
+def _wait(retry_after: str, otherwise: float) -> float:
+    """In seconds. Our server says so many; what stands in front of it may name a moment instead."""
+    if retry_after.isdecimal():
+        return min(float(retry_after), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(retry_after).astimezone(UTC)
+    except ValueError:
+        return float(otherwise)
+    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT)
 
 
 def _refusal(error: urllib.error.HTTPError) -> Refused:

@@ -14,12 +14,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from sidekick.accounts.models import ServiceKey
+from sidekick.problems import Problem
 
 WINDOW = timedelta(minutes=1)
 
@@ -90,6 +92,14 @@ class LimitedView(APIView):
     """A view whose callers are counted, and told."""
 
     throttle_classes = [CallerThrottle]
+
+    def check_permissions(self, request: Request) -> None:
+        """Whoever may not ask here is counted all the same. Who shows nothing (401) has no name to count by."""
+        try:
+            super().check_permissions(request)
+        except (PermissionDenied, Problem):
+            self.check_throttles(request)
+            raise
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import time_machine
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
@@ -20,7 +21,7 @@ from credits import ledger
 from credits.models import Grant, Hold, UsageEvent, Wallet
 from sidekick.accounts.models import ServiceKey, User
 from tests.conftest import make_user
-from tests.credits.books import assert_books_balance
+from tests.credits.books import NOW, assert_books_balance
 
 CLIENT = Path(__file__).parent.parent / "docs" / "client.py"
 HAIKU = "claude-haiku-4-5"
@@ -79,6 +80,22 @@ def test_a_call_that_fails_costs_nothing(sidekick: Any, alice: User) -> None:  #
     assert not UsageEvent.objects.exists()
 
 
+def test_what_a_call_raised_is_told_also_when_its_hold_can_not_be_released(
+    sidekick: Any, client: ModuleType, alice: User
+) -> None:  # M4
+    """Usage settled it meanwhile, which refuses the release."""
+
+    def call() -> tuple[str, Any]:
+        held = Hold.objects.get()
+        hold = client.Hold(str(held.id), held.amount, held.expires_at)
+        sidekick.report(str(alice.id), "req_1", HAIKU, held.created_at, client.Usage(1, 1), hold)
+        raise ConnectionResetError("the model is down")
+
+    with pytest.raises(ConnectionResetError):
+        metered(sidekick, alice, call)
+    assert Hold.objects.get().state == Hold.State.SETTLED
+
+
 def test_a_call_that_nothing_is_left_for_is_not_made(sidekick: Any, client: ModuleType, alice: User) -> None:  # M4
     ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="buy")
     with pytest.raises(client.InsufficientCredits) as refused:
@@ -96,6 +113,7 @@ class Stubborn(BaseHTTPRequestHandler):
     """Fails twice in ways that pass, then answers; at /gone it never does."""
 
     asked: list[str] = []
+    retry_after = "0"
 
     def do_DELETE(self) -> None:
         self.asked.append(self.path)
@@ -107,7 +125,7 @@ class Stubborn(BaseHTTPRequestHandler):
         status = 503 if len(self.asked) < 3 or "gone" in self.path else 204
         self.send_response(status)
         if status == 503:
-            self.send_header("Retry-After", "0")
+            self.send_header("Retry-After", self.retry_after)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -131,6 +149,29 @@ def test_what_passes_is_tried_again_and_not_for_ever(client: ModuleType, stubbor
     with pytest.raises(client.Unreachable):
         sidekick.release(client.Hold("gone", Decimal(1), None))
     assert len(Stubborn.asked) == 3 + client.TRIES
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [
+        ("7", 7),
+        ("Sun, 10 May 2026 12:07:42 GMT", 12),
+        ("Sun, 10 May 2026 12:00:00 GMT", 0),
+        ("Mon, 11 May 2026 12:00:00 GMT", 60),
+        ("3600", 60),
+        ("soon", 1),
+        ("", 1),
+    ],
+)
+def test_it_waits_as_long_as_the_server_says(
+    client: ModuleType, stubborn: str, monkeypatch: Any, said: str, waits: float
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(client.time, "sleep", waited.append)
+    monkeypatch.setattr(Stubborn, "retry_after", said)
+    with time_machine.travel(NOW, tick=False):
+        client.Sidekick(stubborn, "sk_1").release(client.Hold("1", Decimal(1), None))
+    assert waited[0] == waits
 
 
 def test_an_answer_that_is_cut_off_is_asked_for_again(client: ModuleType, stubborn: str, monkeypatch: Any) -> None:

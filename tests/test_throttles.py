@@ -81,6 +81,15 @@ def test_refusals_carry_it_too() -> None:
     assert stands(response) == (3, 2, 60)
 
 
+def test_who_may_not_ask_is_counted_too(alice: User) -> None:
+    """A key without the scope, and a customer where only keys may be."""
+    _, secret = ServiceKey.objects.issue("reader", scopes=[ServiceKey.Scope.HOLDS_WRITE])
+    for caller in (Client(headers={"Authorization": f"Bearer {secret}"}), customer(alice)):
+        answers = [report(caller) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [403, 403, 403, 429]
+        assert stands(answers[0]) == (3, 2, 60)
+
+
 def test_callers_count_apart(alice: User, charlie: User) -> None:
     first, second, hers, his = backend(), backend(), customer(alice), customer(charlie)
     for _ in range(3):

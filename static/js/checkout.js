@@ -36,7 +36,8 @@ const start = () => {
   window.Paddle.Initialize({ token, eventCallback: hear });
   const button = element.querySelector("[data-checkout-open]");
   button.disabled = false;
-  button.addEventListener("click", open);
+  // The second click of a double click would open it anew.
+  button.addEventListener("click", ({ detail }) => detail > 1 || open());
   // With its own parameter in the address Paddle opens the checkout itself.
   if (!new URLSearchParams(location.search).has("_ptxn")) open();
 };

@@ -28,11 +28,12 @@ from pydantic import TypeAdapter
 from credits import metering, periods
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
-from tests.benchmarks import webhooks
+from tests.benchmarks import exports, webhooks
 
 BATCHES = 60
 PAGE_ROUNDS = 40
 PAGES_A_ROUND = 20
+EXPORTED = 1_000_000
 MODELS = ("claude-haiku-4-5", "claude-opus-4-1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5", "gpt-5-mini")
 NOW = datetime.now(UTC).replace(microsecond=0)
 EVENTS = TypeAdapter(list[metering.Event])
@@ -58,6 +59,8 @@ def main() -> None:
         with served(url, "sidekick.wsgi:application") as app, served(url, "tests.benchmarks.wsgi:application") as bare:
             bench_metering(app)
             bench_pages(app, bare)
+        with served(url, "sidekick.wsgi:application") as app:
+            bench_exports(app)
     finally:
         teardown_databases(databases, verbosity=0)
 
@@ -243,6 +246,30 @@ def asking(port: int, path: str, headers: dict[str, str]) -> Callable[[], None]:
         assert page.count(b"<tr>") > 20, path
 
     return ask
+
+
+# Files ----------------------------------------------------------------------------------------------------------
+
+
+def bench_exports(port: int) -> None:
+    """A million requests as a CSV file, from a process that has served pages and a small file before."""
+    user = make_user("exporter@example.com")
+    periods.open_due([user.id], NOW)
+    exports.download(port, cookies(user))
+    _fill(user, EXPORTED)
+    asking(port, "/dashboard/credits", cookies(user))()
+    before = exports.peak(port)
+    made = exports.download(port, cookies(user))
+    after = exports.peak(port)
+    assert made.rows == EXPORTED, f"{made.rows} of {EXPORTED} requests are in the file"
+    say(
+        f"\nA file of {made.rows:,} requests, {made.length / 1e6:.0f} MB, in {made.seconds:.1f} s; "
+        f"its last line: {made.last_line}"
+    )
+    grown = after.resident - before.resident
+    verdict("What the file takes of its process's memory, in MiB", grown, "≤ 2", grown <= 2)
+    verdict("The process at its peak, in MiB, libraries by its share (PSS)", after.own, "< 100", after.own < 100)
+    verdict("The same, libraries counted in full (RSS)", after.resident, "< 100", after.resident < 100)
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------

@@ -224,6 +224,17 @@ def test_a_released_hold_is_free_again_and_stays_released(alice: User) -> None:
     assert (state_of(given), held(alice), remaining(alice)) == ("released", 0, 46)
 
 
+@pytest.mark.parametrize(("refused", "credits"), [(InsufficientCredits, 51), (HoldConflict, 7)])
+def test_a_refusal_keeps_what_the_clock_owed(alice: User, refused: type[Exception], credits: int) -> None:  # M4 M7
+    """Else every further call would open the month, or let the same holds lapse, over and over."""
+    given = hold(alice)
+    periods.open_due([alice.id], NOW)
+    after = alice.credit_periods.get().ends_at
+    with pytest.raises(refused):
+        hold(alice, "req_1" if refused is HoldConflict else "req_2", credits=credits, now=after)
+    assert (state_of(given), held(alice), alice.credit_periods.count()) == ("lapsed", 0, 2)
+
+
 def test_a_settled_hold_can_not_be_released(alice: User) -> None:
     given = hold(alice)
     metering.record([used(alice, 4, given.id)], now=NOW)

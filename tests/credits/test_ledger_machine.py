@@ -1,4 +1,4 @@
-"""Every rule about credits at once: PostgreSQL against a plain model of the rules (M3, M5, M7–M9).
+"""Every rule about credits at once: PostgreSQL against a plain model of the rules (M3–M5, M7–M9).
 
 `Book` is one account as PRODUCT.md describes it, in lists and decimals, and calls nothing of the project. The
 machine does the same to both and compares every figure after every step.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import calendar
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import count
 from math import floor
 
@@ -29,9 +31,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import ledger, metering, periods
+from credits import holds, ledger, metering, periods
 from credits.audit import differences
-from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
+from credits.models import CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
 from sidekick.accounts.models import User
 
 COURTESY, ROLLOVER, ALLOCATION, BOUGHT = 0, 1, 2, 3
@@ -52,6 +54,10 @@ PRICES = {
 TICK = timedelta(microseconds=1)
 NEVER = datetime.max.replace(tzinfo=UTC)
 MICRO = Decimal("0.000001")
+A_HOLD_LASTS = timedelta(minutes=15)
+# A token of its input costs the least there is, so a hold can be made to the millionth.
+CHEAP = "gpt-5-mini"
+CHEAP_TOKEN = Decimal("0.000005")
 
 # Month ends, and a leap year's February on the way.
 JOINED = [
@@ -87,6 +93,7 @@ class Request:
     model: str
     occurred_at: datetime
     tokens: tuple[int, int, int, int]
+    hold: str | None = field(default=None, compare=False)
 
     @property
     def credits(self) -> Decimal:
@@ -104,6 +111,7 @@ class Request:
             "output_tokens": self.tokens[1],
             "cache_read_tokens": self.tokens[2],
             "cache_write_tokens": self.tokens[3],
+            "hold": self.hold,
         }
 
 
@@ -141,12 +149,36 @@ class Gift:
 
 
 @dataclass
+class Promise:
+    """A hold. Its price is the dearest its prompt can come to, and all of the answer."""
+
+    request_id: str
+    model: str
+    tokens: tuple[int, int]
+    expires: datetime
+    state: str = "open"
+    id: str = ""
+
+    @property
+    def amount(self) -> Decimal:
+        price_in, price_out, price_read, price_write = map(Decimal, PRICES[self.model])
+        exact = self.tokens[0] * max(price_in, price_read, price_write) + self.tokens[1] * price_out
+        return (exact / 1_000_000).quantize(MICRO, ROUND_HALF_UP)
+
+    def end(self, state: str) -> None:
+        """A late request settles what lapsed; what was settled or released stays so."""
+        if self.state in ("open", "lapsed"):
+            self.state = state
+
+
+@dataclass
 class Book:
     joined: datetime
     debt: Decimal = Decimal(0)
     gifts: list[Gift] = field(default_factory=list)
     terms: list[Term] = field(default_factory=list)
     requests: dict[str, Request] = field(default_factory=dict)
+    promises: dict[str, Promise] = field(default_factory=dict)
     lines: list[tuple[str, Decimal]] = field(default_factory=list)
     paid: set[str] = field(default_factory=set)
     grown: set[tuple[str, int]] = field(default_factory=set)
@@ -155,6 +187,14 @@ class Book:
     @property
     def open_term(self) -> Term | None:
         return self.terms[-1] if self.terms else None
+
+    @property
+    def held(self) -> Decimal:
+        return sum((p.amount for p in self.promises.values() if p.state == "open"), Decimal(0))
+
+    @property
+    def available(self) -> Decimal:
+        return sum((gift.remaining for gift in self.gifts), Decimal(0)) - self.held
 
     def give(
         self, kind: int, amount: Decimal, now: datetime, *, expires: datetime | None = None, term: Term | None = None
@@ -208,6 +248,9 @@ class Book:
         self.draw(Decimal(0))
 
     def clock(self, now: datetime) -> None:
+        for promise in self.promises.values():
+            if promise.state == "open" and promise.expires <= now:
+                promise.state = "lapsed"
         self.lapse(now)
         term = self.open_term
         if term is None:
@@ -320,19 +363,38 @@ class Book:
         self.clock(now)
 
     def use(self, requests: list[Request], now: datetime) -> tuple[int, int, int]:
-        """How many were accepted, known already and in conflict."""
+        """How many were accepted, known already and refused: in conflict, or with a hold of somebody else."""
         self.clock(now)
-        accepted = duplicates = conflicts = 0
+        own = {promise.id: promise for promise in self.promises.values()}
+        accepted = duplicates = refused = 0
         for request in requests:
+            if request.hold and request.hold not in own:
+                refused += 1
+                continue
             known = self.requests.setdefault(request.request_id, request)
+            if known != request:
+                refused += 1
+                continue
             if known is request:
                 accepted += 1
                 self.draw(request.credits)
-            elif known == request:
-                duplicates += 1
             else:
-                conflicts += 1
-        return accepted, duplicates, conflicts
+                duplicates += 1
+            if request.hold:
+                own[request.hold].end("settled")
+        return accepted, duplicates, refused
+
+    def promise(self, wished: Promise, now: datetime) -> str:
+        """What becomes of the wish: a promise, the same one again, a conflict, or too little for it."""
+        self.clock(now)
+        known = self.promises.get(wished.request_id)
+        if known:
+            same = (known.model, known.tokens, known.state) == (wished.model, wished.tokens, "open")
+            return "again" if same else "conflict"
+        if self.available <= 0 or wished.amount > self.available:
+            return "short"
+        self.promises[wished.request_id] = wished
+        return "promised"
 
     def take_back(self, gift: Gift, credits: Decimal, now: datetime) -> bool:
         closed_before = gift.term and gift.term.closed
@@ -386,6 +448,7 @@ a_while = st.one_of(
 long_ago = st.one_of(a_while, st.timedeltas(timedelta(0), timedelta(days=400)))
 pauses = st.one_of(
     st.timedeltas(timedelta(minutes=1), timedelta(days=3)),
+    st.timedeltas(TICK, A_HOLD_LASTS),
     st.timedeltas(timedelta(days=20), timedelta(days=100)),
     st.sampled_from([TICK, timedelta(days=1), timedelta(days=31)]),
 )
@@ -395,6 +458,8 @@ ages = st.one_of(
     st.timedeltas(timedelta(0), timedelta(days=150)),
 )
 usages = st.tuples(some_account, st.sampled_from(sorted(PRICES)), ages, tokens)
+# The newest are 0, 1, …: they are open still.
+some_hold = st.one_of(st.integers(0, 2), st.integers(0, 999))
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -420,6 +485,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sent: list[tuple[int, Request]] = []
         self.gifts: list[tuple[int, Grant, Gift]] = []
         self.taken: list[tuple[int, Grant, Gift, Decimal]] = []
+        self.promised: list[tuple[int, Promise]] = []
         self.repeatable: list[Callable[[], None]] = []
 
     def key(self, what: str) -> str:
@@ -434,11 +500,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def time_passes(self, pause: timedelta) -> None:
         self.now += pause
 
-    @rule(new=st.lists(usages, max_size=6), again=st.lists(st.integers(0, 999), max_size=3), data=st.data())
+    @rule(
+        new=st.lists(usages, max_size=6),
+        again=st.lists(st.tuples(st.integers(0, 999), st.none() | some_hold), max_size=3),
+        data=st.data(),
+    )
     def requests_are_reported(
         self,
         new: list[tuple[int, str, timedelta, tuple[int, int, int, int]]],
-        again: list[int],
+        again: list[tuple[int, int | None]],
         data: st.DataObject,
     ) -> None:
         batch = [
@@ -446,12 +516,35 @@ class LedgerMachine(RuleBasedStateMachine):
             for account, model, age, tokens in new
         ]
         self.sent += batch
-        for place in again if self.sent else []:
+        for place, hold in again if self.sent else []:
             account, request = self.sent[place % len(self.sent)]
             changed = place % 5 == 0
             tokens = (request.tokens[0] + 1, *request.tokens[1:]) if changed else request.tokens
-            batch.append((account, Request(request.request_id, request.model, request.occurred_at, tokens)))
-        batch = data.draw(st.permutations(batch))
+            named = self.hold_id(hold, of=account)
+            batch.append((account, Request(request.request_id, request.model, request.occurred_at, tokens, named)))
+        self.report(data.draw(st.permutations(batch)))
+
+    @precondition(lambda self: self.promised)
+    @rule(calls=st.lists(st.tuples(some_hold, st.sampled_from(["0", "0.4", "1", "2.5"]), some_account), max_size=3))
+    def promised_calls_end(self, calls: list[tuple[int, str, int]]) -> None:
+        """With nothing, less, as much or more than was promised; a hold of another account is refused."""
+        batch = []
+        for place, share, stranger in calls:
+            account, promise = self.promised[-1 - place % len(self.promised)]
+            account = stranger if place % 7 == 6 else account
+            tokens = (int(promise.amount * Decimal(share) / CHEAP_TOKEN), 0, 0, 0)
+            batch.append((account, Request(self.key("request"), CHEAP, self.now, tokens, promise.id)))
+        self.report(batch)
+        self.sent += [(account, request) for account, request in batch if self.stored(account, request)]
+
+    def hold_id(self, place: int | None, *, of: int) -> str | None:
+        ids = [promise.id for account, promise in self.promised if account == of]
+        return ids[-1 - place % len(ids)] if ids and place is not None else None
+
+    def stored(self, account: int, request: Request) -> bool:
+        return request.request_id in self.books[account].requests
+
+    def report(self, batch: list[tuple[int, Request]]) -> None:
         events = [request.sent_by(self.users[account]) for account, request in batch]
         receipt = metering.record(events, max_age=timedelta.max, now=self.now)
         answers = [
@@ -460,6 +553,75 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         expected = tuple(map(sum, zip(*answers, strict=True))) or (0, 0, 0)
         assert (receipt.accepted, receipt.duplicates, len(receipt.rejected)) == expected
+
+    @rule(
+        account=some_account,
+        model=st.sampled_from(sorted(PRICES)),
+        tokens=st.tuples(*[st.one_of(st.integers(0, 50), st.integers(0, 500_000))] * 2),
+    )
+    def a_call_is_promised(self, account: int, model: str, tokens: tuple[int, int]) -> None:
+        self.reserve(account, self.key("call"), model, tokens)
+
+    @rule(account=some_account, more=st.sampled_from([0, 0, 1]))
+    def all_that_is_there_is_promised(self, account: int, more: int) -> None:
+        """And once a token more, which must be refused."""
+        self.books[account].clock(self.now)
+        periods.open_due([self.users[account].id], self.now)
+        there = max(self.books[account].available, Decimal(0))
+        self.reserve(account, self.key("call"), CHEAP, (int(there / CHEAP_TOKEN) + more, 0))
+
+    @precondition(lambda self: self.promised)
+    @rule(place=some_hold, more=st.integers(0, 1))
+    def a_promise_is_asked_for_again(self, place: int, more: int) -> None:
+        account, promise = self.promised[-1 - place % len(self.promised)]
+        self.reserve(account, promise.request_id, promise.model, (promise.tokens[0], promise.tokens[1] + more))
+
+    def reserve(self, account: int, request_id: str, model: str, tokens: tuple[int, int]) -> None:
+        user, book = self.users[account], self.books[account]
+
+        def call() -> None:
+            wished = Promise(request_id, model, tokens, self.now + A_HOLD_LASTS)
+            reserve = partial(
+                holds.reserve,
+                user.id,
+                request_id=request_id,
+                model=model,
+                input_tokens=tokens[0],
+                max_output_tokens=tokens[1],
+                now=self.now,
+            )
+            answer = book.promise(wished, self.now)
+            if answer == "conflict":
+                with pytest.raises(holds.HoldConflict):
+                    reserve()
+            elif answer == "short":
+                with pytest.raises(holds.InsufficientCredits) as short:
+                    reserve()
+                assert short.value.available == max(book.available, Decimal(0))
+                assert short.value.required == wished.amount
+            elif answer == "again":
+                assert str(reserve().id) == book.promises[request_id].id
+            else:
+                wished.id = str(reserve().id)
+                self.promised.append((account, wished))
+                assert book.available >= 0
+
+        self.once(call)
+
+    @precondition(lambda self: self.promised)
+    @rule(place=some_hold)
+    def a_call_fails(self, place: int) -> None:
+        _, promise = self.promised[-1 - place % len(self.promised)]
+
+        def call() -> None:
+            if promise.state == "settled":
+                with pytest.raises(holds.HoldConflict):
+                    holds.release(uuid.UUID(promise.id), now=self.now)
+            else:
+                holds.release(uuid.UUID(promise.id), now=self.now)
+                promise.end("released")
+
+        self.once(call)
 
     @rule(account=some_account, credits=amounts, lasts=st.none() | st.timedeltas(TICK, timedelta(days=60)))
     def courtesy_is_given(self, account: int, credits: Decimal, lasts: timedelta | None) -> None:
@@ -600,12 +762,22 @@ class LedgerMachine(RuleBasedStateMachine):
 
         self.once(call)
 
+    @precondition(lambda self: self.promised)
+    @rule(place=some_hold, before=st.sampled_from([TICK, timedelta(0)]))
+    def a_call_is_not_heard_of_again(self, place: int, before: timedelta) -> None:
+        account, promise = self.promised[-1 - place % len(self.promised)]
+        self.now = max(self.now, promise.expires - before)
+        self.readers_come({account})
+
     @precondition(lambda self: self.repeatable)
     @rule(place=st.integers(0, 999))
     def a_call_is_repeated(self, place: int) -> None:
         self.repeatable[place % len(self.repeatable)]()
 
     @rule(accounts=st.sets(some_account, min_size=1))
+    def some_readers_come(self, accounts: set[int]) -> None:
+        self.readers_come(accounts)
+
     def readers_come(self, accounts: set[int]) -> None:
         periods.open_due([self.users[account].id for account in accounts], self.now)
         for account in accounts:
@@ -620,12 +792,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def both_say_the_same(self) -> None:
-        wallets = dict(Wallet.objects.values_list("account_id", "debt"))
+        wallets = {wallet.account_id: (wallet.debt, wallet.held) for wallet in Wallet.objects.all()}
+        promises = list(Hold.objects.order_by("request_id"))
         grants = list(Grant.objects.order_by("id"))
         terms = list(CreditPeriod.objects.order_by("starts_at"))
         lines = list(LedgerEntry.objects.order_by("id"))
         for user, book in zip(self.users, self.books, strict=True):
-            assert wallets.get(user.id, Decimal(0)) == book.debt
+            assert wallets.get(user.id, (0, 0)) == (book.debt, book.held)
+            assert [
+                (str(h.id), h.request_id, h.amount, h.expires_at, h.state) for h in promises if h.account_id == user.id
+            ] == [(p.id, name, p.amount, p.expires, p.state) for name, p in sorted(book.promises.items())]
             mine = sorted(
                 (g for g in grants if g.account_id == user.id),
                 key=lambda g: (g.kind, g.expires_at or NEVER, g.created_at, g.id),
@@ -653,7 +829,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_the_ledger_follows_the_rules_whatever_happens_in_whatever_order() -> None:  # M1 M2 M3 M5 M6 M7 M8 M9 M11 P4
+def test_the_ledger_follows_the_rules_whatever_happens_in_whatever_order() -> None:  # M1 M2 M3 M4 M5 M6 M7 M8 M9 M11 P4
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
