@@ -28,7 +28,7 @@ from billing.models import (
 )
 from sidekick import operators
 from sidekick.accounts.models import User
-from sidekick.operators import ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
+from sidekick.operators import OfAnAccount, ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
 
 # Paddle adds words without asking: those that are named nowhere are plain.
 TONES = {
@@ -85,7 +85,7 @@ class PaddleEventAdmin(ReadOnlyAdmin):
     list_filter = ["state", "event_type"]
     search_fields = ["=event_id"]
     key_fields = ["event_id", "entity_id"]
-    date_hierarchy = "received_at"
+    dated_by = "received_at"
     actions = ["apply_again"]
 
     def has_apply_permission(self, request: HttpRequest) -> bool:
@@ -115,13 +115,6 @@ class PaddleEventAdmin(ReadOnlyAdmin):
         messages.add_message(request, level, f"Applied again: {told}.")
 
 
-class OfAnAccount(ReadOnlyAdmin):
-    """Rows that name the account they belong to."""
-
-    list_select_related = ["account"]
-    id_fields = ["account_id"]
-
-
 @admin.register(Customer)
 class CustomerAdmin(OfAnAccount):
     title = "Paddle customers"
@@ -143,7 +136,6 @@ class SubscriptionAdmin(OfAnAccount):
         "change_at",
     ]
     list_filter = ["status", "change_action", ("account", admin.EmptyFieldListFilter)]
-    search_fields = ["account__email"]
     key_fields = ["id", "customer_id"]
 
 
@@ -162,7 +154,7 @@ class TransactionAdmin(OfAnAccount):
     list_filter = ["status", "origin"]
     search_fields = ["=invoice_number", "account__email"]
     key_fields = ["id", "customer_id", "subscription_id"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
 
 
 @admin.register(Adjustment)
@@ -172,7 +164,7 @@ class AdjustmentAdmin(ReadOnlyAdmin):
     list_filter = ["action", "status"]
     search_fields = ["=id"]
     key_fields = ["id", "transaction_id", "customer_id", "subscription_id"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
 
 
 @admin.register(Purchase)
@@ -188,10 +180,9 @@ class PurchaseAdmin(OfAnAccount):
         "created_at",
     ]
     list_select_related = ["account", "price__plan"]
-    search_fields = ["account__email"]
     key_fields = ["transaction_id"]
     id_fields = ["id", "account_id"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
 
 
 @admin.register(EventFeed)
@@ -230,7 +221,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
     search_fields = ["account__email"]
     key_fields = ["id", "customer_id", "subscription_id"]
     id_fields = ["account_id"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
     readonly_fields = [
         "id", "account", "why", "grand_total", "currency", "origin", "payer", "customer_id", "subscription_id",
         "line_items", "created_at",

@@ -396,7 +396,10 @@ class Purchase(models.Model):
             ),
             models.CheckConstraint(condition=Q(quantity__gte=1), name="purchase_of_something"),
         ]
-        indexes = [models.Index("account", F("created_at").desc(), name="purchase_newest")]
+        indexes = [
+            models.Index("account", F("created_at").desc(), name="purchase_newest"),
+            models.Index("created_at", name="purchase_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.price.get_interval_display()}"

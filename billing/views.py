@@ -30,7 +30,6 @@ from billing.overview import Overview
 from billing.paddle import PaddleFault
 from billing.paying import Bill, Progress
 from billing.plans import Refusal, Standing, TooOften
-from credits import figures
 from credits.models import Plan
 from credits.periods import FREE
 from sidekick.accounts.decorators import signed_in
@@ -124,7 +123,7 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
     try:
         _not_too_often(request, "paddle")
         preview = plans.preview(request.user, price)
-        words = overview.consequences(preview, price, stands, figures.zone_of(request.user.time_zone))
+        words = overview.consequences(preview, price, stands, request.user.zone)
     except (Refusal, PaddleFault) as fault:
         problem = problem or fault
     context = {"title": f"Change to {price.plan.name}", "stands": stands, "price": price, "words": words}
@@ -149,7 +148,7 @@ def cancel(request: Request) -> HttpResponse:
         return redirect("billing")
     name = stands.price.plan.name if stands.price else "subscription"
     free = Plan.objects.get(slug=FREE)
-    words = overview.cancellation(stands, free, figures.zone_of(request.user.time_zone))
+    words = overview.cancellation(stands, free, request.user.zone)
     context = {"title": f"Cancel {name}?", "name": name, "stands": stands, "words": words}
     return _render(request, "cancel", context, problem)
 
@@ -257,7 +256,7 @@ def pay(request: Request) -> HttpResponse:
     if payment.status in {"paid", "completed", "canceled"}:
         messages.info(request, "That checkout is closed already. There is nothing to pay.")
         return redirect("billing")
-    title, bill = paying.of_subscription(payment, figures.zone_of(request.user.time_zone))
+    title, bill = paying.of_subscription(payment, request.user.zone)
     return _pay_page(request, title, bill, payment.id, reverse("billing"), {})
 
 
@@ -294,7 +293,7 @@ def progress(request: Request, purchase_id: str) -> HttpResponse:
 def _billing(request: Request, *, problem: Problem | None = None, form: CreditsForm | None = None) -> HttpResponse:
     """The Billing page, or the one region of it that was asked for."""
     account, now = request.user, timezone.now()
-    zone = figures.zone_of(account.time_zone)
+    zone = account.zone
     stands = plans.standing(account, now=now)
     context: dict[str, Any] = {"title": "Billing", "stands": stands, **_credits(account, stands, form)}
     if is_fragment(request) and request.htmx.target == CREDITS_REGION and form:
@@ -327,7 +326,7 @@ def _upgrades(account: User, stands: Standing) -> list[PlanPrice]:
 
 
 def _history(request: Request) -> dict[str, Any]:
-    zone = figures.zone_of(request.user.time_zone)
+    zone = request.user.zone
     found = history.page_of(request.user, request.GET.get("page", "1"), zone)
     return {"payments": found.payments, "pages": found.pages}
 

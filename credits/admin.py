@@ -1,45 +1,21 @@
-"""What operators see of credits, and how they give and take back some.
+"""What operators see of credits. History is read-only: it changes by new entries, never by edits.
 
-History is read-only: it changes by new entries, never by edits.
+Grants, and how operators give and take back some, are in `admin_grants`.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
-
-from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.models import ADDITION, LogEntry
-from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.contrib import admin
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path, reverse
-from django.utils import timezone
-from django.utils.html import format_html
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from credits import figures, ledger
-from credits.ledger import NothingLeftToVoid, NothingToRestore, SourceKeyReused
-from credits.models import AIModel, CreditPeriod, Grant, Hold, LedgerEntry, ModelPrice, Plan, Wallet
+from credits import admin_grants as admin_grants
+from credits.admin_columns import credit_column
+from credits.models import AIModel, CreditPeriod, Hold, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick import operators
-from sidekick.accounts.models import User
-from sidekick.operators import ReadOnlyAdmin, ReasonedAdmin, badge, column, form_page
+from sidekick.operators import OfAnAccount, ReasonedAdmin, badge
 
-# A slip of a digit should not give a fortune away; who means more gives twice.
-MOST_AT_ONCE = Decimal(10_000)
-KINDS = {
-    Grant.Kind.COURTESY: "info",
-    Grant.Kind.ROLLOVER: "plain",
-    Grant.Kind.ALLOCATION: "plain",
-    Grant.Kind.PURCHASED: "good",
-}
 TONES = {
     LedgerEntry.Kind.VOIDED: "bad",
     LedgerEntry.Kind.FORFEITED: "warn",
@@ -47,21 +23,6 @@ TONES = {
     LedgerEntry.Kind.RESTORED: "info",
     LedgerEntry.Kind.PURCHASED: "good",
 }
-
-
-def credit_column(field: str, description: str = "") -> Callable[[Any], str]:
-    return column(field, lambda row: _short(getattr(row, field)), description=description)
-
-
-def _short(amount: Decimal) -> SafeString:
-    """Two decimals, so that columns align; all of them on hover and on the row's own page."""
-    return format_html('<span title="{}">{}</span>', figures.exact(amount), figures.credits(amount))
-
-
-class OfAnAccount(ReadOnlyAdmin):
-    list_select_related = ["account"]
-    search_fields = ["account__email"]
-    id_fields = ["account_id"]
 
 
 @admin.register(Wallet)
@@ -111,194 +72,11 @@ class CreditPeriodAdmin(OfAnAccount):
     ]
     list_filter = ["plan", ("closed_at", admin.EmptyFieldListFilter)]
     list_select_related = ["account", "plan"]
-    date_hierarchy = "starts_at"
+    dated_by = "starts_at"
 
     @admin.display(description="State", ordering="closed_at")
     def state(self, period: CreditPeriod) -> SafeString:
         return badge("Closed") if period.closed_at else badge("Open", "good")
-
-
-class Amount(forms.DecimalField):
-    """An amount of credits that somebody types."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=20, decimal_places=6, min_value=Decimal("0.000001"), **kwargs)
-
-
-class Move(forms.Form):
-    """Credits that go one way or the other. The token makes a form that is sent twice one move."""
-
-    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    amount = Amount(label="Credits")
-    reason = operators.Reason()
-
-
-class Courtesy(Move):
-    account = forms.CharField(max_length=320, help_text="Email or id.")
-    amount = Amount(label="Credits", max_value=MOST_AT_ONCE, help_text=f"Up to {MOST_AT_ONCE:,} at once.")
-    expires_at = forms.DateTimeField(
-        required=False,
-        label="Expires",
-        help_text="In UTC; empty: never.",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-    )
-    field_order = ["token", "account", "amount", "expires_at", "reason"]
-
-    def clean_account(self) -> User:
-        account = User.objects.named(self.cleaned_data["account"].strip())
-        if account is None:
-            raise forms.ValidationError("No account has this email or id.")
-        return account
-
-    def clean_expires_at(self) -> datetime | None:
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        if expires_at and expires_at <= timezone.now():
-            raise forms.ValidationError("This has to be in the future.")
-        return expires_at
-
-
-@admin.register(Grant)
-class GrantAdmin(OfAnAccount):
-    title = "Grants"
-    list_display = [
-        "id",
-        operators.account,
-        "of_kind",
-        credit_column("amount"),
-        credit_column("remaining"),
-        credit_column("withdrawn"),
-        "expires_at",
-        "source_key",
-        "created_at",
-    ]
-    list_filter = ["kind", ("expires_at", admin.EmptyFieldListFilter)]
-    search_fields = ["account__email", "source_key"]
-    date_hierarchy = "created_at"
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view
-        return [
-            path("give/", view(self.give), name="credits_grant_give"),
-            path("<int:pk>/take-back/", view(self.take_back), name="credits_grant_take_back"),
-            path("<int:pk>/restore/", view(self.restore), name="credits_grant_restore"),
-            *super().get_urls(),
-        ]
-
-    @admin.display(description="Kind", ordering="kind")
-    def of_kind(self, given: Grant) -> SafeString:
-        return badge(given.get_kind_display(), KINDS[Grant.Kind(given.kind)])
-
-    def has_give_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("credits.add_grant")
-
-    def has_take_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("credits.change_grant")
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        give = [("Give courtesy credits", reverse("admin:credits_grant_give"))]
-        links = {"list_links": give if self.has_give_permission(request) else []}
-        return super().changelist_view(request, {**links, **(extra_context or {})})
-
-    def row_links(self, request: HttpRequest, obj: Grant) -> list[tuple[str, str]]:
-        moves = []
-        if self.has_take_permission(request):
-            moves.append(("Take back credits", reverse("admin:credits_grant_take_back", args=[obj.pk])))
-            if ledger.taken_back(obj) > 0:
-                moves.append(("Restore credits", reverse("admin:credits_grant_restore", args=[obj.pk])))
-        return [*moves, *super().row_links(request, obj)]
-
-    def give(self, request: HttpRequest) -> HttpResponse:
-        """Courtesy credits, with their reason in the ledger."""
-        if not self.has_give_permission(request):
-            raise PermissionDenied
-        # Links name the account by its id: addresses stand in logs, and emails should not.
-        named = User.objects.named(request.GET.get("account", ""))
-        form = Courtesy(request.POST or None, initial={"account": named.email if named else ""})
-        if request.method == "POST" and form.is_valid():
-            account, amount = form.cleaned_data["account"], form.cleaned_data["amount"]
-            if _move(request, form, f"Gave {figures.exact(amount)} courtesy credits", _courtesy):
-                return redirect(operators.address_of(account.id))
-        return form_page(self, request, form, title="Give courtesy credits", button="Give credits")
-
-    def take_back(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Credits of one grant; what of them was spent is charged to others or becomes debt."""
-        given, form = self._of_one_grant(request, pk)
-        if request.method == "POST" and form.is_valid():
-            done = f"Took back {figures.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
-            if _move(request, form, done, lambda form, by: _voided(given, form, by)):
-                return redirect(operators.address_of(given.account_id))
-        most, unspent = figures.exact(given.amount - given.withdrawn), figures.exact(given.remaining)
-        lead = (
-            f"Of {given.account.email}’s grant of {figures.exact(given.amount)} credits, {most} can be taken back; "
-            f"{unspent} of them are unspent. What was spent is charged to the account’s other credits, or becomes debt."
-        )
-        return form_page(self, request, form, title="Take back credits", button="Take back credits", lead=lead)
-
-    def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """What was taken back by mistake."""
-        given, form = self._of_one_grant(request, pk)
-        if request.method == "POST" and form.is_valid():
-            done = f"Restored {figures.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
-            if _move(request, form, done, lambda form, by: _restored(given, form, by)):
-                return redirect(operators.address_of(given.account_id))
-        taken = figures.exact(ledger.taken_back(given))
-        lead = f"{taken} credits of this grant of {given.account.email} were taken back."
-        return form_page(self, request, form, title="Restore credits", button="Restore credits", lead=lead)
-
-    def _of_one_grant(self, request: HttpRequest, pk: int) -> tuple[Grant, Move]:
-        if not self.has_take_permission(request):
-            raise PermissionDenied
-        return get_object_or_404(Grant.objects.select_related("account"), pk=pk), Move(request.POST or None)
-
-
-def _move(request: HttpRequest, form: Move, done: str, act: Callable[[Move, User], LedgerEntry | Grant]) -> bool:
-    """Move credits and log it, once however often the form is sent; False, and why in the form, where it can't be.
-
-    The wallet stays locked until both are stored, so of two that come at once the second finds the first one's line.
-    """
-    operator: User = request.user  # type: ignore[assignment]
-    try:
-        with transaction.atomic():
-            _log_once(operator, act(form, operator), f"{done}: {form.cleaned_data['reason']}")
-    except (NothingLeftToVoid, NothingToRestore) as error:
-        form.add_error("amount", str(error))
-        return False
-    except SourceKeyReused:
-        form.add_error("amount", "This form was sent before with another amount. Open it again to move more.")
-        return False
-    messages.success(request, f"{done}.")
-    return True
-
-
-def _log_once(operator: User, row: LedgerEntry | Grant, message: str) -> None:
-    kind = ContentType.objects.get_for_model(row)
-    if not LogEntry.objects.filter(content_type=kind, object_id=str(row.pk), action_flag=ADDITION).exists():
-        LogEntry.objects.log_actions(operator.pk, [row], ADDITION, message, single_object=True)
-
-
-def _courtesy(form: Move, operator: User) -> Grant:
-    data = form.cleaned_data
-    return ledger.grant(
-        data["account"].id,
-        data["amount"],
-        kind=Grant.Kind.COURTESY,
-        source_key=f"courtesy:{data['token']}",
-        expires_at=data["expires_at"],
-        reason=data["reason"],
-        actor_id=operator.id,
-    )
-
-
-def _voided(given: Grant, form: Move, operator: User) -> LedgerEntry:
-    data = form.cleaned_data
-    key = f"operator:{data['token']}"
-    return ledger.void(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)
-
-
-def _restored(given: Grant, form: Move, operator: User) -> LedgerEntry:
-    data = form.cleaned_data
-    key = f"operator:{data['token']}"
-    return ledger.restore(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)
 
 
 @admin.register(LedgerEntry)
@@ -317,7 +95,7 @@ class LedgerEntryAdmin(OfAnAccount):
     list_filter = ["kind", ("actor", admin.EmptyFieldListFilter)]
     search_fields = ["account__email", "source_key", "reason"]
     list_select_related = ["account", "actor"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
 
     @admin.display(description="Kind", ordering="kind")
     def of_kind(self, entry: LedgerEntry) -> SafeString:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 CENT = Decimal("0.01")
 MINUS = "−"
@@ -40,15 +39,6 @@ def sum_of(total: Decimal, parts: Mapping[str, Decimal]) -> list[tuple[str, str]
     rounded = [part.quantize(CENT, ROUND_HALF_UP) for part in parts.values()]
     tidy = sum(rounded) == total.quantize(CENT, ROUND_HALF_UP) and not any(0 < abs(p) < CENT for p in parts.values())
     return [(name, credits(part) if tidy else exact(part)) for name, part in parts.items() if part]
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone of an account; UTC where its name is unknown here."""
-    try:
-        return ZoneInfo(name)
-    # A name may also be that of a folder of zones ("Europe"), or too long for one of a file.
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def day(moment: date) -> str:

@@ -214,13 +214,17 @@ def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:
 
 
 def schedule(accounts: Collection[uuid.UUID]) -> None:
-    """Note when the clock is next due: the open period's end, where the clock opens the next, or a lapse."""
+    """Note when the clock is next due: the open period's end, where the clock opens the next, or a lapse.
+
+    It opens no further month for an account that is deleted.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE credits_wallet w SET due_at = least(
-                (SELECT p.ends_at FROM credits_creditperiod p WHERE p.account_id = w.account_id
-                    AND p.closed_at IS NULL AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
+                (SELECT p.ends_at FROM credits_creditperiod p JOIN accounts_user u ON u.id = p.account_id
+                    WHERE p.account_id = w.account_id AND p.closed_at IS NULL AND u.deleted_at IS NULL
+                    AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
                 (SELECT min(g.expires_at) FROM credits_grant g WHERE g.account_id = w.account_id
                     AND g.kind = 0 AND g.remaining > 0),
                 (SELECT min(h.expires_at) FROM credits_hold h WHERE h.account_id = w.account_id AND h.state = 'open')
@@ -243,6 +247,9 @@ def _due_openings(accounts: Collection[uuid.UUID], now: datetime) -> list[Openin
         plan, anchor, paid_until = free, wallet.account.date_joined, None
         if period:
             if period.ends_at > now or (period.paid_until and period.ends_at >= period.paid_until):
+                continue
+            # Nobody is left to use another month: the last one stays open, as that of a year not renewed does.
+            if wallet.account.deleted_at:
                 continue
             plan, anchor, paid_until = period.plan, period.anchor, period.paid_until
         # A paid year that has run out without a renewal keeps its last month open, however late the clock comes.

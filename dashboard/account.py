@@ -16,7 +16,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from billing.paddle import PaddleFault
-from credits import figures
 from dashboard import farewell, my_data
 from dashboard.forms import FarewellForm, ProfileForm, zones
 from sidekick.accounts import browsers, proof
@@ -134,5 +133,5 @@ def deleted(request: Request) -> HttpResponse:
 
 def _render(request: Request, view: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """The page, with its dates in the account's time zone."""
-    with timezone.override(figures.zone_of(request.user.time_zone)):
+    with timezone.override(request.user.zone):
         return render(request, f"dashboard/account/{view}.html", context, status=status)

@@ -110,7 +110,7 @@ class AccountAdmin(UserAdmin):
         kinds = [kind] if kind in timeline.KINDS else list(timeline.KINDS)
         mark = timeline.mark_of(request.GET.get("before", ""), request.GET.get("skip", "0"), timezone.now())
         page = timeline.of(account, mark, kinds=kinds, may=request.user.has_perm)
-        zone = figures.zone_of(account.time_zone)
+        zone = account.zone
         here = operators.timeline_of(pk)
         context = {
             **self.admin_site.each_context(request),
@@ -139,7 +139,8 @@ class OperatorLogAdmin(ReadOnlyAdmin):
     list_filter = [("content_type", admin.RelatedOnlyFieldListFilter), ("user", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["user", "content_type"]
     search_fields = ["user__email", "=object_id", "object_repr", "change_message"]
-    date_hierarchy = "action_time"
+    dated_by = "action_time"
+    ordering = ["-id"]
     fields = ["action_time", "operator", "what", "row", "why"]
     readonly_fields = ["action_time", "operator", "what", "row", "why"]
 

@@ -43,7 +43,7 @@ def why_not(account: User) -> str:
 
 def words(account: User) -> dict[str, list[str]]:
     """What is lost, what is erased and what stays, with this account's own figures."""
-    zone, now = figures.zone_of(account.time_zone), timezone.now()
+    zone, now = account.zone, timezone.now()
     with statistics.current_balance(account.id, now) as balance:
         available, bought = balance.available, balance.additional
     of_them = "all" if bought >= available else figures.credits(bought)

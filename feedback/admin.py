@@ -134,7 +134,8 @@ class ReportAdmin(ReasonedAdmin):
     search_fields = ["account_email", "account__email", "title"]
     search_help_text = "Email, reference such as BUG-1042, title, or the id of a report or an account."
     id_fields = ["id", "account_id"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
+    ordering = ["-number"]
     actions = ["answer", "export_as_csv", "forward_again"]
     readonly_fields = [
         "reference", "kind", "title", "words", "priority", "pictures", "account", "account_email", "page", "browser",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from allauth.core.internal import ratelimit
 from django.http import Http404, HttpResponse
@@ -108,7 +108,7 @@ def _form(request: Request, kind: Report.Kind) -> HttpResponse:
         try:
             done = _send(request, form, now)
         except TooMany as refusal:
-            form.add_error(None, _too_many(refusal, now, _zone_of(request.user.time_zone)))
+            form.add_error(None, _too_many(refusal, now, request.user.zone))
             status = 429
         except ImagesGone:
             form.add_error("images", GONE)
@@ -190,18 +190,10 @@ def _mine(request: Request, report_id: str) -> Report:
     return get_object_or_404(Report.objects.defer("note"), account=request.user, id=report_id)
 
 
-def _zone_of(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    # A name may also be that of a folder of zones ("Europe"), or too long for one of a file.
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
 def _render(
     request: Request, view: str, context: dict[str, Any], *, fragment: str = "", invalid: bool = False
 ) -> HttpResponse:
     """The page or its fragment, with times in the account's zone."""
     fragment = fragment or f"feedback/_{view}.html"
-    with timezone.override(_zone_of(request.user.time_zone)):
+    with timezone.override(request.user.zone):
         return render_page(request, f"feedback/{view}.html", context, fragment=fragment, invalid=invalid)

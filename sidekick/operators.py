@@ -19,16 +19,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import quote
-from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from sidekick.operator_lists import BoundedPaginator, Dates
 
 Act = Callable[[Any, HttpRequest, Any, str], HttpResponse | None]
 
@@ -58,17 +58,6 @@ class ReasonedForm(forms.ModelForm):  # type: ignore[type-arg]
     reason = Reason()
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts no further than anybody would turn pages: a table of millions costs what one of thousands does."""
-
-    MOST = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[: self.MOST].count()
-
-
 class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What `ReadOnlyAdmin` and `ReasonedAdmin` share. Actions stand on the page of a row, too, as buttons."""
 
@@ -77,6 +66,8 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     # What operators call the table, where its own name is another.
     title = ""
+    # The moment by which its rows are looked through; `date_hierarchy` would read all of them first.
+    dated_by = ""
     # Columns of type uuid that a search for a whole id looks into, by their index.
     id_fields: Sequence[str] = ()
     # Columns of ids such as txn_01h8…
@@ -100,13 +91,17 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return super().get_search_results(request, queryset, search_term)
         return queryset.filter(_any_of(self.id_fields, ours)), False
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        offered = super().get_list_filter(request)
+        return [*offered, (self.dated_by, Dates)] if self.dated_by else list(offered)
+
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """What the list's own filters ask, and nothing else.
 
         Django lets an address ask of any column of the table, letter by letter: of a password's hash, or of a code
         in an email that waits to be sent.
         """
-        offered = {self.date_hierarchy, *map(_asks_of, self.get_list_filter(request))}
+        offered = set(map(_asks_of, self.get_list_filter(request)))
         return lookup.partition(LOOKUP_SEP)[0] in offered and super().lookup_allowed(lookup, value, request)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -153,6 +148,14 @@ class ReadOnlyAdmin(OperatorAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class OfAnAccount(ReadOnlyAdmin):
+    """Rows that name the account they belong to."""
+
+    list_select_related = ["account"]
+    search_fields = ["account__email"]
+    id_fields = ["account_id"]
 
 
 class ReasonedAdmin(OperatorAdmin):

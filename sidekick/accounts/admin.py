@@ -98,7 +98,8 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
     list_select_related = ["user"]
     search_fields = ["user__email", "=ip"]
     id_fields = ["id", "user_id"]
-    date_hierarchy = "created_at"
+    ordering = ["-created_at"]
+    dated_by = "created_at"
     fields = ["id", "user", "ip", "user_agent", "created_at", "last_seen", "rotated_at", "revoked_at", "state"]
     actions = ["end_sessions"]
 
@@ -140,7 +141,7 @@ class LetterAdmin(ReadOnlyAdmin):
     list_filter = ["template", ("sent_at", admin.EmptyFieldListFilter), ("due_at", admin.EmptyFieldListFilter)]
     search_fields = ["to", "account__email", "=key"]
     id_fields = ["id", "account_id"]
-    date_hierarchy = "created_at"
+    dated_by = "created_at"
     fields = [
         "id", "account", "to", "template", "key", "subject", "state", "attempts", "error", "created_at", "due_at",
         "sent_at", "expires_at",

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -96,7 +96,7 @@ def written(keys: Iterable[str]) -> set[str]:
 def render(template: str, context: Mapping[str, object]) -> tuple[str, str, str]:
     """Subject, text and HTML of a letter."""
     account = context.get("account")
-    zone = _zone_of(account.time_zone if isinstance(account, User) else "UTC")
+    zone = account.zone if isinstance(account, User) else ZoneInfo("UTC")
     values: dict[str, object] = {
         "site_url": settings.SITE_URL,
         "support": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
@@ -216,11 +216,3 @@ def _post(letter: Letter) -> tuple[str, bool]:
 def _render(name: str, values: Mapping[str, object], *, escape: bool) -> str:
     template = get_template(name).template  # type: ignore[attr-defined]
     return str(template.render(Context(dict(values), autoescape=escape)))
-
-
-def _zone_of(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    # A name may also be that of a folder of zones ("Europe"), or too long for one of a file.
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")

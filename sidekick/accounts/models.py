@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -64,10 +65,20 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         verbose_name = "account"
+        indexes = [models.Index("date_joined", name="user_joined")]
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once_in_any_case")]
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """UTC where the name is unknown here."""
+        try:
+            return ZoneInfo(self.time_zone)
+        # A name may also be that of a folder of zones ("Europe"), or too long for one of a file.
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo("UTC")
 
 
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
@@ -118,6 +129,7 @@ class DeviceSession(models.Model):
 
     class Meta:
         ordering = ["-last_seen"]
+        indexes = [models.Index("created_at", name="device_session_started")]
         constraints = [
             models.CheckConstraint(
                 name="device_session_ended_for_a_reason",

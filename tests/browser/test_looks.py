@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
 from playwright.sync_api import Page, expect
 
+from credits import low_balance
 from tests.browser import customers
 from tests.browser.conftest import SIZES, TUESDAY, NewPage, Shop, Theme
 
@@ -170,4 +172,14 @@ def test_billing_pages_of(
     acts = {"too few": choose_too_few, "busy Paddle": ask_a_busy_paddle}
     for name, path in pages.items():
         found += look(page, path, f"{buyer}'s {name}", screenshot, act=acts.get(name))
+    assert not found, "\n".join(found)
+
+
+def test_the_page_that_stops_emails(new_page: NewPage, screenshot: Callable[[Page, str], None]) -> None:  # N8 C9
+    link = urlsplit(low_balance.unsubscribe_url(customers.newcomer(TUESDAY))).path
+    page = new_page()
+    found = look(page, link, "stop emails", screenshot)
+    page.get_by_role("button", name="Stop these emails").click()
+    expect(page.get_by_role("heading", name="No more low-balance emails")).to_be_visible()
+    found += look(page, link, "stopped emails", screenshot)
     assert not found, "\n".join(found)

@@ -485,3 +485,25 @@ def test_an_account_the_database_refuses_does_not_keep_the_others_waiting(
     assert period(charlie).starts_at == start
     assert period(alice).starts_at < start
     assert str(alice.id) in caplog.text
+
+
+def test_a_deleted_account_gets_no_further_month(alice: User, charlie: User) -> None:  # A10 M7
+    """Free or paid; usage that comes late is still counted, and the clock has nothing more to do for it."""
+    look(alice, utc(2026, 2, 1))
+    pay(charlie, utc(2026, 2, 1), year=True)
+    User.objects.update(deleted_at=utc(2026, 2, 3))
+    periods.open_all_due(utc(2026, 8, 1))
+    assert [CreditPeriod.objects.filter(account=account).count() for account in (alice, charlie)] == [1, 1]
+    assert periods.open_all_due(utc(2026, 9, 1)) == 0
+    assert_books_balance()
+    use(alice, 60, now=utc(2026, 9, 2), at=utc(2026, 2, 2))
+    assert period(alice).ends_at == utc(2026, 2, 28)
+    assert debt(alice) == 10
+    assert_books_balance()
+
+
+def test_what_a_deleted_account_never_had_is_opened_for_its_late_usage(alice: User) -> None:  # A10
+    User.objects.update(deleted_at=utc(2026, 2, 3))
+    use(alice, 60, now=utc(2026, 2, 4), at=utc(2026, 2, 2))
+    assert debt(alice) == 10
+    assert_books_balance()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.letter_samples import SAMPLES
+from dashboard.urls import urlpatterns
 
 pytestmark = pytest.mark.django_db
 
@@ -133,10 +135,30 @@ def test_the_gallery_leads_to_every_letter(client: Client) -> None:
     assert client.get("/dev/mail/letters/unknown/html").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["letters", "letters/verify", "letters/verify/html", "1-a/html"])
-def test_production_has_no_gallery(client: Client, settings: Settings, path: str, mail_folder: Path) -> None:
+PAGES = ["", "/letters", "/letters/verify", "/letters/verify/html", "/1-a", "/1-a/html"]
+
+
+def test_every_page_of_the_mailbox_is_among_those_that_are_tried() -> None:
+    addresses = [str(address.pattern) for address in urlpatterns if str(address.pattern).startswith("dev/")]
+    assert len(addresses) == len(PAGES)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"PRODUCTION": True},
+        {"SITE_URL": "https://sidekick-1234.tunnel.example"},
+        {"SITE_URL": "https://localhost.tunnel.example"},
+    ],
+    ids=["production", "tunnel", "lookalike"],
+)
+@pytest.mark.parametrize("path", PAGES)
+def test_only_a_developer_s_own_machine_shows_mail(
+    client: Client, settings: Settings, path: str, elsewhere: dict[str, Any], mail_folder: Path
+) -> None:  # O4
     mail_folder.mkdir()
     (mail_folder / "1-a.eml").write_text("Subject: x\n\nx")
-    assert client.get(f"/dev/mail/{path}").status_code == 200
-    settings.PRODUCTION = True
-    assert client.get(f"/dev/mail/{path}").status_code == 404
+    assert client.get(f"/dev/mail{path}").status_code == 200
+    for name, value in elsewhere.items():
+        setattr(settings, name, value)
+    assert client.get(f"/dev/mail{path}").status_code == 404

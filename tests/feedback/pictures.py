@@ -69,18 +69,23 @@ def polyglot() -> bytes:
 
 def bomb(width: int = 30_000, height: int = 30_000) -> bytes:
     """A PNG of few bytes that says it is enormous."""
+    row = b"\0" + b"\0" * (width // 8 + 1)
+    return _png_of(struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0), [row] * min(height, 1000))
 
+
+def deep_png(width: int, height: int) -> bytes:
+    """A PNG of few bytes that has all its pixels, of eight bytes each."""
+    row = b"\0" + b"\x7f" * width * 8
+    return _png_of(struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0), [row] * height)
+
+
+def _png_of(header: bytes, rows: list[bytes]) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    row = b"\0" + b"\0" * (width // 8 + 1)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(row * min(height, 1000), 9))
-        + chunk(b"IEND", b"")
-    )
+    packer = zlib.compressobj(1)
+    packed = b"".join([*map(packer.compress, rows), packer.flush()])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def moving(kind: str) -> bytes:

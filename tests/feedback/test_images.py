@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from io import BytesIO
 
 import pytest
@@ -14,6 +16,21 @@ from tests.feedback import pictures
 from tests.feedback.pictures import COMMENT, GPS_WORDS, SCRIPT, drawn, file_of
 
 HIDDEN = [COMMENT, GPS_WORDS, b"Exif", b"GPS", b"ICC", b"iCCP", b"xmp", b"adobe", b"tEXt", b"iTXt", b"eXIf", b"<script"]
+
+
+SMALLER = "crop it or scale it down, then choose it again."
+# Cleans a file from its standard input; says by how many megabytes the process grew at most.
+MEASURED = """
+import re, sys
+from feedback import images
+
+def most():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) // 1024
+
+sent, before = sys.stdin.buffer.read(), most()
+images.clean(sent)
+print(most() - before)
+"""
 
 
 def opened(content: bytes) -> Image.Image:
@@ -77,9 +94,37 @@ def test_a_photo_with_a_preview_beside_it_is_the_photo() -> None:
     assert (picture.media_type, picture.width, picture.height) == ("image/jpeg", 80, 60)
 
 
-def test_a_long_side_is_scaled_down() -> None:
-    picture = images.clean(pictures.png(6000, 300))
-    assert (picture.width, picture.height) == (4096, 205)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_long_side_is_halved_and_the_picture_stays_the_same(kind: str) -> None:
+    picture = images.clean(file_of(drawn(6001, 303), kind))
+    assert (picture.width, picture.height) == (3001, 152)
+    still = opened(picture.content).convert("RGB")
+    for x, colour in ((0, "red"), (1480, "red"), (1520, "blue"), (3000, "blue")):
+        red, _, blue = still.getpixel((x, 151))  # type: ignore[misc]
+        assert (red > 200 > 60 > blue) == (colour == "red")
+        assert (blue > 200 > 60 > red) == (colour == "blue")
+
+
+def test_a_long_photo_stands_upright_too() -> None:
+    picture = images.clean(file_of(drawn(5000, 400), "JPEG", exif=pictures.exif(6)))
+    assert (picture.width, picture.height) == (200, 2500)
+
+
+def test_a_line_of_a_million_pixels_is_a_short_line() -> None:
+    picture = images.clean(file_of(Image.new("RGBA", (1_000_000, 1), (0, 0, 0, 0)), "PNG"))
+    assert (picture.width, picture.height) == (4082, 1)
+
+
+@pytest.mark.parametrize("sent", ["png", "jpeg", "webp"])
+def test_the_largest_that_is_taken_needs_little_memory(sent: str) -> None:  # F5
+    """Sixteen bits a colour, and a JPEG that is whole only when it ends. It was 525 to 716 MB once."""
+    largest = {
+        "png": lambda: pictures.deep_png(5000, 5000),
+        "jpeg": lambda: file_of(drawn(5000, 5000), "JPEG", progressive=True, subsampling=0, exif=pictures.exif(6)),
+        "webp": lambda: file_of(drawn(3840, 2160, "RGBA"), "WEBP", exif=pictures.exif(6)),
+    }[sent]()
+    ran = subprocess.run([sys.executable, "-c", MEASURED], input=largest, capture_output=True, check=True)
+    assert int(ran.stdout) < 200
 
 
 @pytest.mark.parametrize(
@@ -96,9 +141,10 @@ def test_a_long_side_is_scaled_down() -> None:
         (pictures.png()[:8], "is not a PNG, JPEG or WebP image."),
         (pictures.png(900, 700)[:900], "is damaged and can’t be opened."),
         (pictures.photo()[:-30], "is damaged and can’t be opened."),
-        (pictures.bomb(), "has more than 25 million pixels: send a smaller one."),
-        (pictures.bomb(6000, 5000), "has more than 25 million pixels: send a smaller one."),
-        (file_of(Image.new("1", (5001, 5000)), "PNG"), "has more than 25 million pixels: send a smaller one."),
+        (pictures.bomb(), f"has more than 25 million pixels: {SMALLER}"),
+        (pictures.bomb(6000, 5000), f"has more than 25 million pixels: {SMALLER}"),
+        (file_of(Image.new("1", (5001, 5000)), "PNG"), f"has more than 25 million pixels: {SMALLER}"),
+        (file_of(Image.new("L", (3841, 2161)), "WEBP"), f"has more than 8 million pixels: {SMALLER}"),
         (pictures.moving("PNG"), "is animated: send a still picture."),
         (pictures.moving("WEBP"), "is animated: send a still picture."),
         (pictures.large(MOST_BYTES + 1), "is larger than 5 MB."),
