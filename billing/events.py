@@ -65,6 +65,7 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
         new = _store_and_take(event, envelope, now)
     except effects.FAILURES as error:
         # With it went the row. Another delivery may have stored it since, and what became of that one counts.
+        event.applied_at = None
         _failed(event, error, now)
         new = event.store()
     if not new:
@@ -148,8 +149,16 @@ def apply_due(now: datetime) -> int:
         still_due = PaddleEvent.objects.due(now).filter(event_id=event_id)
         if still_due.update(attempts=attempts + 1, due_at=now + _pause_after(attempts + 1)):
             # Another worker that came too late for it may hold its row for an instant.
-            _apply_stored(event_id, now, wait=True)
+            _apply_next(event_id, now)
     return len(due)
+
+
+def _apply_next(event_id: str, now: datetime) -> None:
+    """What can't even be committed is put off already, and must not keep those behind it waiting."""
+    try:
+        _apply_stored(event_id, now, wait=True)
+    except effects.FAILURES:
+        logger.exception("paddle event %s can't be committed", event_id)
 
 
 def _apply_stored(event_id: str, now: datetime, *, wait: bool = False) -> PaddleEvent | None:

@@ -46,7 +46,8 @@ def from_url(
     if statement_seconds and not pooled:
         limits = {
             "statement_timeout": f"{statement_seconds}s",
-            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+            # A replica may work as long as a statement may take, and the primary's transaction waits for it.
+            "idle_in_transaction_session_timeout": f"{max(IDLE_SECONDS, 2 * statement_seconds)}s",
         }
         flags = [str(parameters.get("options", "")), *(f"-c {name}={value}" for name, value in limits.items())]
         parameters["options"] = " ".join(filter(None, flags))

@@ -89,22 +89,26 @@ def _written() -> dict[str, str]:
     """
     with connections[PRIMARY].cursor() as cursor:
         cursor.execute(
-            "SELECT system_identifier::text, current_database(), pg_current_wal_flush_lsn()::text"
-            " FROM pg_control_system()"
+            "SELECT system_identifier::text, current_database(), pg_current_wal_flush_lsn()::text,"
+            " left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) FROM pg_control_system()"
         )
-        return dict(zip(("system", "name", "position"), cursor.fetchone(), strict=True))
+        return dict(zip(("system", "name", "position", "timeline"), cursor.fetchone(), strict=True))
 
 
 def _why_behind(written: dict[str, str]) -> str:
-    """Gives it `REPLICA_LAG_SECONDS` to catch up. One that was promoted is no replica any more."""
+    """Gives it `REPLICA_LAG_SECONDS` to catch up. One that was promoted is no replica any more.
+
+    Nor is one that goes on following a former primary: positions of two timelines can't be compared.
+    """
     until = time.monotonic() + settings.REPLICA_LAG_SECONDS
     while True:
         with connections[REPLICA].cursor() as cursor:
             cursor.execute(
                 """
-                SELECT pg_is_in_recovery() AND current_database() = %(name)s AND system_identifier::text = %(system)s,
+                SELECT pg_is_in_recovery() AND current_database() = %(name)s AND system_identifier::text = %(system)s
+                        AND upper(lpad(to_hex(timeline_id), 8, '0')) = %(timeline)s,
                     pg_last_wal_replay_lsn() >= %(position)s::pg_lsn
-                FROM pg_control_system()
+                FROM pg_control_system(), pg_control_checkpoint()
                 """,
                 written,
             )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.db import transaction as database
 from django.utils import timezone
 
@@ -240,6 +240,25 @@ def test_eight_workers_try_each_due_event_once(monkeypatch: pytest.MonkeyPatch) 
     at_once([lambda: events.apply_due(later)] * 8)
     assert sorted(tried) == [f"evt_01k{number:023}" for number in range(20)]
     assert set(PaddleEvent.objects.values_list("attempts", flat=True)) == {2}
+
+
+def test_an_event_that_cannot_even_be_committed_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:  # P3
+    for number in (1, 2):
+        take(event(number, "transaction.completed", transaction(details=None)))
+    first, apply_stored = f"evt_01k{1:023}", events._apply_stored
+    tried: list[str] = []
+
+    def break_off(event_id: str, now: datetime, *, wait: bool = False) -> PaddleEvent | None:
+        tried.append(event_id)
+        if event_id == first:
+            raise OperationalError("COMMIT")
+        return apply_stored(event_id, now, wait=wait)
+
+    monkeypatch.setattr(events, "_apply_stored", break_off)
+    later = NOW + timedelta(minutes=1)
+    assert events.apply_due(later) == 2
+    assert sorted(tried) == [first, f"evt_01k{2:023}"]
+    assert PaddleEvent.objects.get(event_id=first).due_at == later + timedelta(minutes=2)
 
 
 @pytest.mark.django_db(transaction=True)

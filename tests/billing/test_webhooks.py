@@ -208,7 +208,7 @@ def test_an_event_that_cannot_be_applied_is_kept_with_its_error_and_answered_wit
     response = post(event(1, "transaction.completed", transaction(details=None)))
     assert (response.status_code, response.json()["state"]) == (200, "failed")
     stored = PaddleEvent.objects.get()
-    assert (stored.state, stored.attempts) == ("failed", 1)
+    assert (stored.state, stored.attempts, stored.applied_at) == ("failed", 1, None)
     assert "details" in stored.error
     assert stored.due_at == stored.received_at + timedelta(minutes=1)
     assert snapshots() == {}
