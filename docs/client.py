@@ -168,7 +168,7 @@ def _wait(retry_after: str, otherwise: float) -> float:
         return min(float(retry_after), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(retry_after).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return float(otherwise)
     return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 EMBEDDED_NAME = "sidekick"
@@ -40,9 +41,15 @@ def from_url(
 
     `statement_seconds` is how long a statement may take, 0 for any time. `pooled`: a PgBouncer in transaction mode
     stands in between, where a cursor doesn't outlive its transaction and limits are the pooler's to set. `gone` says
-    when a silent server counts as gone. Raises `psycopg.ProgrammingError` when the URL can't be parsed.
+    when a silent server counts as gone. Raises `ImproperlyConfigured` when the URL can't be parsed.
     """
-    parameters = {**gone, **conninfo_to_dict(url)}
+    try:
+        parameters = {**gone, **conninfo_to_dict(url)}
+    except psycopg.ProgrammingError:
+        # What libpq says quotes the URL, password and all.
+        raise ImproperlyConfigured(
+            "A database's URL can't be read: postgresql://user:password@host:5432/name is how it looks."
+        ) from None
     if statement_seconds and not pooled:
         limits = {
             "statement_timeout": f"{statement_seconds}s",

@@ -11,8 +11,12 @@ no clocks.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
 from typing import TypeVar
 
 from django.conf import settings
@@ -22,6 +26,9 @@ PRIMARY, REPLICA = DEFAULT_DB_ALIAS, "replica"
 # How long this process leaves the replica alone after it failed: not every file is to wait for it to be silent.
 REST = 30.0
 STEP = 0.02
+# Seconds after which a file is given up, and what is asked first. PostgreSQL's own limits are kept by PostgreSQL: one
+# that is frozen keeps none, while its system still answers for it.
+LONGEST, PATIENCE = 180.0, 2.0
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -40,7 +47,8 @@ def read(job: Callable[[str], T]) -> T:
     if not is_set() or why_not():
         return job(PRIMARY)
     try:
-        return job(REPLICA)
+        with _no_longer_than(LONGEST):
+            return job(REPLICA)
     except Error as error:
         _leave_alone(f"It broke off ({_name(error)}).")
     finally:
@@ -58,7 +66,8 @@ def why_not() -> str:
         return _rest.why
     written = _written()
     try:
-        why = _why_behind(written)
+        with _no_longer_than(settings.REPLICA_LAG_SECONDS + PATIENCE):
+            why = _why_behind(written)
     except Error as error:
         why = f"It does not answer ({_name(error)})."
     if why:
@@ -120,6 +129,22 @@ def _why_behind(written: dict[str, str]) -> str:
         if time.monotonic() >= until:
             return f"It is more than {settings.REPLICA_LAG_SECONDS} s behind."
         time.sleep(STEP)
+
+
+@contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """Hang up on the replica after that time, which whoever waits for it takes for a broken connection."""
+    connection = connections[REPLICA]
+    connection.ensure_connection()
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as line:
+        timer = Timer(seconds, line.shutdown, [socket.SHUT_RDWR])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 def _name(error: Error) -> str:

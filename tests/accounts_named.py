@@ -96,9 +96,10 @@ class Level:
 def _of_level(statement: Any, level: Level) -> Iterator[str]:
     with_clause = getattr(statement, "withClause", None)
     for cte in with_clause.ctes if with_clause else ():
-        # A recursive one sees itself; seeing it otherwise would be an error of PostgreSQL's.
+        # A recursive one sees itself; another of a table's name sees that table.
+        itself = {cte.ctename} if with_clause and with_clause.recursive else set()
+        yield from _of_level(cte.ctequery, Level(level.outer, level.ctes | itself))
         level.ctes |= {cte.ctename}
-        yield from _of_level(cte.ctequery, Level(level.outer, level.ctes))
     target = getattr(statement, "relation", None)
     if isinstance(statement, ast.InsertStmt):
         yield from _of_insert(statement)

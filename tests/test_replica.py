@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -415,10 +415,10 @@ def test_a_replica_that_fails_only_degrades(world: Pair, client: Client, setting
     settings.REPLICA_LAG_SECONDS = 0
     with world.paused():
         world.on_primary("UPDATE procrastinate_workers SET last_heartbeat = now()")
-        answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        answer = client.get("/readyz?strict=1")
+    assert (answer.status_code, answer.json()["status"]) == (503, "degraded")
     assert answer.json()["checks"]["replica"] == {"ok": False, "why": "It is more than 0 s behind."}
-    assert client.get("/readyz?strict=1").status_code == 503
+    assert client.get("/readyz").json()["status"] == "ready"
 
 
 def test_without_a_replica_nobody_asks_for_one(django_assert_num_queries: DjangoAssertNumQueries) -> None:
@@ -441,3 +441,67 @@ def test_the_database_itself_is_no_replica() -> None:
     outcome = start(**PRODUCTION, REPLICA_URL=PRODUCTION["DATABASE_URL"])
     assert outcome.returncode != 0
     assert "REPLICA_URL leads where DATABASE_URL does" in outcome.stderr
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_replica_frozen_midway_is_given_up(
+    world: Pair, alice: User, browser: Client, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:  # C7
+    monkeypatch.setattr(replica, "LONGEST", 2.0, raising=False)
+    frozen: list[int] = []
+
+    def freeze() -> None:
+        frozen.append(connections["replica"].connection.info.backend_pid)
+        os.kill(frozen[0], signal.SIGSTOP)
+        thaw = Timer(12, _thaw, frozen)
+        thaw.daemon = True
+        thaw.start()
+
+    began = time.monotonic()
+    if kind == "csv":
+        whole = exports._file
+
+        def file() -> Any:
+            made = whole()
+            if not frozen:
+                _after_the_first_block(made, freeze)
+            return made
+
+        monkeypatch.setattr(exports, "_file", file)
+        assert download(browser) == stored(alice)
+    else:
+        read = my_data._read
+
+        def reading(rows: Any) -> Any:
+            if not frozen:
+                freeze()
+            return read(rows)
+
+        monkeypatch.setattr(my_data, "_read", reading)
+        with my_data.written(alice) as made:
+            assert len(made.read().splitlines()) > MANY
+    spent = time.monotonic() - began
+    with suppress(ProcessLookupError):
+        os.kill(frozen[0], signal.SIGCONT)
+    assert spent < 6, spent
+
+
+def _thaw(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_probes_of_a_balancer_do_not_wait_for_a_silent_replica(world: Pair, client: Client) -> None:  # O3
+    pid = world.standby.get_pid()
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        spent = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert client.get("/readyz").status_code == 200
+            spent.append(round(time.monotonic() - began, 2))
+            replica._rest.until = 0  # half a minute later
+        assert max(spent) < 1, spent
+    finally:
+        os.kill(pid, signal.SIGCONT)

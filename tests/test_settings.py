@@ -72,6 +72,13 @@ def test_a_missing_or_unsafe_setting_stops_the_start_with_a_sentence(changed: di
     assert sentence in outcome.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REPLICA_URL"])
+def test_a_mistyped_url_of_a_database_is_not_shown(name: str) -> None:
+    started = start(**PRODUCTION | {name: "postgres//app:s3cret@db/name"})
+    assert "A database's URL can't be read" in started.stderr
+    assert "s3cret" not in started.stderr
+
+
 def test_more_hosts_may_be_allowed() -> None:
     outcome = start(**PRODUCTION, ALLOWED_HOSTS="www.example.com, example.com")
     assert outcome.stdout.strip() == "['app.example.com', 'www.example.com', 'example.com']"

@@ -62,6 +62,7 @@ BAD = [
     "SELECT 1 FROM credits_usagerollup WHERE account_id = %s ORDER BY (SELECT max(credits) FROM credits_usageevent)",
     "WITH gone AS (DELETE FROM credits_usageevent RETURNING *) SELECT 1 FROM gone WHERE account_id = %s",
     "INSERT INTO credits_usageevent VALUES (%s)",
+    "WITH credits_usageevent AS (SELECT * FROM credits_usageevent) SELECT * FROM credits_usageevent",
     "INSERT INTO credits_usagerollup (account_id) SELECT account_id FROM credits_usageevent",
     "INSERT INTO credits_usageevent (account_id) VALUES (%s) ON CONFLICT (request_id) DO UPDATE SET account_id = %s",
     "UPDATE credits_usagerollup r SET credits = w.debt FROM credits_wallet w WHERE w.account_id = %s",

@@ -97,3 +97,29 @@ def large(size: int) -> bytes:
     """A real PNG of just so many bytes: the rest is behind its end."""
     start = png()
     return start + b"\0" * (size - len(start))
+
+
+def many_scans(scans: int, width: int = 64, height: int = 64) -> bytes:
+    """A progressive JPEG of one grey colour that comes again and again, in scans of ten bytes that hold nothing."""
+
+    def segment(kind: int, data: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data
+
+    one_code = bytes([1, *[0] * 15])
+    header = struct.pack(">BHHB", 8, height, width, 1) + b"\x01\x11\x00"
+    tables = segment(0xC4, b"\x00" + one_code + b"\x00") + segment(0xC4, b"\x10" + one_code + b"\xe0")
+    first = segment(0xDA, b"\x01\x01\x00\x00\x00\x00") + b"\0" * (-(-width // 8) * -(-height // 8) // 8 + 1)
+    again = segment(0xDA, b"\x01\x01\x00\x01\x3f\x00") * (scans - 1)
+    return (
+        b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC2, header) + tables + first + again + b"\xff\xd9"
+    )
+
+
+def wordy_png(texts: int) -> bytes:
+    """A PNG of few bytes with texts of four megabytes each, once they are unpacked."""
+    packed = zlib.compress(b"a" * (1024 * 1024 - 4) + "\N{GRINNING FACE}".encode(), 9)
+    chunks = [b"iTXt" + b"text %d\0\1\0\0\0" % number + packed for number in range(texts)]
+    written = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+    whole = png()
+    # Behind the signature and the header.
+    return whole[:33] + written + whole[33:]

@@ -145,6 +145,8 @@ def test_the_largest_that_is_taken_needs_little_memory(sent: str) -> None:  # F5
         (pictures.bomb(6000, 5000), f"has more than 25 million pixels: {SMALLER}"),
         (file_of(Image.new("1", (5001, 5000)), "PNG"), f"has more than 25 million pixels: {SMALLER}"),
         (file_of(Image.new("L", (3841, 2161)), "WEBP"), f"has more than 8 million pixels: {SMALLER}"),
+        (pictures.many_scans(201), "is damaged and can’t be opened."),
+        (pictures.wordy_png(3), "is not a PNG, JPEG or WebP image."),
         (pictures.moving("PNG"), "is animated: send a still picture."),
         (pictures.moving("WEBP"), "is animated: send a still picture."),
         (pictures.large(MOST_BYTES + 1), "is larger than 5 MB."),
@@ -197,3 +199,8 @@ def test_what_is_stored_stays_near_the_size_of_what_may_be_sent() -> None:  # F5
     noise.save(file, "PNG")
     assert file.tell() < images.MOST_BYTES
     assert len(images.clean(file.getvalue()).content) <= images.MOST_STORED
+
+
+def test_a_photo_in_many_scans_and_a_picture_with_words_are_taken() -> None:
+    assert images.clean(pictures.many_scans(200)).media_type == "image/jpeg"
+    assert images.clean(pictures.wordy_png(1)).media_type == "image/png"
