@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -87,7 +88,12 @@ class Process:
         self.log = image.folder.parent / f"{'-'.join(command)}-{time.time_ns()}.log"
         with self.log.open("wb") as log:
             self.child = subprocess.Popen(
-                ["deploy/start", *command], cwd=image.folder, env=environment, stdout=log, stderr=log
+                ["deploy/start", *command],
+                cwd=image.folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @property
@@ -100,7 +106,8 @@ class Process:
         try:
             return self.child.wait(15)
         except subprocess.TimeoutExpired:
-            self.child.kill()
+            # With its children, whom nobody else would end.
+            os.killpg(self.child.pid, signal.SIGKILL)
             return self.child.wait()
 
 
