@@ -268,8 +268,9 @@ def bench_exports(port: int) -> None:
     )
     grown = after.resident - before.resident
     verdict("What the file takes of its process's memory, in MiB", grown, "≤ 2", grown <= 2)
-    verdict("The process at its peak, in MiB, libraries by its share (PSS)", after.own, "< 100", after.own < 100)
-    verdict("The same, libraries counted in full (RSS)", after.resident, "< 100", after.resident < 100)
+    verdict("The process at its peak, in MiB, its own memory", after.own, "< 100", after.own < 100)
+    shared = "The same with the code of libraries, which processes share (RSS)"
+    verdict(shared, after.resident, "< 100", after.resident < 100)
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------

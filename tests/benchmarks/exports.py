@@ -24,7 +24,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The most that the largest process of a server ever took, in MiB; `own` counts shared pages by its share."""
+    """The most that the largest process of a server ever took, in MiB; `own` is without the code of libraries."""
 
     resident: float
     own: float
@@ -63,10 +63,10 @@ def _processes(port: int) -> list[Path]:
 
 
 def _peak(process: Path) -> Peak:
-    status, shares = (process / "status").read_text(), (process / "smaps_rollup").read_text()
+    status = (process / "status").read_text()
     resident, now = _figure("VmHWM", status), _figure("VmRSS", status)
-    # What the kernel has no peak of: the same pages are shared at the peak as now.
-    return Peak(resident, _figure("Pss", shares) + resident - now)
+    # The kernel notes no peak of it: what came and went is taken for the process's own.
+    return Peak(resident, _figure("RssAnon", status) + resident - now)
 
 
 def _figure(name: str, text: str) -> float:
