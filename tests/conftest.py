@@ -103,3 +103,10 @@ def sign_in() -> Callable[[Client, User], None]:
         client.cookies[tokens.REFRESH_COOKIE] = pair.refresh
 
     return sign_in
+
+
+@pytest.fixture
+def browser(client: Client, alice: User, sign_in: Callable[[Client, User], None]) -> Client:
+    """Alice's, signed in."""
+    sign_in(client, alice)
+    return client

@@ -202,12 +202,6 @@ def alice(world: Pair) -> User:
     return User.objects.get(email="alice@example.com")
 
 
-@pytest.fixture
-def browser(client: Client, alice: User, sign_in: Callable[[Client, User], None]) -> Client:
-    sign_in(client, alice)
-    return client
-
-
 def record(account: User, request_id: str) -> None:
     assert metering.record([event(account, request_id, occurred_at=datetime.now(UTC))]).accepted == 1
 

@@ -134,6 +134,9 @@ def test_behind_a_pooler_nothing_outlives_a_transaction() -> None:  # O5
     direct = start(shown, **limited).stdout.strip()
     assert direct == "-c statement_timeout=30s -c idle_in_transaction_session_timeout=120s False"
     assert start(shown, **limited, DATABASE_POOLED="yes").stdout.strip() == "None True"
+    # While a replica works, the primary's transaction waits for it.
+    patient = start(shown, **PRODUCTION, DATABASE_STATEMENT_SECONDS="300").stdout
+    assert "idle_in_transaction_session_timeout=600s" in patient
 
 
 def test_what_the_url_says_of_the_connection_counts() -> None:

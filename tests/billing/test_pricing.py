@@ -24,12 +24,6 @@ def store(settings: Settings) -> Iterator[Store]:
         yield opened
 
 
-@pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
-
-
 def plans(client: Client, path: str = "/pricing") -> dict[str, str]:
     """The markup of each plan by its name."""
     html = client.get(path).content.decode()

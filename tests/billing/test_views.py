@@ -47,12 +47,6 @@ def store(settings: Settings, clock: time_machine.Traveller) -> Iterator[Store]:
 
 
 @pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
-
-
-@pytest.fixture
 def other(charlie: User, sign_in: SignIn) -> Client:
     """The stranger's browser."""
     stranger = Client()

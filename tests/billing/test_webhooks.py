@@ -172,8 +172,6 @@ def test_only_post_is_answered(client: Client, method: str) -> None:  # P1
 def test_a_broken_database_is_told_to_paddle_in_the_shape_of_the_others(  # P1
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from billing import events
-
     def break_down(*_: object, **__: object) -> None:
         raise RuntimeError("gone")
 

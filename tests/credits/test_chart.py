@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import unescape
@@ -29,7 +29,7 @@ from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.credits.books import NOW, assert_books_balance, event, use
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 SignIn = Callable[[Client, User], None]
 REQUESTS, MODELS = "/dashboard/credits", "/dashboard/credits/models"
 DAY = timedelta(days=1)
@@ -37,19 +37,6 @@ ZONES = ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York", "Pacific/C
 # Days on which clocks change: New York forward and back, Chatham back and forward.
 CHANGES = [date(2026, 3, 8), date(2026, 11, 1), date(2026, 4, 5), date(2026, 9, 27)]
 NAMES = ["claude-haiku-4-5", "gpt-5", "gpt-5-mini"]
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[time_machine.Traveller]:
-    cache.clear()
-    with time_machine.travel(NOW, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
 
 
 def page(client: Client, path: str, headers: dict[str, str] | None = None) -> str:

@@ -48,12 +48,6 @@ def clock(request: pytest.FixtureRequest) -> Iterator[time_machine.Traveller | N
 
 
 @pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
-
-
-@pytest.fixture
 def used(alice: User) -> User:
     """45 requests over three days, by three models."""
     models = ["claude-sonnet-4-5", "gpt-5", "gpt-5-mini"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,24 +20,12 @@ from sidekick.accounts.models import User
 from tests.credits.books import NOW, event, use
 from tests.credits.test_filters import balance
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 SignIn = Callable[[Client, User], None]
 PAGES = ["/dashboard/credits", "/dashboard/credits/models", "/dashboard/credits/history"]
 BALANCE = "/dashboard/credits/balance"
 UTC = ZoneInfo("UTC")
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOW, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
 
 
 def with_figures(**figures: object) -> statistics.Balance:

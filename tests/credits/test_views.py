@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import unescape
@@ -20,24 +20,12 @@ from sidekick.accounts import tokens
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, event, use
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 SignIn = Callable[[Client, User], None]
 REQUESTS, MODELS, BALANCE = "/dashboard/credits", "/dashboard/credits/models", "/dashboard/credits/balance"
 SWAP = {"HX-Request": "true", "HX-Target": "main", "HX-Current-URL": "http://testserver/dashboard/billing"}
 REGION = {"HX-Request": "true", "HX-Target": "usage"}
 DAY = timedelta(days=1)
-
-
-@pytest.fixture(autouse=True)
-def clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOW, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
 
 
 @pytest.fixture

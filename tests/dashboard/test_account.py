@@ -51,12 +51,6 @@ def _fresh_limits(db: None) -> None:
 
 
 @pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
-
-
-@pytest.fixture
 def proven(browser: Client) -> Client:
     assert browser.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
     return browser

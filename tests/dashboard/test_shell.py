@@ -16,12 +16,6 @@ SECTIONS = {"Credits": "/dashboard/credits", "Feedback": "/dashboard/feedback", 
 SWAP = {"HX-Request": "true", "HX-Target": "main"}
 
 
-@pytest.fixture
-def browser(client: Client, alice: User, sign_in: Callable[[Client, User], None]) -> Client:
-    sign_in(client, alice)
-    return client
-
-
 def marked_tabs(html: str) -> list[str]:
     tabs = re.search(r'<ul id="tabs".*?</ul>', html, re.DOTALL)
     assert tabs

@@ -29,12 +29,6 @@ def _attempts_are_forgotten(db: None) -> None:
 
 
 @pytest.fixture
-def browser(client: Client, alice: User, sign_in: SignIn) -> Client:
-    sign_in(client, alice)
-    return client
-
-
-@pytest.fixture
 def other(charlie: User, sign_in: SignIn) -> Client:
     """The stranger's browser."""
     stranger = Client()
