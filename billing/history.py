@@ -16,7 +16,7 @@ from billing.models import Adjustment, Line, PlanPrice, Transaction
 from billing.refunds import RETURNING, TAKEN, TAKING
 from credits import figures
 from sidekick.accounts.models import User
-from sidekick.paging import Pages
+from sidekick.web.pagination import Pages
 
 # What nobody has paid or was asked to pay: a checkout that was opened, closed or given up.
 NEVER_DUE = ("draft", "ready", "canceled")

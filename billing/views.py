@@ -34,7 +34,7 @@ from credits.models import Plan
 from credits.periods import FREE
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.models import User
-from sidekick.pages import Request, is_fragment, render_page
+from sidekick.web.rendering import Request, is_fragment, render_page
 
 PAYMENTS_REGION, CREDITS_REGION = "payments", "additional-credits"
 JUST_NOW = timedelta(hours=1)

@@ -16,7 +16,7 @@ from credits import notices
 from credits.cards import Cards
 from credits.notices import Notice
 from credits.statistics import Balance
-from sidekick.etags import etag_of
+from sidekick.web.etags import etag_of
 
 NOTICES_COOKIE = f"{settings.COOKIE_PREFIX}sidekick_notices"
 # Longer than any month, after which it names no period any more.

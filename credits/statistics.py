@@ -21,7 +21,7 @@ from credits import periods
 from credits.models import CreditPeriod, UsageRollup
 from credits.snapshot import snapshot
 from credits.spans import Span
-from sidekick.paging import PAGE_SIZE
+from sidekick.web.pagination import PAGE_SIZE
 
 ZERO = Decimal(0)
 

@@ -29,9 +29,9 @@ from credits.live import dismiss as put_away
 from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
 from sidekick import replica
 from sidekick.accounts.decorators import came_from, signed_in
-from sidekick.etags import has_seen
-from sidekick.pages import Request, is_fragment, render_page
-from sidekick.paging import Pages, number_of
+from sidekick.web.etags import has_seen
+from sidekick.web.pagination import Pages, number_of
+from sidekick.web.rendering import Request, is_fragment, render_page
 
 USAGE_REGION = "usage"
 BLOCK = 64 * 1024

@@ -22,7 +22,7 @@ from sidekick.accounts import browsers, proof
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.models import DeviceSession
 from sidekick.accounts.proof import proven
-from sidekick.pages import Request
+from sidekick.web.rendering import Request
 
 
 @signed_in

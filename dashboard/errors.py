@@ -13,7 +13,7 @@ from django.views.decorators.csrf import requires_csrf_token
 from dashboard import shell
 from dashboard.middleware import toast
 from sidekick import database, problems, telemetry
-from sidekick.pages import is_fragment
+from sidekick.web.rendering import is_fragment
 
 TITLES = {
     400: "That request makes no sense",

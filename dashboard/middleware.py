@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
-from sidekick.pages import is_fragment
+from sidekick.web.rendering import is_fragment
 
 WORDS = {
     400: "Sidekick couldn’t read that request. Reload the page and try again.",

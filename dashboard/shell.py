@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from sidekick.pages import is_fragment
+from sidekick.web.rendering import is_fragment
 
 THEME_COOKIE = "theme"
 THEMES = ("light", "dark", "system")

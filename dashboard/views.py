@@ -18,7 +18,7 @@ from django_htmx.http import trigger_client_event
 from billing import offers
 from billing.models import PlanPrice
 from dashboard import shell
-from sidekick.pages import is_fragment
+from sidekick.web.rendering import is_fragment
 
 
 @require_safe

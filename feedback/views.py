@@ -20,8 +20,8 @@ from feedback.forms import ReportForm, path_or_nothing
 from feedback.models import Report, ReportImage
 from feedback.reporting import ImagesGone, TooMany
 from sidekick.accounts.decorators import signed_in
-from sidekick.pages import Request, is_fragment, render_page
-from sidekick.paging import Pages
+from sidekick.web.pagination import Pages
+from sidekick.web.rendering import Request, is_fragment, render_page
 
 LIST_REGION = "reports"
 GONE = "An image that was kept from your last try is gone: they stay for a day. Please choose it again."

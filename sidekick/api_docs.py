@@ -19,8 +19,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from sidekick.etags import etag_of, has_seen
 from sidekick.openapi import REFUSALS
+from sidekick.web.etags import etag_of, has_seen
 
 Schema = dict[str, Any]
 CALLERS = {"serviceKey": "service key", "accessToken": "access token"}
