@@ -18,7 +18,7 @@ from billing import events, signature
 from billing.shapes import Unreadable
 from billing.signature import SignatureRefused
 from sidekick import telemetry
-from sidekick.problems import problem_response
+from sidekick.api.problems import problem_response
 
 MAX_BODY = 256 * 1024
 

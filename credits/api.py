@@ -33,7 +33,7 @@ from credits.spans import Span, days
 from sidekick import telemetry
 from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.models import ServiceKey, User
-from sidekick.problems import Problem
+from sidekick.api.problems import Problem
 from sidekick.throttles import LimitedView
 from sidekick.web.etags import etag_of, has_seen
 from sidekick.web.pagination import PAGE_SIZE

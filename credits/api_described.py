@@ -16,7 +16,7 @@ from credits.api_shapes import (
     UsagePage,
     UsageReceipt,
 )
-from sidekick.openapi import CHALLENGE, RETRY, answer_header, rate_headers, refusals
+from sidekick.api.openapi import CHALLENGE, RETRY, answer_header, rate_headers, refusals
 
 # Annotated by drf-spectacular as names, and documented as what OpenAPI has.
 KEY: list[Any] = [{"serviceKey": []}]

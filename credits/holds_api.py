@@ -15,7 +15,7 @@ from credits.api_shapes import HeldCredits, HoldRequest
 from credits.models import Hold
 from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.models import ServiceKey
-from sidekick.problems import Problem
+from sidekick.api.problems import Problem
 from sidekick.throttles import LimitedView
 
 

@@ -12,7 +12,8 @@ from django.views.decorators.csrf import requires_csrf_token
 
 from dashboard import shell
 from dashboard.middleware import toast
-from sidekick import database, problems, telemetry
+from sidekick import database, telemetry
+from sidekick.api import problems
 from sidekick.web.rendering import is_fragment
 
 TITLES = {

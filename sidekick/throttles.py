@@ -21,7 +21,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from sidekick.accounts.models import ServiceKey
-from sidekick.problems import Problem
+from sidekick.api.problems import Problem
 
 WINDOW = timedelta(minutes=1)
 

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from sidekick import api_docs
+from sidekick.api import docs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
@@ -11,8 +11,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("feedback.urls")),
     path("", include("billing.urls")),
     path("accounts/", include("sidekick.accounts.urls")),
-    path("api/v1/", include("sidekick.api_urls")),
-    path("api/docs", api_docs.page, name="api_docs"),
+    path("api/v1/", include("sidekick.api.urls")),
+    path("api/docs", docs.page, name="api_docs"),
     path("admin/", admin.site.urls),
 ]
 

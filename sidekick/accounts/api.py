@@ -21,9 +21,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sidekick.openapi import CHALLENGE as CHALLENGED
-from sidekick.openapi import RETRY, RETRY_UNAVAILABLE, refusals
-from sidekick.problems import Problem
+from sidekick.api.openapi import CHALLENGE as CHALLENGED
+from sidekick.api.openapi import RETRY, RETRY_UNAVAILABLE, refusals
+from sidekick.api.problems import Problem
 
 from . import devices, tokens
 from .authentication import CHALLENGE

@@ -12,7 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from sidekick.problems import Problem
+from sidekick.api.problems import Problem
 
 from . import tokens
 from .models import DeviceSession, ServiceKey, User

@@ -8,9 +8,8 @@ from django.test import Client, override_settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
-
-from .test_api import post, refused
-from .test_tokens import HERE
+from tests.accounts.test_api import post, refused
+from tests.accounts.test_tokens import HERE
 
 pytestmark = pytest.mark.urls("tests.accounts.urls")
 

@@ -2,10 +2,10 @@
 
 from django.urls import include, path
 
-from sidekick import api_docs
+from sidekick.api import docs
 
 urlpatterns = [
     path("auth/", include("sidekick.accounts.api_urls")),
     path("", include("credits.api_urls")),
-    path("openapi.json", api_docs.openapi, name="openapi"),
+    path("openapi.json", docs.openapi, name="openapi"),
 ]

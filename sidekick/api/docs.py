@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from sidekick.openapi import REFUSALS
+from sidekick.api.openapi import REFUSALS
 from sidekick.web.etags import etag_of, has_seen
 
 Schema = dict[str, Any]

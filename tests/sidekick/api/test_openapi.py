@@ -28,7 +28,7 @@ from credits.api_described import ACCOUNT_ID
 from credits.models import Grant
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
-from sidekick.openapi import REFUSALS
+from sidekick.api.openapi import REFUSALS
 from sidekick.wsgi import application
 from tests.conftest import make_user
 
