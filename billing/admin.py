@@ -26,9 +26,9 @@ from billing.models import (
     TransactionQuerySet,
     WaitingPayment,
 )
-from sidekick import operators
 from sidekick.accounts.models import User
-from sidekick.operators import OfAnAccount, ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
+from sidekick.admin import base
+from sidekick.admin.base import OfAnAccount, ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
 
 # Paddle adds words without asking: those that are named nowhere are plain.
 TONES = {
@@ -118,7 +118,7 @@ class PaddleEventAdmin(ReadOnlyAdmin):
 @admin.register(Customer)
 class CustomerAdmin(OfAnAccount):
     title = "Paddle customers"
-    list_display = ["id", operators.account, "email", status, "snapshot_at"]
+    list_display = ["id", base.account, "email", status, "snapshot_at"]
     search_fields = ["email", "account__email"]
     key_fields = ["id"]
 
@@ -128,7 +128,7 @@ class SubscriptionAdmin(OfAnAccount):
     title = "Subscriptions"
     list_display = [
         "id",
-        operators.account,
+        base.account,
         status,
         "price_id",
         "period_ends_at",
@@ -144,7 +144,7 @@ class TransactionAdmin(OfAnAccount):
     title = "Payments"
     list_display = [
         "id",
-        operators.account,
+        base.account,
         status,
         "origin",
         money_column("grand_total", "Paid"),
@@ -172,7 +172,7 @@ class PurchaseAdmin(OfAnAccount):
     title = "Purchases"
     list_display = [
         "id",
-        operators.account,
+        base.account,
         "price",
         "quantity",
         money_column("amount"),
@@ -215,7 +215,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
 
     title = "Waiting payments"
     form = Claim
-    list_display = ["id", operators.account, money_column("grand_total", "Paid"), "why", "customer_id", "created_at"]
+    list_display = ["id", base.account, money_column("grand_total", "Paid"), "why", "customer_id", "created_at"]
     list_filter = [("account", admin.EmptyFieldListFilter)]
     list_select_related = ["account"]
     search_fields = ["account__email"]

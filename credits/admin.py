@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from credits import admin_grants as admin_grants
 from credits.admin_columns import credit_column
 from credits.models import AIModel, CreditPeriod, Hold, LedgerEntry, ModelPrice, Plan, Wallet
-from sidekick import operators
-from sidekick.operators import OfAnAccount, ReasonedAdmin, badge
+from sidekick.admin import base
+from sidekick.admin.base import OfAnAccount, ReasonedAdmin, badge
 
 TONES = {
     LedgerEntry.Kind.VOIDED: "bad",
@@ -28,7 +28,7 @@ TONES = {
 @admin.register(Wallet)
 class WalletAdmin(OfAnAccount):
     title = "Wallets"
-    list_display = ["pk", operators.account, credit_column("held"), credit_column("debt"), "due_at"]
+    list_display = ["pk", base.account, credit_column("held"), credit_column("debt"), "due_at"]
     list_filter = [("due_at", admin.EmptyFieldListFilter)]
 
 
@@ -37,7 +37,7 @@ class HoldAdmin(OfAnAccount):
     title = "Holds"
     list_display = [
         "request_id",
-        operators.account,
+        base.account,
         "model",
         credit_column("amount"),
         "of_state",
@@ -61,7 +61,7 @@ class CreditPeriodAdmin(OfAnAccount):
     title = "Periods"
     list_display = [
         "id",
-        operators.account,
+        base.account,
         "plan",
         "starts_at",
         "ends_at",
@@ -85,7 +85,7 @@ class LedgerEntryAdmin(OfAnAccount):
     list_display = [
         "id",
         "created_at",
-        operators.account,
+        base.account,
         "of_kind",
         credit_column("amount"),
         "reason",

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from credits import figures
-from sidekick.operators import column
+from sidekick.admin.base import column
 
 
 def credit_column(field: str, description: str = "") -> Callable[[Any], str]:

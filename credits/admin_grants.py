@@ -24,9 +24,9 @@ from credits import figures, ledger
 from credits.admin_columns import credit_column
 from credits.ledger import NothingLeftToVoid, NothingToRestore, SourceKeyReused
 from credits.models import Grant, LedgerEntry
-from sidekick import operators
 from sidekick.accounts.models import User
-from sidekick.operators import OfAnAccount, badge, form_page
+from sidekick.admin import base
+from sidekick.admin.base import OfAnAccount, badge, form_page
 
 # A slip of a digit should not give a fortune away; who means more gives twice.
 MOST_AT_ONCE = Decimal(10_000)
@@ -50,7 +50,7 @@ class Move(forms.Form):
 
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     amount = Amount(label="Credits")
-    reason = operators.Reason()
+    reason = base.Reason()
 
 
 class Courtesy(Move):
@@ -82,7 +82,7 @@ class GrantAdmin(OfAnAccount):
     title = "Grants"
     list_display = [
         "id",
-        operators.account,
+        base.account,
         "of_kind",
         credit_column("amount"),
         credit_column("remaining"),
@@ -137,7 +137,7 @@ class GrantAdmin(OfAnAccount):
         if request.method == "POST" and form.is_valid():
             account, amount = form.cleaned_data["account"], form.cleaned_data["amount"]
             if _move(request, form, f"Gave {figures.exact(amount)} courtesy credits", _courtesy):
-                return redirect(operators.address_of(account.id))
+                return redirect(base.address_of(account.id))
         return form_page(self, request, form, title="Give courtesy credits", button="Give credits")
 
     def take_back(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -146,7 +146,7 @@ class GrantAdmin(OfAnAccount):
         if request.method == "POST" and form.is_valid():
             done = f"Took back {figures.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _voided(given, form, by)):
-                return redirect(operators.address_of(given.account_id))
+                return redirect(base.address_of(given.account_id))
         most, unspent = figures.exact(given.amount - given.withdrawn), figures.exact(given.remaining)
         lead = (
             f"Of {given.account.email}’s grant of {figures.exact(given.amount)} credits, {most} can be taken back; "
@@ -160,7 +160,7 @@ class GrantAdmin(OfAnAccount):
         if request.method == "POST" and form.is_valid():
             done = f"Restored {figures.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _restored(given, form, by)):
-                return redirect(operators.address_of(given.account_id))
+                return redirect(base.address_of(given.account_id))
         taken = figures.exact(ledger.taken_back(given))
         lead = f"{taken} credits of this grant of {given.account.email} were taken back."
         return form_page(self, request, form, title="Restore credits", button="Restore credits", lead=lead)

@@ -27,10 +27,10 @@ from credits import figures, statistics
 from credits.models import CreditPeriod
 from dashboard import timeline
 from dashboard.timeline import Happening, Mark
-from sidekick import operators
 from sidekick.accounts.admin import UserAdmin
 from sidekick.accounts.models import DeviceSession, User
-from sidekick.operators import ReadOnlyAdmin, badge
+from sidekick.admin import base
+from sidekick.admin.base import ReadOnlyAdmin, badge
 
 admin.site.unregister(User)
 
@@ -76,10 +76,10 @@ class AccountAdmin(UserAdmin):
 
     @admin.display(description="Timeline")
     def shown_timeline(self, account: User) -> SafeString:
-        return format_html('<a href="{}">Timeline</a>', operators.timeline_of(account.pk))
+        return format_html('<a href="{}">Timeline</a>', base.timeline_of(account.pk))
 
     def row_links(self, request: HttpRequest, obj: User) -> list[tuple[str, str]]:
-        links = [("Timeline", operators.timeline_of(obj.pk))]
+        links = [("Timeline", base.timeline_of(obj.pk))]
         if request.user.has_perm("credits.add_grant"):
             links.append(("Give courtesy credits", f"{reverse('admin:credits_grant_give')}?account={obj.pk}"))
         return links
@@ -111,7 +111,7 @@ class AccountAdmin(UserAdmin):
         mark = timeline.mark_of(request.GET.get("before", ""), request.GET.get("skip", "0"), timezone.now())
         page = timeline.of(account, mark, kinds=kinds, may=request.user.has_perm)
         zone = account.zone
-        here = operators.timeline_of(pk)
+        here = base.timeline_of(pk)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Timeline of {account.email}",

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 
-from sidekick.operators import OperatorAdmin
+from sidekick.admin.base import OperatorAdmin
 
 # What belongs together on the index and in the sidebar, in this order.
 GROUPS: dict[str, tuple[str, ...]] = {

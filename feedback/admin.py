@@ -23,7 +23,7 @@ from django.utils.safestring import SafeString
 from feedback import export, forwarding, triage
 from feedback.forms import TextField
 from feedback.models import TEXT_LENGTH, Delivery, Report, ReportChange, ReportImage, ReportQuerySet
-from sidekick.operators import MOST_AT_ONCE, Reason, ReasonedAdmin, ReasonForm, account, badge, reasoned_action
+from sidekick.admin.base import MOST_AT_ONCE, Reason, ReasonedAdmin, ReasonForm, account, badge, reasoned_action
 
 REFERENCE = re.compile(r"\s*(?:bug|idea)[-\s]?([0-9]{1,15})\s*", re.ASCII | re.IGNORECASE)
 

@@ -14,8 +14,8 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from sidekick import operators
-from sidekick.operators import ReadOnlyAdmin, ReasonedAdmin, badge, reasoned_action
+from sidekick.admin import base
+from sidekick.admin.base import ReadOnlyAdmin, ReasonedAdmin, badge, reasoned_action
 
 from . import letters
 from .models import DeviceSession, DeviceSessionQuerySet, Letter, LetterQuerySet, ServiceKey, ServiceKeyQuerySet, User
@@ -114,11 +114,11 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
         return queryset if request.user.is_superuser else queryset.filter(user__is_staff=False)
 
     def row_links(self, request: HttpRequest, obj: DeviceSession) -> list[tuple[str, str]]:
-        return [("Account", operators.address_of(obj.user_id)), ("Timeline", operators.timeline_of(obj.user_id))]
+        return [("Account", base.address_of(obj.user_id)), ("Timeline", base.timeline_of(obj.user_id))]
 
     @admin.display(description="Account", ordering="user__email")
     def account(self, session: DeviceSession) -> SafeString:
-        return operators.account_links(session.user_id, session.user.email)
+        return base.account_links(session.user_id, session.user.email)
 
     @admin.display(description="State")
     def state(self, session: DeviceSession) -> SafeString:
@@ -136,7 +136,7 @@ class LetterAdmin(ReadOnlyAdmin):
     """What was sent, never what it says: a letter may hold a code."""
 
     title = "Emails sent"
-    list_display = ["id", operators.account, "to", "template", "subject", "state", "attempts", "created_at"]
+    list_display = ["id", base.account, "to", "template", "subject", "state", "attempts", "created_at"]
     list_select_related = ["account"]
     list_filter = ["template", ("sent_at", admin.EmptyFieldListFilter), ("due_at", admin.EmptyFieldListFilter)]
     search_fields = ["to", "account__email", "=key"]

@@ -19,8 +19,8 @@ from django.urls import reverse
 from billing.models import PaddleEvent
 from dashboard.desk import GROUPS, Desk
 from sidekick.accounts.models import User
-from sidekick.operator_lists import BoundedPaginator
-from sidekick.operators import OperatorAdmin, ReadOnlyAdmin, ReasonedAdmin
+from sidekick.admin.base import OperatorAdmin, ReadOnlyAdmin, ReasonedAdmin
+from sidekick.admin.filters import BoundedPaginator
 from tests.conftest import make_user
 from tests.dashboard import rows
 

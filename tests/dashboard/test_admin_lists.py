@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from billing.models import PaddleEvent
 from sidekick.accounts.models import DeviceSession, Letter, User
-from sidekick.operator_lists import LatestValues
+from sidekick.admin.filters import LatestValues
 from tests.conftest import make_user
 from tests.dashboard import rows
 from tests.dashboard.test_admin import SignIn, address

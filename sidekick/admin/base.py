@@ -28,7 +28,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from sidekick.operator_lists import BoundedPaginator, Dates
+from sidekick.admin.filters import BoundedPaginator, Dates
 
 Act = Callable[[Any, HttpRequest, Any, str], HttpResponse | None]
 
