@@ -17,7 +17,7 @@ from django.utils import timezone
 from billing.models import PlanPrice, Subscription
 from credits import periods
 from credits.models import CreditPeriod, Plan
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
 NEWS_FOR = timedelta(days=3)
@@ -43,7 +43,7 @@ def ended(subscription: Subscription, period: CreditPeriod, at: datetime) -> Non
     """Tell that the account went over to Free at this moment, from the paid period that was open."""
     if not _is_news(at):
         return
-    letters.write(
+    emails.write(
         "billing/email/plan_ended",
         to=User.objects.get(id=period.account_id),
         key=f"plan_ended:{subscription.id}:{period.pk}",
@@ -61,7 +61,7 @@ def _payment_failed(subscription: Subscription, account_id: uuid.UUID) -> None:
     start = subscription.period_starts_at or subscription.snapshot_at
     current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None).first()
     grace_until = current.paid_until + settings.PAST_DUE_GRACE if current and current.paid_until else None
-    letters.write(
+    emails.write(
         "billing/email/payment_failed",
         to=User.objects.get(id=account_id),
         key=f"payment_failed:{subscription.id}:{start.isoformat()}",
@@ -74,7 +74,7 @@ def _payment_failed(subscription: Subscription, account_id: uuid.UUID) -> None:
 
 
 def _end_scheduled(subscription: Subscription, account_id: uuid.UUID) -> None:
-    letters.write(
+    emails.write(
         "billing/email/end_scheduled",
         to=User.objects.get(id=account_id),
         key=f"end_scheduled:{subscription.id}:{subscription.snapshot_at.isoformat()}",

@@ -31,10 +31,10 @@ from credits.api_shapes import (
 from credits.filters import current_period
 from credits.spans import Span, days
 from sidekick import telemetry
-from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
+from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
+from sidekick.accounts.api.throttling import LimitedView
 from sidekick.accounts.models import ServiceKey, User
 from sidekick.api.problems import Problem
-from sidekick.throttles import LimitedView
 from sidekick.web.etags import etag_of, has_seen
 from sidekick.web.pagination import PAGE_SIZE
 

@@ -13,10 +13,10 @@ from credits import api_bodies, holds
 from credits.api_described import releases, reserves
 from credits.api_shapes import HeldCredits, HoldRequest
 from credits.models import Hold
-from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
+from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
+from sidekick.accounts.api.throttling import LimitedView
 from sidekick.accounts.models import ServiceKey
 from sidekick.api.problems import Problem
-from sidekick.throttles import LimitedView
 
 
 class HoldingView(LimitedView):

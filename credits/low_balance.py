@@ -21,7 +21,7 @@ from django.urls import reverse
 from credits import figures
 from credits.models import CreditPeriod, Grant, Wallet
 from credits.notices import LAPSE_AHEAD, LEVELS
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
 AT_ONCE = 50
@@ -78,7 +78,7 @@ def tell_of_lapses(now: datetime) -> int:
         .select_related("account", "plan")
     )
     periods = {f"rollover_lapses:{period.pk}": period for period in left}
-    new = periods.keys() - letters.written(periods)
+    new = periods.keys() - emails.written(periods)
     for key in sorted(new):
         period = periods[key]
         context = {"left": figures.credits(period.left), "ends_at": period.ends_at, "plan": period.plan}
@@ -149,7 +149,7 @@ def _low(accounts: Collection[uuid.UUID], now: datetime) -> list[Low]:
 
 def _tell(low: Iterable[Low]) -> None:
     reached = {each.key: each for each in low}
-    written = letters.written(key for each in reached.values() for key in each.heard)
+    written = emails.written(key for each in reached.values() for key in each.heard)
     new = {key for key, each in reached.items() if not each.heard & written}
     periods = CreditPeriod.objects.select_related("account", "plan")
     found = periods.in_bulk([reached[key].period_id for key in new])
@@ -166,4 +166,4 @@ def _tell(low: Iterable[Low]) -> None:
 
 
 def _write(template: str, account: User, context: dict[str, object], key: str) -> None:
-    letters.write(template, to=account, context=context, key=key, unsubscribe=unsubscribe_url(account))
+    emails.write(template, to=account, context=context, key=key, unsubscribe=unsubscribe_url(account))

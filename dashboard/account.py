@@ -18,10 +18,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from billing.paddle import PaddleFault
 from dashboard import farewell, my_data
 from dashboard.forms import FarewellForm, ProfileForm, zones
-from sidekick.accounts import browsers, proof
+from sidekick.accounts import user_agents
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.models import DeviceSession
-from sidekick.accounts.proof import proven
+from sidekick.accounts.sign_in import reauthentication
+from sidekick.accounts.sign_in.reauthentication import proven
 from sidekick.web.rendering import Request
 
 
@@ -63,7 +64,7 @@ def sessions(request: Request) -> HttpResponse:
     """The devices that are signed in now, this one first (A7)."""
     here = request.device_session
     live = sorted(request.user.device_sessions.live(), key=lambda session: session != here)
-    rows = [(session, browsers.in_words(session.user_agent), session == here) for session in live]
+    rows = [(session, user_agents.in_words(session.user_agent), session == here) for session in live]
     return _render(request, "sessions", {"title": "Sessions", "view": "sessions", "rows": rows})
 
 
@@ -93,7 +94,7 @@ def end_other_sessions(request: Request) -> HttpResponse:
 @signed_in
 @require_safe
 def data(request: Request) -> HttpResponse:
-    context = {"title": "Your data", "view": "data", "proven": proof.is_fresh(request)}
+    context = {"title": "Your data", "view": "data", "proven": reauthentication.is_fresh(request)}
     return _render(request, "data", context)
 
 

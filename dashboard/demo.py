@@ -28,7 +28,7 @@ from billing.models import PlanPrice
 from credits import ledger, low_balance, metering, periods
 from credits.models import Grant, Plan
 from dashboard import demo_feedback
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
 PASSWORD = "sidekick-demo"  # noqa: S105 — known to everyone on purpose; `make_accounts` refuses production.
@@ -91,7 +91,7 @@ def make_accounts(now: datetime, report: Callable[[str], None]) -> None:
     for persona in PERSONAS:
         if not User.objects.filter(email=persona.email).exists():
             report(f"{persona.email}: {_make(persona, now):,} requests")
-        with letters.kept_back():
+        with emails.kept_back():
             demo_feedback.make_reports(User.objects.get(email=persona.email), operator, now)
 
 

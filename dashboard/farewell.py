@@ -25,7 +25,7 @@ from billing.models import Customer, PaddleEvent, Transaction
 from billing.plans import Standing
 from credits import figures, statistics
 from feedback.models import Report, ReportImage
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import DeviceSession, Letter, User
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def say(account: User) -> None:
             _forget_at_paddles(person)
             _forget_the_person(person, timezone.now())
             # The letters of the account are gone; this one tells whoever did not mean it.
-            letters.write("dashboard/email/account_deleted", to=email, context={})
+            emails.write("dashboard/email/account_deleted", to=email, context={})
     logger.info("account %s was deleted by its owner", account.id)
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from credits.models import Plan
 from feedback.models import Report, ReportChange
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
 NOW = datetime(2026, 5, 3, 12, 5, tzinfo=UTC)
@@ -39,7 +39,7 @@ class Sample:
 
     def render(self) -> tuple[str, str, str]:
         """Subject, text and HTML."""
-        return letters.render(self.template, {"to": MAYA.email, "account": MAYA, "unsubscribe": "", **self.context})
+        return emails.render(self.template, {"to": MAYA.email, "account": MAYA, "unsubscribe": "", **self.context})
 
 
 SAMPLES = {

@@ -12,7 +12,7 @@ from django.db import transaction
 from feedback import drafts, forwarding
 from feedback.drafts import Named
 from feedback.models import Report, ReportChange, ReportImage
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 
 MOST_IN_AN_HOUR = 10
 HOUR = timedelta(hours=1)
@@ -57,7 +57,7 @@ def send(
     report.save(force_insert=True)
     _add_images(report, form_token, kept, added, now)
     forwarding.enqueue(ReportChange.objects.create(report=report, status=report.status, created_at=now))
-    letters.write(
+    emails.write(
         "feedback/email/received",
         to=report.account,
         context={"report": report, "url": settings.SITE_URL + report.get_absolute_url()},

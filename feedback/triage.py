@@ -9,7 +9,7 @@ from django.db import transaction
 
 from feedback import forwarding
 from feedback.models import Report, ReportChange
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
 
@@ -47,7 +47,7 @@ def _tell(report: Report, done: ReportChange) -> None:
     """A reply that was only taken back is no news."""
     if not done.moved and not done.reply:
         return
-    letters.write(
+    emails.write(
         "feedback/email/changed",
         to=User.objects.get(pk=report.account_id),
         context={"report": report, "change": done, "url": settings.SITE_URL + report.get_absolute_url()},

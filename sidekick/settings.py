@@ -250,7 +250,7 @@ SESSION_COOKIE_AGE = 3600
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 
-ACCOUNT_ADAPTER = "sidekick.accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "sidekick.accounts.sign_in.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -301,18 +301,18 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 
 # Second factors ---------------------------------------------------------------------------------------------------
 
-MFA_ADAPTER = "sidekick.accounts.second_factors.SecondFactors"
+MFA_ADAPTER = "sidekick.accounts.sign_in.mfa.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Sidekick"
 MFA_FORMS = {
-    "add_webauthn": "sidekick.accounts.second_factors.AddPasskeyForm",
-    "edit_webauthn": "sidekick.accounts.second_factors.RenamePasskeyForm",
+    "add_webauthn": "sidekick.accounts.sign_in.mfa.AddPasskeyForm",
+    "edit_webauthn": "sidekick.accounts.sign_in.mfa.RenamePasskeyForm",
 }
 
 # Google and GitHub ------------------------------------------------------------------------------------------------
 
-SOCIALACCOUNT_ADAPTER = "sidekick.accounts.social.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "sidekick.accounts.sign_in.social.SocialAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 # GitHub's addresses, with what was proved of each, are a question of their own.
 SOCIALACCOUNT_QUERY_EMAIL = True

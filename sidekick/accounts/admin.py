@@ -14,10 +14,10 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from sidekick.accounts import emails
 from sidekick.admin import base
 from sidekick.admin.base import ReadOnlyAdmin, ReasonedAdmin, badge, reasoned_action
 
-from . import letters
 from .models import DeviceSession, DeviceSessionQuerySet, Letter, LetterQuerySet, ServiceKey, ServiceKeyQuerySet, User
 
 
@@ -152,11 +152,11 @@ class LetterAdmin(ReadOnlyAdmin):
         return request.user.has_perm("accounts.change_letter")
 
     def offers(self, request: HttpRequest, obj: Letter, action: str) -> bool:
-        return letters.may_be_sent_again(obj)
+        return emails.may_be_sent_again(obj)
 
     @reasoned_action(description="Send again", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: LetterQuerySet, reason: str) -> None:
-        revived = sum(letters.send_again(letter) for letter in queryset)
+        revived = sum(emails.send_again(letter) for letter in queryset)
         messages.success(request, f"{revived} emails will be sent again; what went out or came too late has no text.")
 
     @admin.display(description="State")

@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject, cached_property
 
-from . import devices, tokens
+from sidekick.accounts import known_devices, tokens
+
 from .models import DeviceSession, User
 
 POLL_HEADER = "Sidekick-Poll"
@@ -89,7 +90,7 @@ class Identity:
             DeviceSession.objects.filter(id=self.session.id).end(DeviceSession.Ended.SIGNED_IN_AGAIN)
         with transaction.atomic():
             self.pair = tokens.start(user, **tokens.device_of(self.request))
-            devices.tell_if_new(self.pair.session, self.request)
+            known_devices.tell_if_new(self.pair.session, self.request)
         self.session = self.pair.session
         self.signed_in_now, self.signed_out_now = True, False
         self._put(self.session)
@@ -110,7 +111,7 @@ class Identity:
             # What the sign-in flow noted down must not outlive it.
             self.request.session.flush()
             if self.session:
-                devices.remember(self.request, response, self.session)
+                known_devices.remember(self.request, response, self.session)
         asked = "session" in self.__dict__
         known = asked and self.session is not None
         over = self.signed_out_now or (asked and not known and self._has_cookies and not self.is_poll)

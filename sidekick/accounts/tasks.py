@@ -8,21 +8,21 @@ import uuid
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from . import letters
+from sidekick.accounts import emails
 
 logger = logging.getLogger(__name__)
 
 
-@app.task(queue=letters.QUEUE)
+@app.task(queue=emails.QUEUE)
 def send_letter(letter_id: str) -> None:
     """As soon as it is written."""
-    letters.send(uuid.UUID(letter_id))
+    emails.send(uuid.UUID(letter_id))
 
 
 @app.periodic(cron="* * * * *")
 @app.task(queueing_lock="send_due_letters", lock="send_due_letters")
 def send_due_letters(timestamp: int) -> None:
     """Every minute: letters that could not be sent and have paused long enough. A missed minute is made up for."""
-    tried = letters.send_due(timezone.now())
+    tried = emails.send_due(timezone.now())
     if tried:
         logger.info("tried %d letters again", tried)

@@ -20,7 +20,8 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
-from .adapter import AccountAdapter
+from sidekick.accounts.sign_in.adapter import AccountAdapter
+
 from .models import DeviceSession, User
 
 ACCESS_COOKIE = settings.ACCESS_COOKIE

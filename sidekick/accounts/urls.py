@@ -11,8 +11,9 @@ from allauth.socialaccount.providers.oauth2.urls import default_urlpatterns
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from sidekick.accounts.sign_in.reauthentication import proven
+
 from . import views
-from .proof import proven
 
 security = RedirectView.as_view(pattern_name="security")
 

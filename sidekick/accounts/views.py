@@ -13,8 +13,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from sidekick.accounts.sign_in.reauthentication import EmailProof, ask, asks_by_email, proven
+
 from .decorators import signed_in
-from .proof import EmailProof, ask, asks_by_email, proven
 
 
 @require_POST

@@ -5,7 +5,7 @@ from django.urls import include, path
 from sidekick.api import docs
 
 urlpatterns = [
-    path("auth/", include("sidekick.accounts.api_urls")),
+    path("auth/", include("sidekick.accounts.api.urls")),
     path("", include("credits.api_urls")),
     path("openapi.json", docs.openapi, name="openapi"),
 ]

@@ -19,13 +19,13 @@ from pytest_django import Settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
-from tests.accounts import providers
-from tests.accounts.providers import Provider
-from tests.accounts.test_api import totp_code
 from tests.browser import customers
 from tests.browser.conftest import TUESDAY, NewPage, Shop, emailed_code
 from tests.browser.test_looks import look
 from tests.conftest import PASSWORD, make_user
+from tests.sidekick.accounts import providers
+from tests.sidekick.accounts.api.test_views import totp_code
+from tests.sidekick.accounts.providers import Provider
 
 ACCOUNT = "/dashboard/account"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -27,7 +27,7 @@ from credits import ledger
 from credits.models import Grant, LedgerEntry, UsageEvent
 from dashboard import farewell, my_data
 from feedback.models import Report, ReportImage
-from sidekick.accounts import letters, tokens
+from sidekick.accounts import emails, tokens
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.billing import store as stores
 from tests.billing.store import Store
@@ -200,7 +200,7 @@ def everything_of(user: User, name: str) -> None:
     """One row of each kind that could tell of somebody."""
     SocialAccount.objects.create(user=user, provider="google", uid=name, extra_data={"name": name})
     Authenticator.objects.create(user=user, type="totp", data={"secret": f"secret-{name}"})
-    letters.write("account/email/password_changed", to=user, context={"user": user})
+    emails.write("account/email/password_changed", to=user, context={"user": user})
     report = Report(account=user, account_email=user.email, kind="bug", title=f"{name} saw a bug", description="x")
     report.priority, report.note = "low", f"internal about {name}"
     report.seal(uuid.uuid4())

@@ -19,8 +19,8 @@ from pytest_django import Settings
 
 from credits.models import AIModel, Hold
 from dashboard import cleaning, tasks
-from sidekick import throttles
 from sidekick.accounts import tokens
+from sidekick.accounts.api import throttling
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.credits.books import at_once
 
@@ -65,7 +65,7 @@ def test_holds_are_kept_as_long_as_usage_may_name_them(alice: User, settings: Se
 @pytest.mark.django_db
 def test_counts_of_requests_are_forgotten_after_a_day() -> None:  # O4
     for name, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
-        throttles.count(name, 5, NOW - age)
+        throttling.count(name, 5, NOW - age)
     assert cleaning.clean(NOW)["request_counts"] == 1
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from feedback import drafts, images, tasks, triage
 from feedback.models import Report, ReportChange, ReportImage
 from feedback.reporting import TooMany
-from sidekick.accounts import letters
+from sidekick.accounts import emails
 from sidekick.accounts.models import Letter, User
 from tests.conftest import make_user
 from tests.credits.books import at_once
@@ -173,7 +173,7 @@ def test_nothing_is_stored_of_a_report_that_breaks_off(alice: User, monkeypatch:
     def explode(*args: object, **kwargs: object) -> None:
         raise RuntimeError("broken off")
 
-    monkeypatch.setattr(letters, "write", explode)
+    monkeypatch.setattr(emails, "write", explode)
     with pytest.raises(RuntimeError, match="broken off"):
         made(alice, pictured=1)
     assert not Report.objects.exists()

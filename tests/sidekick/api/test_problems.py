@@ -8,10 +8,10 @@ from django.test import Client, override_settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
-from tests.accounts.test_api import post, refused
-from tests.accounts.test_tokens import HERE
+from tests.sidekick.accounts.api.test_views import post, refused
+from tests.sidekick.accounts.test_tokens import HERE
 
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 
 def test_every_refusal_is_a_problem(client: Client) -> None:

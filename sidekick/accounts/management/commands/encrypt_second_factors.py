@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from sidekick.accounts import second_factors
+from sidekick.accounts.sign_in import mfa
 
 
 class Command(BaseCommand):
     help = "Encrypt the secrets of all second factors with the present SECRET_KEY."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"{second_factors.encrypt_anew()} second factors are encrypted with the present key.")
+        self.stdout.write(f"{mfa.encrypt_anew()} second factors are encrypted with the present key.")

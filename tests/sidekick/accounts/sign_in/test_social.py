@@ -14,14 +14,13 @@ from django.test import Client
 from pytest_django import Settings
 
 from sidekick.accounts.models import User
+from tests.conftest import PASSWORD
+from tests.sidekick.accounts import providers
+from tests.sidekick.accounts.providers import Provider
+from tests.sidekick.accounts.test_sign_in import signed_in_as
+from tests.test_settings import PRODUCTION, start
 
-from ..conftest import PASSWORD
-from ..test_settings import PRODUCTION, start
-from . import providers
-from .providers import Provider
-from .test_sign_in import signed_in_as
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 SignIn = Callable[[Client, User], None]
 GRETA = {"sub": "g-1", "email": "Greta@example.com", "email_verified": True, "given_name": "Greta", "family_name": "G"}

@@ -14,8 +14,8 @@ from django.core import signing
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from . import browsers, letters
-from .models import DeviceSession, DeviceSessionQuerySet
+from sidekick.accounts import emails, user_agents
+from sidekick.accounts.models import DeviceSession, DeviceSessionQuerySet
 
 COOKIE = settings.DEVICE_COOKIE
 SALT = "sidekick.accounts.devices"
@@ -30,8 +30,8 @@ def tell_if_new(session: DeviceSession, request: HttpRequest) -> None:
     first = session.user.last_login is None and not earlier.exists()
     if first or _is_known(session, earlier.exclude(revoked_because__in=ENDED_FROM_ELSEWHERE), request):
         return
-    context = {"timestamp": session.created_at, "browser": browsers.in_words(session.user_agent), "ip": session.ip}
-    letters.write("account/email/new_sign_in", to=session.user, context=context, key=f"new_sign_in:{session.id}")
+    context = {"timestamp": session.created_at, "browser": user_agents.in_words(session.user_agent), "ip": session.ip}
+    emails.write("account/email/new_sign_in", to=session.user, context=context, key=f"new_sign_in:{session.id}")
 
 
 def remember(request: HttpRequest, response: HttpResponseBase, session: DeviceSession) -> None:
@@ -50,9 +50,9 @@ def remember(request: HttpRequest, response: HttpResponseBase, session: DeviceSe
 def _is_known(session: DeviceSession, earlier: DeviceSessionQuerySet, request: HttpRequest) -> bool:
     if earlier.filter(id__in=[uuid.UUID(noted) for noted in _noted(request)]).exists():
         return True
-    browser = browsers.in_words(session.user_agent)
+    browser = user_agents.in_words(session.user_agent)
     agents = earlier.filter(ip=session.ip).order_by().values_list("user_agent", flat=True).distinct()
-    return any(browsers.in_words(agent) == browser for agent in agents)
+    return any(user_agents.in_words(agent) == browser for agent in agents)
 
 
 def _noted(request: HttpRequest) -> list[str]:

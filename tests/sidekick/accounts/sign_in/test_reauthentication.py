@@ -11,11 +11,10 @@ from allauth.account.models import EmailAddress
 from django.test import Client
 
 from sidekick.accounts.models import User
+from tests.conftest import PASSWORD
+from tests.post import delivered
 
-from ..conftest import PASSWORD
-from ..post import delivered
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 SignIn = Callable[[Client, User], None]
 PassTime = Callable[..., datetime]

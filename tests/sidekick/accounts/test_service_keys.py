@@ -10,11 +10,10 @@ from django.test import Client
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
+from tests.sidekick.accounts.api.test_views import get, refused
+from tests.sidekick.accounts.test_tokens import HERE
 
-from .test_api import get, refused
-from .test_tokens import HERE
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 
 def create(name: str, *options: str) -> str:

@@ -14,11 +14,10 @@ from pytest_django import Settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
+from tests.conftest import PASSWORD
+from tests.sidekick.accounts.test_tokens import HERE, bad_tokens
 
-from ..conftest import PASSWORD
-from .test_tokens import HERE, bad_tokens
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 PassTime = Callable[..., datetime]
 

@@ -12,10 +12,9 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from sidekick.accounts import tokens
+from sidekick.accounts.models import DeviceSession, ServiceKey, User
 from sidekick.api.problems import Problem
-
-from . import tokens
-from .models import DeviceSession, ServiceKey, User
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 

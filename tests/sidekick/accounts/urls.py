@@ -12,7 +12,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sidekick.accounts.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
+from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.decorators import signed_in
 from sidekick.urls import handler404, handler500
 from sidekick.urls import urlpatterns as project_urls

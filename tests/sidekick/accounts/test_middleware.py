@@ -12,11 +12,10 @@ from django.test import Client, override_settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
+from tests.conftest import make_user
+from tests.sidekick.accounts.test_tokens import at_once
 
-from ..conftest import make_user
-from .test_tokens import at_once
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 PassTime = Callable[..., datetime]
 SignIn = Callable[[Client, User], None]

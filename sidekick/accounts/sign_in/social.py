@@ -18,8 +18,8 @@ from allauth.socialaccount.providers.base import AuthProcess
 from django.http import Http404, HttpRequest
 from django.shortcuts import render
 
-from . import proof
-from .models import User
+from sidekick.accounts.models import User
+from sidekick.accounts.sign_in import reauthentication
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
@@ -42,8 +42,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         It is also where a visit begins: whoever connects another account proves first whose this one is.
         """
         connects = state.get("process") == AuthProcess.CONNECT and self.request.user.is_authenticated
-        if connects and not proof.is_fresh(self.request):
-            raise ImmediateHttpResponse(proof.ask(self.request))
+        if connects and not reauthentication.is_fresh(self.request):
+            raise ImmediateHttpResponse(reauthentication.ask(self.request))
         state["time_zone"] = self.request.POST.get("time_zone", "")
         return str(super().generate_state_param(state))
 

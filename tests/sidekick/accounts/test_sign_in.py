@@ -14,11 +14,10 @@ from django.test import Client, override_settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
+from tests.conftest import PASSWORD
+from tests.post import delivered
 
-from ..conftest import PASSWORD
-from ..post import delivered
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 SignIn = Callable[[Client, User], None]
 PassTime = Callable[..., datetime]
@@ -189,7 +188,7 @@ def test_sensitive_pages_ask_for_the_password_again_and_remember_it(
 def test_second_factor_is_asked_for_once_it_is_set_up(client: Client, alice: User, pass_time: PassTime) -> None:  # A1
     from allauth.mfa.totp.internal import auth
 
-    from .test_api import totp_code
+    from tests.sidekick.accounts.api.test_views import totp_code
 
     secret = auth.generate_totp_secret()
     auth.TOTP.activate(alice, secret)

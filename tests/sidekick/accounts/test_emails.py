@@ -22,12 +22,11 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from sidekick.accounts import devices, letters
+from sidekick.accounts import emails, known_devices
 from sidekick.accounts.models import DeviceSession, Letter, User
-
-from ..conftest import PASSWORD, make_user
-from ..credits.books import at_once
-from ..post import delivered
+from tests.conftest import PASSWORD, make_user
+from tests.credits.books import at_once
+from tests.post import delivered
 
 pytestmark = pytest.mark.django_db
 TEMPLATE = "account/email/login_code"
@@ -40,7 +39,7 @@ PassTime = Callable[..., datetime]
 
 
 def write(to: User | str, **options: Any) -> Letter:
-    letters.write(TEMPLATE, to=to, **{"context": CODE, **options})
+    emails.write(TEMPLATE, to=to, **{"context": CODE, **options})
     return Letter.objects.order_by("created_at").last()  # type: ignore[return-value]
 
 
@@ -112,10 +111,10 @@ def test_a_letter_waits_for_the_worker_and_says_the_same_in_text_and_html(alice:
 
 def test_the_job_knows_the_letter_and_nothing_else(alice: User) -> None:  # O4
     letter = write(alice)
-    job = ProcrastinateJob.objects.get(task_name=letters.TASK)
+    job = ProcrastinateJob.objects.get(task_name=emails.TASK)
     assert job.args == {"letter_id": str(letter.id)}
     assert job.priority > 0
-    assert letters.TASK in app.tasks
+    assert emails.TASK in app.tasks
 
 
 def test_what_is_rolled_back_tells_nobody(alice: User) -> None:
@@ -134,19 +133,19 @@ def test_a_key_writes_once_ever(alice: User, charlie: User) -> None:
     write(alice, key="once")
     assert [message.to for message in delivered()] == [[alice.email]]
     assert ProcrastinateJob.objects.count() == 1
-    assert letters.written(["once", "never"]) == {"once"}
+    assert emails.written(["once", "never"]) == {"once"}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_key_writes_once_from_many_at_once(alice: User) -> None:
-    at_once([lambda: letters.write(TEMPLATE, to=alice, context=CODE, key="once")] * 8)
+    at_once([lambda: emails.write(TEMPLATE, to=alice, context=CODE, key="once")] * 8)
     letter = Letter.objects.get()
     assert ProcrastinateJob.objects.filter(args__letter_id=str(letter.id)).count() == 1
 
 
 def test_an_account_that_was_deleted_gets_nothing(alice: User) -> None:  # A10
     alice.deleted_at = timezone.now()
-    letters.write(TEMPLATE, to=alice, context=CODE)
+    emails.write(TEMPLATE, to=alice, context=CODE)
     assert not Letter.objects.exists()
 
 
@@ -154,7 +153,7 @@ def test_what_people_typed_is_escaped_in_html_only_and_times_are_theirs(alice: U
     alice.time_zone = "Asia/Tokyo"
     moment = datetime(2026, 5, 3, 22, 30, tzinfo=UTC)
     context = {"timestamp": moment, "browser": "<b>&", "ip": "192.0.2.1"}
-    letters.write("account/email/new_sign_in", to=alice, context=context)
+    emails.write("account/email/new_sign_in", to=alice, context=context)
     letter = Letter.objects.get()
     assert "<b>&" in letter.text
     assert "&lt;b&gt;&amp;" in letter.html
@@ -168,7 +167,7 @@ def test_what_people_typed_is_escaped_in_html_only_and_times_are_theirs(alice: U
 def test_the_worker_sends_it_and_forgets_what_it_said(alice: User, pass_time: PassTime) -> None:  # O4
     letter = write(alice, unsubscribe="http://testserver/emails/stop/x")
     now = pass_time(seconds=3)
-    app.tasks[letters.TASK](letter_id=str(letter.id))
+    app.tasks[emails.TASK](letter_id=str(letter.id))
     (message,) = mail.outbox
     assert isinstance(message, EmailMultiAlternatives)
     assert "K7QM-2XPD" in str(message.body)
@@ -186,7 +185,7 @@ def test_the_worker_sends_it_and_forgets_what_it_said(alice: User, pass_time: Pa
 def test_running_the_job_again_sends_nothing(alice: User) -> None:
     letter = write(alice)
     for _ in range(3):
-        letters.send(letter.id)
+        emails.send(letter.id)
     delivered()
     assert len(mail.outbox) == 1
 
@@ -239,12 +238,12 @@ def test_a_letter_is_given_up_after_a_dozen_tries_and_can_be_sent_again(
         delivered()
         pass_time(hours=20)
     letter.refresh_from_db()
-    assert (letter.attempts, letter.due_at) == (letters.MOST_ATTEMPTS, None)
+    assert (letter.attempts, letter.due_at) == (emails.MOST_ATTEMPTS, None)
     settings.EMAIL_PORT = server.server_address[1]
-    assert letters.send_again(letter)
-    assert not letters.send_again(letter)
+    assert emails.send_again(letter)
+    assert not emails.send_again(letter)
     delivered()
-    assert not letters.send_again(letter)
+    assert not emails.send_again(letter)
     assert len(server.messages) == 1
 
 
@@ -279,15 +278,15 @@ def test_a_code_that_ran_out_is_not_sent(alice: User, pass_time: PassTime) -> No
     pass_time(minutes=10)
     assert delivered() == []
     letter.refresh_from_db()
-    assert (letter.error, letter.due_at, letter.text, letter.html) == (letters.EXPIRED, None, "", "")
-    assert not letters.send_again(letter)
+    assert (letter.error, letter.due_at, letter.text, letter.html) == (emails.EXPIRED, None, "", "")
+    assert not emails.send_again(letter)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_send_a_letter_once(alice: User, server: Server) -> None:  # O4
     for _ in range(5):
         letter = write(alice)
-        at_once([lambda: letters.send(letter.id), lambda: letters.send(letter.id)] * 4)  # noqa: B023
+        at_once([lambda: emails.send(letter.id), lambda: emails.send(letter.id)] * 4)  # noqa: B023
     assert len(server.messages) == 5
 
 
@@ -301,7 +300,7 @@ def test_a_slow_mail_server_does_not_make_another_worker_send_it_too(alice: User
         slow.start()
         assert server.reached.wait(30)
         clock.shift(timedelta(minutes=5))
-        letters.send_due(timezone.now())
+        emails.send_due(timezone.now())
         server.holds.set()
         slow.join(30)
     assert len(server.messages) == 1
@@ -310,7 +309,7 @@ def test_a_slow_mail_server_does_not_make_another_worker_send_it_too(alice: User
 
 
 def _send_in_a_thread(letter: Letter) -> None:
-    letters.send(letter.id)
+    emails.send(letter.id)
     connection.close()
 
 
@@ -334,7 +333,7 @@ def test_a_real_worker_sends_it(alice: User, monkeypatch: pytest.MonkeyPatch) ->
 @app.task(name="tests.write_and_roll_back")
 def write_and_roll_back() -> None:
     with transaction.atomic():
-        letters.write(TEMPLATE, to="x@example.com", context=CODE)
+        emails.write(TEMPLATE, to="x@example.com", context=CODE)
         transaction.set_rollback(True)
 
 
@@ -457,7 +456,7 @@ def test_the_cookie_speaks_for_the_accounts_that_were_here(maya: User, charlie: 
     assert sorted(message.to[0] for message in delivered()) == [maya.email, charlie.email]
 
 
-@pytest.mark.parametrize("because", devices.ENDED_FROM_ELSEWHERE)
+@pytest.mark.parametrize("because", known_devices.ENDED_FROM_ELSEWHERE)
 def test_a_session_that_was_ended_from_elsewhere_makes_no_device_known(
     maya: User, client: Client, because: DeviceSession.Ended
 ) -> None:  # A4 A7
@@ -472,7 +471,7 @@ def test_a_session_that_was_ended_from_elsewhere_makes_no_device_known(
 
 def test_a_cookie_that_we_did_not_write_makes_no_device_known(maya: User, client: Client) -> None:  # A4
     session = maya.device_sessions.get()
-    client.cookies[devices.COOKIE] = signing.dumps([session.id.hex], salt="another")
+    client.cookies[known_devices.COOKIE] = signing.dumps([session.id.hex], salt="another")
     log_in(client, maya, CHROME, "198.51.100.4")
     assert len(subjects()) == 1
 

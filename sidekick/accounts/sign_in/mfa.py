@@ -14,7 +14,7 @@ from django import forms
 from django.conf import settings
 from django.db import transaction
 
-from .models import User
+from sidekick.accounts.models import User
 
 PURPOSE = b"sidekick: secrets of second factors"
 # What allauth keeps of an authenticator that would let its reader make codes.

@@ -12,8 +12,8 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from .middleware import Identity
-from .models import DeviceSession, User
+from sidekick.accounts.middleware import Identity
+from sidekick.accounts.models import DeviceSession, User
 
 
 @receiver(user_logged_in)

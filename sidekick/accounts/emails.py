@@ -28,7 +28,7 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
-from .models import Letter, User
+from sidekick.accounts.models import Letter, User
 
 TASK = "sidekick.accounts.tasks.send_letter"
 QUEUE = "letters"

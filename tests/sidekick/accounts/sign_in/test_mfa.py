@@ -16,13 +16,12 @@ from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from sidekick.accounts.models import User
+from tests.conftest import PASSWORD
+from tests.post import delivered
+from tests.sidekick.accounts.api.test_views import post, totp_code
+from tests.sidekick.accounts.test_sign_in import log_in, signed_in_as
 
-from ..conftest import PASSWORD
-from ..post import delivered
-from .test_api import post, totp_code
-from .test_sign_in import log_in, signed_in_as
-
-pytestmark = pytest.mark.urls("tests.accounts.urls")
+pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
 SignIn = Callable[[Client, User], None]
 PassTime = Callable[..., datetime]

@@ -21,8 +21,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 
-from .decorators import came_from, to_sign_in
-from .models import User
+from sidekick.accounts.decorators import came_from, to_sign_in
+from sidekick.accounts.models import User
 
 STATE_KEY = "email_proof"
 CODE_LIVES = 600

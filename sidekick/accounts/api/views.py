@@ -21,13 +21,12 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from sidekick.accounts import known_devices, tokens
+from sidekick.accounts.api.authentication import CHALLENGE
+from sidekick.accounts.models import DeviceSession, User
 from sidekick.api.openapi import CHALLENGE as CHALLENGED
 from sidekick.api.openapi import RETRY, RETRY_UNAVAILABLE, refusals
 from sidekick.api.problems import Problem
-
-from . import devices, tokens
-from .authentication import CHALLENGE
-from .models import DeviceSession, User
 
 # Long enough for every window in ACCOUNT_RATE_LIMITS that these views use.
 RETRY_AFTER = 300
@@ -124,7 +123,7 @@ def token(request: Request) -> Response:
         _check_second_factor(user, form.validated_data.get("code", ""))
     with transaction.atomic():
         pair = tokens.start(user, **tokens.device_of(request._request))
-        devices.tell_if_new(pair.session, request._request)
+        known_devices.tell_if_new(pair.session, request._request)
     return _answer(pair)
 
 

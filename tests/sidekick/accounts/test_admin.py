@@ -8,8 +8,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from sidekick.accounts.models import DeviceSession, Letter, ServiceKey, User
-
-from ..conftest import make_user
+from tests.conftest import make_user
 
 SignIn = Callable[[Client, User], None]
 

@@ -12,8 +12,8 @@ import time_machine
 from django.db import connection
 from django.test import Client
 
-from sidekick import throttles
 from sidekick.accounts import tokens
+from sidekick.accounts.api import throttling
 from sidekick.accounts.models import ServiceKey, User
 from tests.credits.books import NOW, at_once
 
@@ -133,26 +133,26 @@ def test_who_is_nobody_is_not_counted() -> None:
 def test_a_clock_that_is_wrong_locks_nobody_out(apart: timedelta) -> None:
     """A machine whose clock is a day ahead counts in a window of its own; so does everybody after it."""
     for _ in range(4):
-        throttles.count("key 1", 3, NOW + apart)
-    assert throttles.count("key 1", 3, NOW).requests == 1
+        throttling.count("key 1", 3, NOW + apart)
+    assert throttling.count("key 1", 3, NOW).requests == 1
 
 
 def test_a_clock_a_little_behind_counts_in_the_same_window() -> None:
-    throttles.count("key 1", 3, NOW)
-    counted = throttles.count("key 1", 3, NOW - 2 * SECOND)
+    throttling.count("key 1", 3, NOW)
+    counted = throttling.count("key 1", 3, NOW - 2 * SECOND)
     assert (counted.requests, counted.reset) == (2, 62)
 
 
 def test_a_window_lasts_a_minute_from_its_first_request() -> None:
     def requests_at(moment: datetime) -> int:
-        return throttles.count("key 1", 3, moment).requests
+        return throttling.count("key 1", 3, moment).requests
 
     assert [requests_at(NOW + n * SECOND) for n in (0, 59, 60, 61, 119, 120)] == [1, 2, 1, 2, 3, 1]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_processes_that_count_at_once_lose_none() -> None:
-    counted = at_once([lambda: [throttles.count("key 1", 9, NOW).requests for _ in range(20)]] * 8)
+    counted = at_once([lambda: [throttling.count("key 1", 9, NOW).requests for _ in range(20)]] * 8)
     assert sorted(number for numbers in counted for number in numbers) == list(range(1, 161))
 
 

@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from . import browsers, letters
-from .models import User
+from sidekick.accounts import emails, user_agents
+from sidekick.accounts.models import User
 
 CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)
 
@@ -69,10 +69,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """
         known = {name: value for name, value in context.items() if name != "request"}
         if "user_agent" in known:
-            known["browser"] = browsers.in_words(known["user_agent"])
+            known["browser"] = user_agents.in_words(known["user_agent"])
         expires_at = timezone.now() + CODE_LIFETIME if "code" in known else None
         account = known.get("user") or self._whose(email)
-        letters.write(template_prefix, to=email, account=account, context=known, expires_at=expires_at)
+        emails.write(template_prefix, to=email, account=account, context=known, expires_at=expires_at)
 
     def _whose(self, email: str) -> User | None:
         """Whose letter this is: the account's with this address, or else of who is signed in and asked for it."""

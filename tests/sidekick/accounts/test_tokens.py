@@ -18,9 +18,8 @@ from pytest_django import Settings
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
-
-from ..conftest import make_user
-from .conftest import NOON
+from tests.conftest import make_user
+from tests.sidekick.accounts.conftest import NOON
 
 HERE = tokens.Device(ip="192.0.2.1", user_agent="Firefox")
 PassTime = Callable[..., datetime]
