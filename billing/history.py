@@ -14,7 +14,7 @@ from billing import money
 from billing.effects import CARD_CHANGE, PLAN_CHANGE
 from billing.models import Adjustment, Line, PlanPrice, Transaction
 from billing.refunds import RETURNING, TAKEN, TAKING
-from credits import figures
+from sidekick import formatting
 from sidekick.accounts.models import User
 from sidekick.web.pagination import Pages
 
@@ -102,7 +102,7 @@ def _payment(
     moment = (payment.billed_at or payment.created_at).astimezone(zone)
     return Payment(
         id=payment.id,
-        day=figures.day(moment),
+        day=formatting.day(moment),
         iso=moment.isoformat(timespec="seconds"),
         what=what_for(payment, prices, zone),
         amount=money.written(payment.grand_total, payment.currency),
@@ -158,5 +158,5 @@ def _plan_and_period(payment: Transaction, price: PlanPrice, zone: ZoneInfo) -> 
 def span(start: datetime, end: datetime, zone: ZoneInfo) -> str:
     """16 Mar – 16 Apr 2026, with both years where they differ."""
     first, last = start.astimezone(zone), end.astimezone(zone)
-    since = figures.day(first)
-    return f"{since.removesuffix(f' {last.year}')} – {figures.day(last)}"
+    since = formatting.day(first)
+    return f"{since.removesuffix(f' {last.year}')} – {formatting.day(last)}"

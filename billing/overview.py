@@ -10,8 +10,8 @@ from billing import money
 from billing.models import PlanPrice
 from billing.paddle import Preview
 from billing.plans import Standing
-from credits import figures
 from credits.models import Plan
+from sidekick import formatting
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def per(price: PlanPrice) -> str:
 
 
 def day(moment: datetime, zone: ZoneInfo) -> str:
-    return figures.day(moment.astimezone(zone))
+    return formatting.day(moment.astimezone(zone))
 
 
 def _of_which_tax(preview: Preview) -> str:

@@ -12,7 +12,7 @@ from billing.checkout import State
 from billing.effects import CARD_CHANGE
 from billing.models import PlanPrice, Purchase, Transaction
 from billing.overview import per
-from credits import figures
+from sidekick import formatting
 
 LONG = timedelta(seconds=60)
 # Until a payment is processed, what it will come to with tax is Paddle's to say.
@@ -107,4 +107,4 @@ def _given(purchase: Purchase) -> str:
     if not is_credits(purchase):
         return f"You are on {purchase.price.plan.name}"
     credits: Decimal = checkout.given(purchase)
-    return f"{figures.credits(credits).removesuffix('.00')} credits added"
+    return f"{formatting.credits(credits).removesuffix('.00')} credits added"

@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from billing import events, signature
 from billing.shapes import Unreadable
 from billing.signature import SignatureRefused
-from sidekick import telemetry
+from sidekick import metrics
 from sidekick.api.problems import problem_response
 
 MAX_BODY = 256 * 1024
@@ -51,11 +51,11 @@ def _receive(header: str, body: bytes) -> HttpResponse:
         return _refuse(401, refused.code, str(refused))
     except Unreadable as error:
         return _refuse(400, "malformed", str(error))
-    telemetry.webhooks.labels(event.state if new else "duplicate").inc()
+    metrics.webhooks.labels(event.state if new else "duplicate").inc()
     return JsonResponse({"event_id": event.event_id, "state": event.state, "duplicate": not new})
 
 
 def _refuse(status: int, code: str, detail: str) -> HttpResponse:
     logger.warning("paddle webhook refused: %s", code)
-    telemetry.webhooks.labels(f"refused_{code}").inc()
+    metrics.webhooks.labels(f"refused_{code}").inc()
     return problem_response(status, code, detail)

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from credits import figures
+from sidekick import formatting
 from sidekick.admin.base import column
 
 
@@ -19,4 +19,4 @@ def credit_column(field: str, description: str = "") -> Callable[[Any], str]:
 
 def _short(amount: Decimal) -> SafeString:
     """Two decimals, so that columns align; all of them on hover and on the row's own page."""
-    return format_html('<span title="{}">{}</span>', figures.exact(amount), figures.credits(amount))
+    return format_html('<span title="{}">{}</span>', formatting.exact(amount), formatting.credits(amount))

@@ -20,10 +20,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from credits import figures, ledger
+from credits import ledger
 from credits.admin_columns import credit_column
 from credits.ledger import NothingLeftToVoid, NothingToRestore, SourceKeyReused
 from credits.models import Grant, LedgerEntry
+from sidekick import formatting
 from sidekick.accounts.models import User
 from sidekick.admin import base
 from sidekick.admin.base import OfAnAccount, badge, form_page
@@ -136,7 +137,7 @@ class GrantAdmin(OfAnAccount):
         form = Courtesy(request.POST or None, initial={"account": named.email if named else ""})
         if request.method == "POST" and form.is_valid():
             account, amount = form.cleaned_data["account"], form.cleaned_data["amount"]
-            if _move(request, form, f"Gave {figures.exact(amount)} courtesy credits", _courtesy):
+            if _move(request, form, f"Gave {formatting.exact(amount)} courtesy credits", _courtesy):
                 return redirect(base.address_of(account.id))
         return form_page(self, request, form, title="Give courtesy credits", button="Give credits")
 
@@ -144,12 +145,12 @@ class GrantAdmin(OfAnAccount):
         """Credits of one grant; what of them was spent is charged to others or becomes debt."""
         given, form = self._of_one_grant(request, pk)
         if request.method == "POST" and form.is_valid():
-            done = f"Took back {figures.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
+            done = f"Took back {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _voided(given, form, by)):
                 return redirect(base.address_of(given.account_id))
-        most, unspent = figures.exact(given.amount - given.withdrawn), figures.exact(given.remaining)
+        most, unspent = formatting.exact(given.amount - given.withdrawn), formatting.exact(given.remaining)
         lead = (
-            f"Of {given.account.email}’s grant of {figures.exact(given.amount)} credits, {most} can be taken back; "
+            f"Of {given.account.email}’s grant of {formatting.exact(given.amount)} credits, {most} can be taken back; "
             f"{unspent} of them are unspent. What was spent is charged to the account’s other credits, or becomes debt."
         )
         return form_page(self, request, form, title="Take back credits", button="Take back credits", lead=lead)
@@ -158,10 +159,10 @@ class GrantAdmin(OfAnAccount):
         """What was taken back by mistake."""
         given, form = self._of_one_grant(request, pk)
         if request.method == "POST" and form.is_valid():
-            done = f"Restored {figures.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
+            done = f"Restored {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _restored(given, form, by)):
                 return redirect(base.address_of(given.account_id))
-        taken = figures.exact(ledger.taken_back(given))
+        taken = formatting.exact(ledger.taken_back(given))
         lead = f"{taken} credits of this grant of {given.account.email} were taken back."
         return form_page(self, request, form, title="Restore credits", button="Restore credits", lead=lead)
 

@@ -30,7 +30,7 @@ from credits.api_shapes import (
 )
 from credits.filters import current_period
 from credits.spans import Span, days
-from sidekick import telemetry
+from sidekick import metrics
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.api.throttling import LimitedView
 from sidekick.accounts.models import ServiceKey, User
@@ -155,7 +155,7 @@ def _answer(body: bytes) -> dict[str, Any]:
 def _count(receipt: dict[str, Any]) -> None:
     counts = {"accepted": receipt["accepted"], "duplicate": receipt["duplicates"], "rejected": len(receipt["rejected"])}
     for outcome, number in counts.items():
-        telemetry.usage_events.labels(outcome).inc(number)
+        metrics.usage_events.labels(outcome).inc(number)
 
 
 def _answer_one_by_one(body: bytes) -> dict[str, Any]:

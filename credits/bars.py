@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from credits import figures
 from credits.spans import DAY, Span, midnight
+from sidekick import formatting
 
 # As many as can be told apart on a phone: the 90 days of a filter fit.
 MOST_BARS = 100
@@ -51,15 +51,15 @@ class Bars:
         if UNITS["year"](first) == last + DAY and first.replace(month=1, day=1) == first:
             return str(first.year)
         if UNITS["month"](first) == last + DAY and first.day == 1:
-            return f"{figures.MONTHS[first.month]} {first.year}"
-        return figures.days(first, last)
+            return f"{formatting.MONTHS[first.month]} {first.year}"
+        return formatting.days(first, last)
 
     def tick(self, index: int) -> str:
         """What stands below a bar: 3 May, May 2026 or 2026."""
         first, _ = self.days[index]
         if self.unit == "year":
             return str(first.year)
-        month = figures.MONTHS[first.month]
+        month = formatting.MONTHS[first.month]
         return f"{month} {first.year}" if self.unit == "month" else f"{first.day} {month}"
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from credits import figures
 from credits.statistics import Balance
+from sidekick import formatting
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +49,29 @@ class Cards:
         used = {"plan": b.plan_used, "additional": b.additional_used, "courtesy": b.courtesy_used, "owed": b.debt}
         shown_used = {**used, "for other periods": -b.elsewhere}
         return cls(
-            available=figures.credits(b.available),
-            available_exact=figures.exact(b.available),
-            available_parts=figures.sum_of(b.available, parts) or [("plan", figures.credits(b.plan_left))],
-            used=figures.credits(b.used),
-            used_exact=figures.exact(b.used),
-            used_parts=_plan_and_additional(figures.sum_of(b.used, shown_used)),
-            total=figures.credits(b.total),
-            total_exact=figures.exact(b.total),
+            available=formatting.credits(b.available),
+            available_exact=formatting.exact(b.available),
+            available_parts=formatting.sum_of(b.available, parts) or [("plan", formatting.credits(b.plan_left))],
+            used=formatting.credits(b.used),
+            used_exact=formatting.exact(b.used),
+            used_parts=_plan_and_additional(formatting.sum_of(b.used, shown_used)),
+            total=formatting.credits(b.total),
+            total_exact=formatting.exact(b.total),
             total_note=_total_note(b),
-            additional=figures.credits(b.additional),
-            additional_exact=figures.exact(b.additional),
-            bought=figures.credits(b.bought) if b.bought else "",
-            debt=figures.credits(b.debt) if b.debt else "",
+            additional=formatting.credits(b.additional),
+            additional_exact=formatting.exact(b.additional),
+            bought=formatting.credits(b.bought) if b.bought else "",
+            debt=formatting.credits(b.debt) if b.debt else "",
             percent=_percent(b.percent),
             bar=f"{min(b.percent, Decimal(100)):.2f}",
             high=b.percent >= 80,
             over=b.percent > 100,
-            from_additional=figures.credits(b.additional_used) if b.percent > 100 and b.additional_used > 0 else "",
+            from_additional=formatting.credits(b.additional_used) if b.percent > 100 and b.additional_used > 0 else "",
             plan_name=b.plan_name,
             may_buy=b.may_buy_credits,
-            since=figures.day(start),
-            resets=figures.day(end),
-            clock=figures.clock(now),
+            since=formatting.day(start),
+            resets=formatting.day(end),
+            clock=formatting.clock(now),
             iso=now.isoformat(timespec="seconds"),
         )
 
@@ -79,7 +79,7 @@ class Cards:
 def _total_note(b: Balance) -> str:
     """Where the total comes from."""
     if b.rollover:
-        parts = dict(figures.sum_of(b.total, {"plan": b.total - b.rollover, "rolled over": b.rollover}))
+        parts = dict(formatting.sum_of(b.total, {"plan": b.total - b.rollover, "rolled over": b.rollover}))
         return " + ".join(f"{name} {amount}" for name, amount in parts.items())
     return f"from your {b.plan_name} plan"
 

@@ -19,10 +19,11 @@ from zoneinfo import ZoneInfo
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from credits import figures, series
+from credits import series
 from credits.bars import MOST_BARS, Bars
 from credits.series import Slice
 from credits.spans import Span
+from sidekick import formatting
 
 COLOURS = 6
 REST = "rest"
@@ -65,18 +66,18 @@ class Chart:
 
     @property
     def total(self) -> str:
-        return figures.credits(self.credits)
+        return formatting.credits(self.credits)
 
     @property
     def exact(self) -> str:
-        return figures.exact(self.credits)
+        return formatting.exact(self.credits)
 
     @property
     def words(self) -> str:
         """What the picture shows, for who can't see it."""
         most = max(self.bars, key=lambda bar: bar.credits)
-        by_model = ", ".join(f"{series.name} {figures.credits(series.credits)}" for series in self.series)
-        return f"{self.total} credits: {by_model}. Most on {most.name}: {figures.credits(most.credits)}."
+        by_model = ", ".join(f"{series.name} {formatting.credits(series.credits)}" for series in self.series)
+        return f"{self.total} credits: {by_model}. Most on {most.name}: {formatting.credits(most.credits)}."
 
     @property
     def colours(self) -> dict[str, str]:
@@ -108,8 +109,8 @@ class Chart:
                 f'<rect class="series-{self.series[place].colour}" x="{left + (slot - width) / 2:.3f}%" '
                 f'y="{foot:.3f}%" width="{width:.3f}%" height="{height:.3f}%"/>'
             )
-        parts = [f"{self.series[place].name} {figures.credits(credits)}" for place, credits in bar.parts.items()]
-        read = f"{bar.name}: {figures.credits(bar.credits)}"
+        parts = [f"{self.series[place].name} {formatting.credits(credits)}" for place, credits in bar.parts.items()]
+        read = f"{bar.name}: {formatting.credits(bar.credits)}"
         title = "\n".join([read, *(parts if len(self.series) > 1 else [])])
         return markup.format(html.escape(title), f"{left:.3f}", f"{slot:.3f}", "".join(drawn), html.escape(read))
 
@@ -128,9 +129,9 @@ class Chart:
         cells = [f'<th scope="row">{bar.name}</th>']
         for place, each in enumerate(self.series):
             name, part = html.escape(each.name), bar.parts.get(place)
-            shown, none = (html.escape(figures.credits(part)), "") if part else ("–", " none")
+            shown, none = (html.escape(formatting.credits(part)), "") if part else ("–", " none")
             cells.append(f'<td class="num{none}" data-label="{name}">{shown}</td>')
-        exact, shown = figures.exact(bar.credits), html.escape(figures.credits(bar.credits))
+        exact, shown = formatting.exact(bar.credits), html.escape(formatting.credits(bar.credits))
         cells.append(f'<td class="num strong" data-label="Credits" title="{exact}">{shown}</td>')
         return f"<tr>{''.join(cells)}</tr>"
 

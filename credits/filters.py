@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import QueryDict
 
-from credits import figures
 from credits.spans import Span, days
 from credits.statistics import Balance, start_of_last_period
+from sidekick import formatting
 
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2100, 1, 1)
@@ -127,7 +127,7 @@ class Filters:
     def dates(self) -> str:
         """The span in words, in the account's time zone, its last day included."""
         first, last = self.span.days(self.zone)
-        return figures.day(first) if first == last else f"{figures.day(first)} – {figures.day(last)}"
+        return formatting.day(first) if first == last else f"{formatting.day(first)} – {formatting.day(last)}"
 
 
 def _span(range_: str, chosen: dict[str, Any], balance: Balance, zone: ZoneInfo) -> Span:

@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from credits import figures, series, statistics
+from credits import series, statistics
 from credits.bars import MOST_BARS, Bars
 from credits.models import CreditPeriod, Grant, LedgerEntry
 from credits.series import Slice
 from credits.spans import Span, days
 from credits.statistics import Balance
+from sidekick import formatting
 
 ZERO = Decimal(0)
 FOR_EVER = datetime(2200, 1, 1, tzinfo=UTC)
@@ -158,7 +159,7 @@ def _lapsed(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
 def _given(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
     """Without the operator's reason, which is written for the log."""
     ends = entry.grant.expires_at if entry.grant else None
-    return "Courtesy credits", f"until {figures.day(ends.astimezone(zone))}" if ends else "a gift from Sidekick"
+    return "Courtesy credits", f"until {formatting.day(ends.astimezone(zone))}" if ends else "a gift from Sidekick"
 
 
 def _taken_back(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
@@ -175,8 +176,8 @@ def _given_back(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
 
 
 def _dates(period: CreditPeriod | None, zone: ZoneInfo) -> str:
-    return figures.days(*Span(period.starts_at, period.ends_at).days(zone)) if period else ""
+    return formatting.days(*Span(period.starts_at, period.ends_at).days(zone)) if period else ""
 
 
 def _amount(credits: Decimal) -> str:
-    return figures.credits(credits).removesuffix(".00")
+    return formatting.credits(credits).removesuffix(".00")

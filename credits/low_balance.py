@@ -18,9 +18,9 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from django.urls import reverse
 
-from credits import figures
 from credits.models import CreditPeriod, Grant, Wallet
 from credits.notices import LAPSE_AHEAD, LEVELS
+from sidekick import formatting
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
@@ -81,7 +81,7 @@ def tell_of_lapses(now: datetime) -> int:
     new = periods.keys() - emails.written(periods)
     for key in sorted(new):
         period = periods[key]
-        context = {"left": figures.credits(period.left), "ends_at": period.ends_at, "plan": period.plan}
+        context = {"left": formatting.credits(period.left), "ends_at": period.ends_at, "plan": period.plan}
         _write("credits/email/rollover_lapses", period.account, context, key)
     return len(new)
 
@@ -157,8 +157,8 @@ def _tell(low: Iterable[Low]) -> None:
         each, period = reached[key], found[reached[key].period_id]
         context = {
             "level": each.level,
-            "available": figures.credits(each.available),
-            "total": figures.credits(each.total),
+            "available": formatting.credits(each.available),
+            "total": formatting.credits(each.total),
             "ends_at": each.ends_at,
             "plan": period.plan,
         }

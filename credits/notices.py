@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from credits import figures
 from credits.statistics import Balance
+from sidekick import formatting
 
 # In percent of the period's total, the worst first.
 LEVELS = (0, 5, 20)
@@ -66,23 +66,23 @@ def _debt(balance: Balance) -> Notice:
     return Notice(
         DEBT,
         "danger",
-        f"You owe {figures.credits(balance.debt)} credits.",
+        f"You owe {formatting.credits(balance.debt)} credits.",
         "Requests arrived after your credits ran out. The next credits you get pay this first.",
     )
 
 
 def _low(balance: Balance, reached: int, zone: ZoneInfo, now: datetime) -> Notice:
-    left = figures.credits(balance.plan_left + balance.additional + balance.courtesy)
+    left = formatting.credits(balance.plan_left + balance.additional + balance.courtesy)
     again = f"New ones come on {_day(balance, zone)}." if balance.ends_at > now else ""
     if not reached:
         return Notice("low-0", "danger", "You’re out of credits.", again or "Your next period has not begun yet.")
-    of_all = f"That is {_share(balance)} % of this period’s {figures.credits(balance.total)}."
+    of_all = f"That is {_share(balance)} % of this period’s {formatting.credits(balance.total)}."
     title = f"Only {left} credits left." if reached < LEVELS[-1] else f"{left} credits left."
     return Notice(f"low-{reached}", "warn", title, f"{of_all} {again}".strip())
 
 
 def _lapsing(balance: Balance, zone: ZoneInfo) -> Notice:
-    left = figures.credits(balance.rollover_left)
+    left = formatting.credits(balance.rollover_left)
     title = f"{left} rolled-over credits lapse on {_day(balance, zone)}."
     return Notice(LAPSING, "info", title, "They’re spent before your plan’s new ones: use them while they last.", False)
 
@@ -94,4 +94,4 @@ def _share(balance: Balance) -> str:
 
 
 def _day(balance: Balance, zone: ZoneInfo) -> str:
-    return figures.day(balance.ends_at.astimezone(zone))
+    return formatting.day(balance.ends_at.astimezone(zone))

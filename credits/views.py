@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from credits import chart, exports, figures, notices, statistics
+from credits import chart, exports, notices, statistics
 from credits import history as changes
 from credits.chart import Chart
 from credits.filters import Filters
@@ -27,7 +27,7 @@ from credits.history import Change
 from credits.live import Live
 from credits.live import dismiss as put_away
 from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
-from sidekick import replica
+from sidekick import formatting, replica
 from sidekick.accounts.decorators import came_from, signed_in
 from sidekick.web.etags import has_seen
 from sidekick.web.pagination import Pages, number_of
@@ -245,16 +245,16 @@ def _cells(row: UsageRow, zone: ZoneInfo) -> tuple[str, ...]:
     return (
         row.request_id,
         moment.isoformat(timespec="seconds"),
-        figures.day(moment),
-        figures.clock(moment),
+        formatting.day(moment),
+        formatting.clock(moment),
         row.model,
         f"{row.input_tokens:,}",
         f"{row.output_tokens:,}",
         f"{row.cache_read_tokens:,}",
         f"{row.cache_write_tokens:,}",
         f"{row.total_tokens:,}",
-        shown := figures.credits(row.credits),
-        figures.exact(row.credits),
+        shown := formatting.credits(row.credits),
+        formatting.exact(row.credits),
         _long(shown),
     )
 
@@ -300,14 +300,14 @@ def _change_row(line: Change, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "what": line.what,
         "note": line.note,
-        "day": figures.day(line.day or moment),
-        "clock": "" if line.day else figures.clock(moment)[:5],
+        "day": formatting.day(line.day or moment),
+        "clock": "" if line.day else formatting.clock(moment)[:5],
         "iso": line.day.isoformat() if line.day else moment.isoformat(timespec="seconds"),
-        "change": (shown := figures.change(line.change)),
+        "change": (shown := formatting.change(line.change)),
         "long": _long(shown),
-        "change_exact": figures.exact(line.change),
-        "balance": figures.credits(line.balance),
-        "balance_exact": figures.exact(line.balance),
+        "change_exact": formatting.exact(line.change),
+        "balance": formatting.credits(line.balance),
+        "balance_exact": formatting.exact(line.balance),
         "gain": line.change > 0,
         "requests": f"?range=custom&from={line.day}&to={line.day}" if line.whole else "",
         "paid": line.paid,
@@ -323,9 +323,9 @@ def _model_row(usage: ModelUsage, total: ModelUsage | None) -> dict[str, str]:
         "output": f"{usage.output_tokens:,}",
         "cache_read": f"{usage.cache_read_tokens:,}",
         "cache_write": f"{usage.cache_write_tokens:,}",
-        "credits": (shown := figures.credits(usage.credits)),
+        "credits": (shown := formatting.credits(usage.credits)),
         "long": _long(shown),
-        "exact": figures.exact(usage.credits),
+        "exact": formatting.exact(usage.credits),
         "share": f"{share:.1f}",
         "bar": f"{share:.2f}",
     }

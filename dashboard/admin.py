@@ -23,10 +23,11 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from billing import plans
 from billing.models import Subscription
-from credits import figures, statistics
+from credits import statistics
 from credits.models import CreditPeriod
 from dashboard import timeline
 from dashboard.timeline import Happening, Mark
+from sidekick import formatting
 from sidekick.accounts.admin import UserAdmin
 from sidekick.accounts.models import DeviceSession, User
 from sidekick.admin import base
@@ -183,12 +184,12 @@ def _facts(request: HttpRequest, account: User) -> list[tuple[str, str, str]]:
     now = timezone.now()
     if request.user.has_perm("credits.view_creditperiod"):
         with statistics.current_balance(account.pk, now) as balance:
-            ends = figures.day(balance.ends_at)
-            used = f"{figures.credits(balance.used)} of {figures.credits(balance.total)} used"
+            ends = formatting.day(balance.ends_at)
+            used = f"{formatting.credits(balance.used)} of {formatting.credits(balance.total)} used"
             facts.append(("Plan", balance.plan_name, f"{used}, until {ends}"))
-            owed = f"owes {figures.credits(balance.debt)}" if balance.debt else ""
-            bought = f"{figures.credits(balance.additional)} bought, {figures.credits(balance.courtesy)} courtesy"
-            facts.append(("Available", figures.credits(balance.available), owed or bought))
+            owed = f"owes {formatting.credits(balance.debt)}" if balance.debt else ""
+            bought = f"{formatting.credits(balance.additional)} bought, {formatting.credits(balance.courtesy)} courtesy"
+            facts.append(("Available", formatting.credits(balance.available), owed or bought))
     if request.user.has_perm("billing.view_subscription"):
         facts.append(_subscription(account))
     if request.user.has_perm("accounts.view_devicesession"):
@@ -202,8 +203,8 @@ def _subscription(account: User) -> tuple[str, str, str]:
         return "Subscription", "None", "Never subscribed"
     words = plans.WORDS.get(newest.status, newest.status)
     if newest.change_at:
-        return "Subscription", words, f"{newest.change_action} on {figures.day(newest.change_at)}"
-    billed = f"next payment {figures.day(newest.next_billed_at)}" if newest.next_billed_at else ""
+        return "Subscription", words, f"{newest.change_action} on {formatting.day(newest.change_at)}"
+    billed = f"next payment {formatting.day(newest.next_billed_at)}" if newest.next_billed_at else ""
     return "Subscription", words, billed
 
 
@@ -212,17 +213,17 @@ def _seen(account: User, now: datetime) -> tuple[str, str, str]:
     live = sessions.live(now).count()
     last = sessions.order_by("-last_seen").values_list("last_seen", flat=True).first()
     words = f"{live} live {'session' if live == 1 else 'sessions'}"
-    return "Last seen", f"{figures.day(last)}, {last:%H:%M}" if last else "Never", words
+    return "Last seen", f"{formatting.day(last)}, {last:%H:%M}" if last else "Never", words
 
 
 def _moments(happening: Happening, zone: ZoneInfo) -> tuple[str, str, str]:
     """Day and time in UTC, and both in the account's zone where that is another."""
     at = happening.at.astimezone(UTC)
     if happening.whole_day:
-        return figures.day(at), "all day", ""
+        return formatting.day(at), "all day", ""
     there = happening.at.astimezone(zone)
-    theirs = f"{figures.day(there)}, {figures.clock(there)}" if there.utcoffset() else ""
-    return figures.day(at), figures.clock(at), theirs
+    theirs = f"{formatting.day(there)}, {formatting.clock(there)}" if there.utcoffset() else ""
+    return formatting.day(at), formatting.clock(at), theirs
 
 
 def _older(here: str, kind: str, mark: Mark | None) -> str:

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import requires_csrf_token
 
 from dashboard import shell
 from dashboard.middleware import toast
-from sidekick import database, telemetry
+from sidekick import database, metrics
 from sidekick.api import problems
 from sidekick.web.rendering import is_fragment
 
@@ -60,7 +60,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     fault = database.fault(sys.exc_info()[1])
     if fault:
-        telemetry.database_errors.labels(fault.sqlstate or "none").inc()
+        metrics.database_errors.labels(fault.sqlstate or "none").inc()
     if database.is_passing(fault):
         return unavailable(request)
     if problems.is_api(request):

@@ -23,8 +23,9 @@ from django.utils import timezone
 from billing import checkout, plans
 from billing.models import Customer, PaddleEvent, Transaction
 from billing.plans import Standing
-from credits import figures, statistics
+from credits import statistics
 from feedback.models import Report, ReportImage
+from sidekick import formatting
 from sidekick.accounts import emails
 from sidekick.accounts.models import DeviceSession, Letter, User
 
@@ -46,9 +47,9 @@ def words(account: User) -> dict[str, list[str]]:
     zone, now = account.zone, timezone.now()
     with statistics.current_balance(account.id, now) as balance:
         available, bought = balance.available, balance.additional
-    of_them = "all" if bought >= available else figures.credits(bought)
+    of_them = "all" if bought >= available else formatting.credits(bought)
     of_which = f", {of_them} of them bought" if bought else ""
-    lost = [f"You lose {figures.credits(available)} credits{of_which}. They can’t be paid out or moved."]
+    lost = [f"You lose {formatting.credits(available)} credits{of_which}. They can’t be paid out or moved."]
     return {
         "lost": [*lost, *_plan(plans.standing(account, now=now), zone)],
         "erased": [
@@ -91,7 +92,7 @@ def _plan(stands: Standing, zone: ZoneInfo) -> list[str]:
         return []
     name = stands.price.plan.name if stands.price else stands.plan.name
     paid = stands.period.paid_until
-    rest = f" What you paid until {figures.day(paid.astimezone(zone))} is not paid back." if paid else ""
+    rest = f" What you paid until {formatting.day(paid.astimezone(zone))} is not paid back." if paid else ""
     return [f"Your {name} subscription ends at once and charges nothing more.{rest}"]
 
 

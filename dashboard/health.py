@@ -23,7 +23,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sidekick import replica, telemetry
+from sidekick import metrics as sidekick_metrics
+from sidekick import replica
 
 PATIENCE = timedelta(seconds=2)
 # procrastinate's workers report every ten seconds.
@@ -94,7 +95,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
     now = CollectorRegistry()
     now.register(Stock())
-    return HttpResponse(generate_latest(telemetry.registry()) + generate_latest(now), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(
+        generate_latest(sidekick_metrics.registry()) + generate_latest(now), content_type=CONTENT_TYPE_LATEST
+    )
 
 
 PROBES = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}

@@ -25,9 +25,9 @@ from django.urls import reverse
 from billing import money
 from billing.history import NEVER_DUE
 from billing.models import Adjustment, PaddleEvent, Purchase, Subscription, Transaction, WaitingPayment
-from credits import figures
 from credits.models import LedgerEntry, UsageRollup
 from feedback.models import ReportChange
+from sidekick import formatting
 from sidekick.accounts.models import DeviceSession, Letter, User
 
 PAGE_SIZE = 50
@@ -179,7 +179,7 @@ def _ledger(account: User, until: datetime, most: int) -> Iterable[Happening]:
     entries = LedgerEntry.objects.filter(account=account).select_related("actor")
     for entry in _newest(entries, "created_at", until, most):
         sign = "+" if entry.amount > 0 else ""
-        words = f"{entry.get_kind_display()}: {sign}{figures.exact(entry.amount)} credits"
+        words = f"{entry.get_kind_display()}: {sign}{formatting.exact(entry.amount)} credits"
         by = entry.actor.email if entry.actor else ""
         tone = "good" if entry.amount > 0 else "warn"
         detail = entry.reason or entry.source_key
@@ -194,7 +194,7 @@ def _usage(account: User, until: datetime, most: int) -> Iterable[Happening]:
     share = JSONObject(model="model__name", requests="requests", credits=Cast("credits", TextField()))
     sums = days.annotate(n=Sum("requests"), total=Sum("credits"), shares=ArrayAgg(share, order_by=F("credits").desc()))
     for day in sums.order_by("-bucket")[:most]:
-        words = f"{day['n']:,} requests, {figures.credits(day['total'])} credits"
+        words = f"{day['n']:,} requests, {formatting.credits(day['total'])} credits"
         parts = tuple(f"{s['model']}: {s['requests']:,} requests, {s['credits']} credits" for s in day["shares"])
         at = day["bucket"] + DAY - INSTANT
         yield Happening(at, "usage", words, whole_day=True, parts=parts)

@@ -112,7 +112,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "sidekick.telemetry.TelemetryMiddleware",
+    "sidekick.metrics.TelemetryMiddleware",
     "dashboard.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

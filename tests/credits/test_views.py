@@ -14,8 +14,9 @@ import pytest
 import time_machine
 from django.test import Client
 
-from credits import figures, ledger, metering, periods
+from credits import ledger, metering, periods
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, Plan, UsageEvent, Wallet
+from sidekick import formatting
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, event, use
@@ -215,7 +216,7 @@ def test_every_request_is_on_exactly_one_page(browser: Client, used: User) -> No
         tokens_ = row.input_tokens + row.output_tokens + row.cache_read_tokens + row.cache_write_tokens
         assert cells["Tokens"] == f"{tokens_:,}"
         assert exact(cells["exact"]) == row.credits
-        assert cells["Credits"] == figures.credits(row.credits)
+        assert cells["Credits"] == formatting.credits(row.credits)
     assert "1–20 of 45 requests" in words(page(browser, REQUESTS))
     assert "41–45 of 45 requests" in words(page(browser, f"{REQUESTS}?page=3"))
 

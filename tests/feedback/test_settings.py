@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_settings import DEVELOPMENT, PRODUCTION, start
+from tests.sidekick.test_settings import DEVELOPMENT, PRODUCTION, start
 
 HOOK = {"FEEDBACK_WEBHOOK_URL": "https://hooks.example.com/r", "FEEDBACK_WEBHOOK_SECRET": "x" * 16}
 

@@ -18,7 +18,7 @@ from tests.conftest import PASSWORD
 from tests.sidekick.accounts import providers
 from tests.sidekick.accounts.providers import Provider
 from tests.sidekick.accounts.test_sign_in import signed_in_as
-from tests.test_settings import PRODUCTION, start
+from tests.sidekick.test_settings import PRODUCTION, start
 
 pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 

@@ -23,7 +23,7 @@ from sidekick.accounts.models import ServiceKey, User
 from sidekick.urls import handler404, handler500
 from sidekick.urls import urlpatterns as own
 
-pytestmark = pytest.mark.urls("tests.test_telemetry")
+pytestmark = pytest.mark.urls("tests.sidekick.test_metrics")
 __all__ = ["handler404", "handler500"]
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlMTIz"
@@ -137,7 +137,7 @@ def test_an_error_is_told_by_its_type_and_place(browser: Client, lines: Lines) -
     assert error["type"] == "django.db.utils.IntegrityError"
     assert error["because"]["type"].startswith("psycopg.errors.")
     assert error["because"]["sqlstate"] == "23502"
-    assert any(re.fullmatch(r"tests/test_telemetry.py:\d+ twice", frame) for frame in error["at"])
+    assert any(re.fullmatch(r"tests/sidekick/test_metrics.py:\d+ twice", frame) for frame in error["at"])
 
 
 @pytest.mark.django_db

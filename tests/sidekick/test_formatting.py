@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits import figures
+from sidekick import formatting
 
 AMOUNTS = st.decimals(-(10**13), 10**13, places=6)
 
@@ -37,19 +37,19 @@ def value(text: str) -> Decimal:
     ],
 )
 def test_two_decimals_on_screen_and_all_where_it_counts(amount: str, shown: str, exact: str) -> None:  # M6
-    assert figures.credits(Decimal(amount)) == shown
-    assert figures.exact(Decimal(amount)) == exact
+    assert formatting.credits(Decimal(amount)) == shown
+    assert formatting.exact(Decimal(amount)) == exact
 
 
 @given(amount=AMOUNTS)
 def test_nothing_is_lost_in_the_exact_figure(amount: Decimal) -> None:  # M6
-    assert value(figures.exact(amount)) == amount
-    assert re.fullmatch(r"−?\d{1,3}(,\d{3})*\.\d{2,6}", figures.exact(amount))
+    assert value(formatting.exact(amount)) == amount
+    assert re.fullmatch(r"−?\d{1,3}(,\d{3})*\.\d{2,6}", formatting.exact(amount))
 
 
 @given(amount=AMOUNTS)
 def test_what_is_something_never_looks_like_nothing(amount: Decimal) -> None:  # M6
-    shown = figures.credits(amount)
+    shown = formatting.credits(amount)
     if "<" in shown:
         assert 0 < abs(amount) < Decimal("0.01")
     else:
@@ -60,7 +60,7 @@ def test_what_is_something_never_looks_like_nothing(amount: Decimal) -> None:  #
 @given(parts=st.lists(st.decimals(0, 10**6, places=6), min_size=1, max_size=5))
 def test_parts_add_up_to_their_total_as_shown(parts: list[Decimal]) -> None:  # C1
     total = sum(parts, Decimal(0))
-    listed = figures.sum_of(total, {f"part {number}": part for number, part in enumerate(parts)})
+    listed = formatting.sum_of(total, {f"part {number}": part for number, part in enumerate(parts)})
     shown = sum((value(amount) for _, amount in listed), Decimal(0))
     assert shown == total or shown == total.quantize(Decimal("0.01"), ROUND_HALF_UP)
     assert len(listed) == sum(part != 0 for part in parts)
@@ -69,4 +69,4 @@ def test_parts_add_up_to_their_total_as_shown(parts: list[Decimal]) -> None:  # 
 
 def test_days_and_times_are_short() -> None:
     moment = datetime(2026, 5, 3, 23, 59, 7, tzinfo=UTC).astimezone(ZoneInfo("Asia/Kathmandu"))
-    assert (figures.day(moment), figures.clock(moment)) == ("4 May 2026", "05:44:07")
+    assert (formatting.day(moment), formatting.clock(moment)) == ("4 May 2026", "05:44:07")

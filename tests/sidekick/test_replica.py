@@ -44,7 +44,7 @@ from tests.credits.books import event
 from tests.credits.test_exports import rows_of
 from tests.credits.test_queries import fill
 from tests.production import open_folder
-from tests.test_settings import PRODUCTION, start
+from tests.sidekick.test_settings import PRODUCTION, start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("replica")]
 REQUESTS = "/dashboard/credits/requests.csv?range=custom&from=2026-01-01&to=2029-12-31"
