@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from billing import notices, refunds
 from billing.models import Adjustment, Line, PlanPrice, Subscription, Transaction
-from credits import ledger, periods, wallets
+from credits.ledger import grants, locking, periods
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
 
 CARD_CHANGE = "subscription_payment_method_change"
@@ -44,7 +44,7 @@ def settle(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime 
     """
     now = now or timezone.now()
     with transaction.atomic(savepoint=False):
-        periods.catch_up(wallets.lock([account_id]) or _first_lock(account_id), now)
+        periods.catch_up(locking.lock([account_id]) or _first_lock(account_id), now)
         # Who holds one of the rows waits for our wallet, to do the same for it: waiting for the row would be for ever.
         payments = Transaction.objects.waiting().filter(account=account_id).select_for_update(skip_locked=True)
         followed = set(touched)
@@ -64,8 +64,8 @@ def _in_order(payment: Transaction) -> tuple[datetime, datetime, str]:
 
 
 def _first_lock(account_id: uuid.UUID) -> dict[uuid.UUID, datetime | None]:
-    wallets.ensure([account_id])
-    return wallets.lock([account_id])
+    locking.ensure([account_id])
+    return locking.lock([account_id])
 
 
 def settle_due(now: datetime) -> int:
@@ -121,7 +121,7 @@ def _give(payment: Transaction, line: Line, prices: dict[str, PlanPrice], accoun
             prices[other.price_id].plan for other in payment.lines if other.given_up and other.price_id in prices
         ]
         return _give_plan(payment, line, price, replaced[0] if replaced else None, account_id, now)
-    ledger.grant_locked(
+    grants.grant_locked(
         account_id,
         Decimal(line.quantity),
         kind=Grant.Kind.PURCHASED,
@@ -167,14 +167,14 @@ def _give_back(changed: CreditPeriod, payment: Transaction, at: datetime, now: d
         taken = min(wanted, grant.remaining)
         if taken > 0:
             reason = f"Paddle {payment.id}: replaced by what was paid for instead."
-            ledger.void(grant, taken, source_key=f"{payment.key}:replaces:{grant.pk}", reason=reason, now=now)
+            grants.void(grant, taken, source_key=f"{payment.key}:replaces:{grant.pk}", reason=reason, now=now)
         wanted -= taken
 
 
 def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
     """Draw the consequences of what is over. Only the subscription that pays for the open period can end it."""
-    wallets.ensure([account_id])
-    periods.catch_up(wallets.lock([account_id]), now)
+    locking.ensure([account_id])
+    periods.catch_up(locking.lock([account_id]), now)
     # An event that holds one of the rows tells something newer, which is followed the next time.
     over = list(Subscription.objects.over().filter(account=account_id).select_for_update(skip_locked=True))
     waiting = set(Transaction.objects.waiting().filter(account=account_id).values_list("subscription_id", flat=True))

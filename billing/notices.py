@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing.models import PlanPrice, Subscription
-from credits import periods
+from credits.ledger import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts import emails
 from sidekick.accounts.models import User

@@ -17,7 +17,7 @@ from django.utils import timezone
 from billing import events, paddle
 from billing.models import PlanPrice, Subscription, Transaction
 from billing.paddle import PaddleFault
-from credits import periods
+from credits.ledger import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts.models import User
 

@@ -16,7 +16,8 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet, Sum
 
 from billing.models import Adjustment, Line, Transaction
-from credits import ledger, periods
+from credits.ledger import grants as ledger_grants
+from credits.ledger import periods
 from credits.models import CreditPeriod, Grant, LedgerEntry
 
 TAKING = {"refund", "chargeback", "chargeback_warning"}
@@ -140,9 +141,9 @@ def _match(grant: Grant, wanted: Decimal, payment: Transaction, now: datetime) -
     # Operators void and restore as well: there may be less to take, or less to give back.
     more = min(wanted - taken, grant.amount - grant.withdrawn)
     if more > 0:
-        ledger.void(grant, more, source_key=key, reason=reason, now=now)
-    elif wanted < taken and (less := min(taken - wanted, ledger.taken_back(grant))) > 0:
-        ledger.restore(grant, less, source_key=key, reason=reason, now=now)
+        ledger_grants.void(grant, more, source_key=key, reason=reason, now=now)
+    elif wanted < taken and (less := min(taken - wanted, ledger_grants.taken_back(grant))) > 0:
+        ledger_grants.restore(grant, less, source_key=key, reason=reason, now=now)
 
 
 def _taken(grant: Grant, payment: Transaction) -> Decimal:

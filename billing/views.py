@@ -30,8 +30,8 @@ from billing.overview import Overview
 from billing.paddle import PaddleFault
 from billing.paying import Bill, Progress
 from billing.plans import Refusal, Standing, TooOften
+from credits.ledger.periods import FREE
 from credits.models import Plan
-from credits.periods import FREE
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.models import User
 from sidekick.web.rendering import Request, is_fragment, render_page

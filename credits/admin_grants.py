@@ -20,9 +20,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from credits import ledger
 from credits.admin_columns import credit_column
-from credits.ledger import NothingLeftToVoid, NothingToRestore, SourceKeyReused
+from credits.ledger import grants
+from credits.ledger.grants import NothingLeftToVoid, NothingToRestore, SourceKeyReused
 from credits.models import Grant, LedgerEntry
 from sidekick import formatting
 from sidekick.accounts.models import User
@@ -124,7 +124,7 @@ class GrantAdmin(OfAnAccount):
         moves = []
         if self.has_take_permission(request):
             moves.append(("Take back credits", reverse("admin:credits_grant_take_back", args=[obj.pk])))
-            if ledger.taken_back(obj) > 0:
+            if grants.taken_back(obj) > 0:
                 moves.append(("Restore credits", reverse("admin:credits_grant_restore", args=[obj.pk])))
         return [*moves, *super().row_links(request, obj)]
 
@@ -162,7 +162,7 @@ class GrantAdmin(OfAnAccount):
             done = f"Restored {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _restored(given, form, by)):
                 return redirect(base.address_of(given.account_id))
-        taken = formatting.exact(ledger.taken_back(given))
+        taken = formatting.exact(grants.taken_back(given))
         lead = f"{taken} credits of this grant of {given.account.email} were taken back."
         return form_page(self, request, form, title="Restore credits", button="Restore credits", lead=lead)
 
@@ -199,7 +199,7 @@ def _log_once(operator: User, row: LedgerEntry | Grant, message: str) -> None:
 
 def _courtesy(form: Move, operator: User) -> Grant:
     data = form.cleaned_data
-    return ledger.grant(
+    return grants.grant(
         data["account"].id,
         data["amount"],
         kind=Grant.Kind.COURTESY,
@@ -213,10 +213,10 @@ def _courtesy(form: Move, operator: User) -> Grant:
 def _voided(given: Grant, form: Move, operator: User) -> LedgerEntry:
     data = form.cleaned_data
     key = f"operator:{data['token']}"
-    return ledger.void(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)
+    return grants.void(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)
 
 
 def _restored(given: Grant, form: Move, operator: User) -> LedgerEntry:
     data = form.cleaned_data
     key = f"operator:{data['token']}"
-    return ledger.restore(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)
+    return grants.restore(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import api_bodies, holds
+from credits import api_bodies
 from credits.api_described import releases, reserves
 from credits.api_shapes import HeldCredits, HoldRequest
+from credits.ledger import holds
 from credits.models import Hold
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.api.throttling import LimitedView

@@ -19,7 +19,8 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from credits import openings, periods, prices, wallets
+from credits import prices
+from credits.ledger import locking, periods, rollover
 from credits.models import CreditPeriod, Hold
 
 MOST_EVENTS = 1000
@@ -132,9 +133,9 @@ def record(events: Sequence[Event], *, max_age: timedelta | None = None, now: da
         return receipt
     priced = _price(events, settings.USAGE_MAX_AGE if max_age is None else max_age, now, receipt)
     accounts = {uuid.UUID(account) for account in {p.account_id for p in priced}}
-    wallets.ensure(accounts)
+    locking.ensure(accounts)
     with transaction.atomic():
-        locked = wallets.lock(accounts)
+        locked = locking.lock(accounts)
         periods.catch_up(locked, now)
         known = {str(account) for account in locked}
         priced = _with_own_holds([p for p in priced if _known(p, known, receipt)], receipt)
@@ -222,7 +223,7 @@ def _settle(priced: Iterable[Priced], now: datetime) -> None:
     """
     holds = {hold_id for p in priced if p.hold_id and (hold_id := _uuid(p.hold_id))}
     if holds:
-        wallets.end_holds(holds, Hold.State.SETTLED, now)
+        locking.end_holds(holds, Hold.State.SETTLED, now)
 
 
 def _store(priced: list[Priced], receipt: Receipt) -> tuple[list[Priced], list[Priced]]:
@@ -351,8 +352,8 @@ def _charge(fresh: list[Priced], now: datetime) -> None:
             late.append(p)
     if late:
         _count_late(late)
-    wallets.draw(
-        wallets.Draw(
+    locking.draw(
+        locking.Draw(
             uuid.UUID(account), Decimal(total).scaleb(-6), Decimal(current[account]).scaleb(-6), account in lately
         )
         for account, total in totals.items()
@@ -377,4 +378,4 @@ def _count_late(late: list[Priced]) -> None:
         # What occurred before the account's first period belongs to none.
         if place:
             used[ids[p.account_id][place - 1]] += p.micro
-    openings.count_usage({period_id: Decimal(micro).scaleb(-6) for period_id, micro in used.items()})
+    rollover.count_usage({period_id: Decimal(micro).scaleb(-6) for period_id, micro in used.items()})

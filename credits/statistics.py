@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from credits import periods
+from credits.ledger import periods
 from credits.models import CreditPeriod, UsageRollup
 from credits.snapshot import snapshot
 from credits.spans import Span

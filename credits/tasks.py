@@ -7,7 +7,8 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from credits import low_balance, periods
+from credits import low_balance
+from credits.ledger import periods
 
 logger = logging.getLogger(__name__)
 

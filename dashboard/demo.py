@@ -25,7 +25,8 @@ from django.conf import settings
 
 from billing import events
 from billing.models import PlanPrice
-from credits import ledger, low_balance, metering, periods
+from credits import low_balance, metering
+from credits.ledger import grants, periods
 from credits.models import Grant, Plan
 from dashboard import demo_feedback
 from sidekick.accounts import emails
@@ -145,7 +146,7 @@ def _open(user: User, plan: Plan, start: datetime, end: datetime) -> int:
 
 def _buy(user: User, days: int, credits: int, now: datetime) -> int:
     at, key = now - DAY * days, f"demo:{days} days"
-    ledger.grant(user.id, Decimal(credits), kind=Grant.Kind.PURCHASED, source_key=key, now=at)
+    grants.grant(user.id, Decimal(credits), kind=Grant.Kind.PURCHASED, source_key=key, now=at)
     return 0
 
 

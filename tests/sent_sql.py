@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from credits import audit
+from credits.ledger import audit
 from tests.accounts_named import mentions_usage, unnamed
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +23,7 @@ DOORS = (
 
 # What may read everybody's usage, by name, with its reason and the statements that are meant.
 EXCEPTIONS: dict[str, tuple[str, frozenset[str]]] = {
-    "credits.audit": (
+    "credits.ledger.audit": (
         "proves the books of all accounts at once, when an operator asks for that",
         frozenset(audit.CHECKS[name].format(accounts="TRUE") for name in ("wallets", "models", "balance", "rollups")),
     ),

@@ -17,7 +17,7 @@ import time_machine
 from django.urls import reverse
 from pytest_django.live_server_helper import LiveServer
 
-from credits import ledger
+from credits.ledger import grants
 from credits.models import Grant, Hold, UsageEvent, Wallet
 from sidekick.accounts.models import ServiceKey, User
 from tests.conftest import make_user
@@ -97,7 +97,7 @@ def test_what_a_call_raised_is_told_also_when_its_hold_can_not_be_released(
 
 
 def test_a_call_that_nothing_is_left_for_is_not_made(sidekick: Any, client: ModuleType, alice: User) -> None:  # M4
-    ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="buy")
+    grants.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="buy")
     with pytest.raises(client.InsufficientCredits) as refused:
         sidekick.hold(str(alice.id), "req_1", HAIKU, 0, 10_000_000)
     assert (refused.value.available, refused.value.required) == (Decimal(51), Decimal(1000))

@@ -11,7 +11,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 
-from credits import audit, exports, statistics
+from credits import exports, statistics
+from credits.ledger import audit
 from credits.models import UsageEvent, UsageRollup
 from credits.spans import Span
 from sidekick.accounts.models import User
@@ -160,7 +161,7 @@ def test_what_our_code_sends_is_told_with_its_place(alice: User, monkeypatch: py
     assert list(audit.differences()) == []
     [refused] = sent_sql.refused
     sent_sql.refused.clear()
-    assert refused.startswith("credits/audit.py:")
+    assert refused.startswith("credits/ledger/audit.py:")
 
 
 @pytest.mark.django_db
@@ -181,7 +182,7 @@ def test_what_our_code_asks_is_watched_and_passes(alice: User, monkeypatch: pyte
     sent_sql.refused.clear()
     assert seen == {
         "credits/metering.py",
-        "credits/openings.py",
+        "credits/ledger/rollover.py",
         "credits/statistics.py",
         "credits/exports.py",
     }

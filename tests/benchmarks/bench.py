@@ -25,7 +25,8 @@ from django.db import connection, transaction
 from django.test.utils import setup_databases, teardown_databases
 from pydantic import TypeAdapter
 
-from credits import metering, periods
+from credits import metering
+from credits.ledger import periods
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.benchmarks import exports, webhooks

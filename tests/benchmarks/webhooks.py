@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from billing.models import Customer, PaddleEvent, PlanPrice
-from credits import periods
+from credits.ledger import periods
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing.paddle import CREDIT, Body, event, sign, transaction

@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from billing import claims, effects, events, refunds
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
-from credits import ledger
+from credits.ledger import grants
 from credits.models import CreditPeriod, Grant
 from sidekick.accounts.models import User
 from tests.billing.paddle import (
@@ -340,14 +340,14 @@ def test_a_renewal_that_also_charges_for_days_before_gives_its_period_once(subsc
 def test_what_the_database_refuses_of_one_payment_waits_with_its_reason(
     subscriber: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # P3
-    grant = ledger.grant_locked
+    grant = grants.grant_locked
 
     def refuse(account_id: Any, credits: Decimal, **rest: Any) -> Grant:
         if credits == 13:
             raise IntegrityError('duplicate key value violates "grant_once_per_source"\nDETAIL: of maya')
         return grant(account_id, credits, **rest)
 
-    monkeypatch.setattr(ledger, "grant_locked", refuse)
+    monkeypatch.setattr(grants, "grant_locked", refuse)
     buys(subscriber, transaction_id=name("txn", 2))
     hear("transaction.completed", payment(2, line(CREDIT, 13)))
     assert held_up(2) == 'IntegrityError: duplicate key value violates "grant_once_per_source"'

@@ -9,7 +9,7 @@ import pytest
 
 from billing import effects, refunds
 from billing.models import Adjustment, PaddleEvent, Transaction
-from credits import ledger, periods
+from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry
 from sidekick.accounts.models import User
 from tests.billing.paddle import (
@@ -530,7 +530,7 @@ def test_a_plan_disputed_and_won_after_its_period_stays_as_it_is(subscriber: Use
 
 def test_what_an_operator_took_is_not_given_back_by_a_reversal(buyer: User) -> None:  # P4 O1
     grant = Grant.objects.get(kind=Grant.Kind.PURCHASED)
-    ledger.void(grant, Decimal(100), source_key="admin:1", reason="Fraud", now=NOW)
+    grants.void(grant, Decimal(100), source_key="admin:1", reason="Fraud", now=NOW)
     told(dispute(1), 1)
     assert purchased(buyer) == 0
     told(dispute(2, "chargeback_reverse"), 2)
@@ -541,7 +541,7 @@ def test_what_an_operator_took_is_not_given_back_by_a_reversal(buyer: User) -> N
 def test_what_an_operator_gave_back_is_not_given_back_again(buyer: User) -> None:  # P4 O1
     grant = Grant.objects.get(kind=Grant.Kind.PURCHASED)
     told(dispute(1), 1)
-    ledger.restore(grant, Decimal(100), source_key="admin:1", reason="Goodwill", now=NOW)
+    grants.restore(grant, Decimal(100), source_key="admin:1", reason="Goodwill", now=NOW)
     told(dispute(1), 2)
     assert purchased(buyer) == 100
     told(dispute(2, "chargeback_reverse"), 3)

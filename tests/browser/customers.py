@@ -13,7 +13,8 @@ from uuid import uuid4
 
 from billing import checkout, effects, paddle, plans
 from billing.models import Purchase
-from credits import ledger, metering, periods
+from credits import metering
+from credits.ledger import grants, periods
 from credits.models import AIModel, Grant, ModelPrice, Plan
 from sidekick.accounts.models import User
 from tests.billing.store import Store, price
@@ -55,7 +56,7 @@ def ordinary(now: datetime) -> User:
     for number, start in enumerate((now - 45 * DAY, now - 14 * DAY)):
         periods.open_paid(user.id, plan=pro, starts_at=start, ends_at=start + 31 * DAY, source_key=f"pay:{number}")
         record(list(requests(user, 240, start=start, end=min(start + 30 * DAY, now), seed=number)))
-    ledger.grant(user.id, Decimal(150), kind=Grant.Kind.PURCHASED, source_key="buy")
+    grants.grant(user.id, Decimal(150), kind=Grant.Kind.PURCHASED, source_key="buy")
     return user
 
 
@@ -69,7 +70,7 @@ def wealthy(now: datetime) -> User:
     user = make_user(email, name="W", date_joined=now - 40 * DAY)
     pro = Plan.objects.get(slug="pro")
     periods.open_paid(user.id, plan=pro, starts_at=now - 9 * DAY, ends_at=now + 20 * DAY, source_key="pay")
-    ledger.grant(user.id, Decimal("987654321.123456"), kind=Grant.Kind.PURCHASED, source_key="buy")
+    grants.grant(user.id, Decimal("987654321.123456"), kind=Grant.Kind.PURCHASED, source_key="buy")
     price = ModelPrice(model=AIModel.objects.create(name=LONG_MODEL), valid_from=datetime(2020, 1, 1, tzinfo=UTC))
     price.input, price.output, price.cache_read, price.cache_write = map(Decimal, (300, 1500, 30, 375))
     price.save()

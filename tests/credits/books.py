@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import F
 
 from credits import metering
-from credits.audit import differences
+from credits.ledger.audit import differences
 from credits.models import CreditPeriod, Grant, LedgerEntry, Wallet
 from sidekick.accounts.models import User
 

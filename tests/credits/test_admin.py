@@ -12,7 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from credits import ledger
+from credits.ledger import grants
 from credits.models import AIModel, Grant, LedgerEntry, ModelPrice
 from sidekick.accounts.models import User
 from tests.conftest import make_user
@@ -36,7 +36,7 @@ def fields(**changes: str) -> dict[str, str]:
 
 
 def courtesy(account: User, credits: int = 25) -> Grant:
-    return ledger.grant(account.id, Decimal(credits), kind=Grant.Kind.COURTESY, source_key=f"gift {credits}")
+    return grants.grant(account.id, Decimal(credits), kind=Grant.Kind.COURTESY, source_key=f"gift {credits}")
 
 
 def test_a_gift_stands_in_the_ledger_with_who_and_why(client: Client, operator: User, alice: User) -> None:  # O1

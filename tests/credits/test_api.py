@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from credits import ledger, metering
+from credits import metering
+from credits.ledger import grants
 from credits.models import Grant, UsageEvent, UsageRollup, Wallet
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
@@ -368,7 +369,7 @@ def test_the_right_token_is_taken(alice: User) -> None:
 @pytest.fixture
 def used(alice: User, charlie: User) -> User:
     """45 requests of alice's and one of charlie's; alice bought ten credits."""
-    ledger.grant(alice.id, Decimal(10), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
+    grants.grant(alice.id, Decimal(10), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     models = ["claude-sonnet-4-5", "gpt-5", "gpt-5-mini"]
     events = [
         event(alice, f"r{n:02d}", model=models[n % 3], occurred_at=NOW - timedelta(minutes=7 * n), input_tokens=n * 37)

@@ -19,7 +19,8 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 
-from credits import exports, ledger, metering
+from credits import exports, metering
+from credits.ledger import grants
 from credits.models import AIModel, Grant, ModelPrice, UsageEvent
 from credits.snapshot import snapshot
 from credits.spans import Span
@@ -114,7 +115,7 @@ def test_models_and_requests_add_up_to_the_same(browser: Client, used: User) -> 
 
 def test_history_has_moments_of_utc_and_days_of_the_account(browser: Client, used: User) -> None:  # C7 C8
     User.objects.filter(id=used.id).update(time_zone="Asia/Kathmandu")
-    ledger.grant(used.id, Decimal("12.5"), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
+    grants.grant(used.id, Decimal("12.5"), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     newest, bought, *_ = lines(browser, HISTORY)
     assert (newest["What"], newest["Time (UTC)"], newest["Day (Asia/Kathmandu)"]) == ("Used", "", "2026-05-10")
     assert bought == {

@@ -16,8 +16,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import history, ledger, periods, statistics
+from credits import history, statistics
 from credits.history import Change
+from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry, Plan
 from credits.spans import Span
 from dashboard import demo
@@ -92,11 +93,11 @@ def test_every_kind_of_change_in_a_customer_s_words(
     )
     upgraded = renewed + 3 * DAY
     periods.grow(alice.id, plan=pro, instead_of=starter, at=upgraded, source_key="pay3", now=upgraded)
-    bought = ledger.grant(alice.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="buy", now=upgraded + DAY)
+    bought = grants.grant(alice.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="buy", now=upgraded + DAY)
     refund = "Paddle txn_secret: money went back"
-    ledger.void(bought, Decimal(48), source_key="back", reason=refund, now=upgraded + 2 * DAY)
-    ledger.restore(bought, Decimal(40), source_key="back", reason=refund, now=upgraded + 3 * DAY)
-    ledger.grant(
+    grants.void(bought, Decimal(48), source_key="back", reason=refund, now=upgraded + 2 * DAY)
+    grants.restore(bought, Decimal(40), source_key="back", reason=refund, now=upgraded + 3 * DAY)
+    grants.grant(
         alice.id,
         Decimal("7.5"),
         kind=Grant.Kind.COURTESY,
@@ -105,7 +106,7 @@ def test_every_kind_of_change_in_a_customer_s_words(
         expires_at=upgraded + 5 * DAY,
         now=upgraded + 4 * DAY,
     )
-    ledger.void(
+    grants.void(
         bought, Decimal(2), source_key="op", reason="a slip", actor_id=charlie.id, now=upgraded + 4 * DAY + DAY / 2
     )
     use(alice, 3, now=NOW - timedelta(hours=1))
@@ -136,14 +137,14 @@ def test_a_plan_without_credits_has_no_line_of_nothing(alice: User) -> None:  # 
     periods.open_paid(alice.id, plan=nothing, starts_at=NOW - DAY, ends_at=NOW + DAY, source_key="pay", now=NOW - DAY)
     assert LedgerEntry.objects.filter(amount=0).exists()
     assert all_changes(alice) == []
-    ledger.grant(alice.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="sorry", now=NOW)
+    grants.grant(alice.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="sorry", now=NOW)
     assert [change.what for change in assert_it_adds_up(alice)] == ["Courtesy credits"]
 
 
 def test_what_was_used_stands_after_all_else_of_its_day(browser: Client, alice: User) -> None:  # C8
     User.objects.filter(id=alice.id).update(time_zone="Asia/Kathmandu")
     use(alice, 5, now=NOW - timedelta(hours=3))
-    ledger.grant(alice.id, Decimal(10), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW - timedelta(hours=1))
+    grants.grant(alice.id, Decimal(10), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW - timedelta(hours=1))
     use(alice, 2, at=NOW - timedelta(hours=18), now=NOW)
     # Free opened with the first request, and a request of the day before was reported later still.
     assert [(day, what.split()[0], change, balance) for day, what, change, balance in rows(browser)] == [
@@ -172,7 +173,7 @@ def test_what_is_used_in_the_future_does_not_bend_today_s_balance(browser: Clien
 def test_a_range_of_the_past_has_the_balance_of_then(browser: Client, alice: User) -> None:  # C5 C8
     for day in (8, 5, 3, 1):
         use(alice, day, now=NOW - day * DAY)
-    ledger.grant(alice.id, Decimal(10), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
+    grants.grant(alice.id, Decimal(10), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     told = rows(browser, "?range=custom&from=2026-05-03&to=2026-05-06")
     assert [(day, change, balance) for day, _, change, balance in told] == [("5 May 2026", -5, 37)]
 
@@ -248,7 +249,7 @@ def test_every_demo_account_s_history_ends_at_its_cards(alice: User, clock: time
 def test_history_asks_the_same_few_queries(browser: Client, alice: User, query: str, count: int) -> None:  # C8
     for day in range(70):
         use(alice, Decimal("0.1"), now=NOW - day * DAY)
-        ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.COURTESY, source_key=f"{day}", now=NOW - day * DAY)
+        grants.grant(alice.id, Decimal(1), kind=Grant.Kind.COURTESY, source_key=f"{day}", now=NOW - day * DAY)
     browser.get(HISTORY + query)
     with CaptureQueriesContext(connection) as asked:
         assert browser.get(HISTORY + query).status_code == 200

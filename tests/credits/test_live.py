@@ -14,7 +14,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import holds, ledger, metering, periods
+from credits import metering
+from credits.ledger import grants, holds, periods
 from credits.models import Grant, Hold, Plan
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
@@ -56,12 +57,12 @@ def late_request(user: User) -> object:
 
 
 def courtesy(user: User) -> Grant:
-    return ledger.grant(user.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="gift")
+    return grants.grant(user.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="gift")
 
 
 def void(user: User) -> object:
     given = Grant.objects.get(account=user, kind=Grant.Kind.ALLOCATION)
-    return ledger.void(given, Decimal(1), source_key="void", reason="test")
+    return grants.void(given, Decimal(1), source_key="void", reason="test")
 
 
 def renamed_plan(user: User) -> object:

@@ -16,7 +16,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from credits import holds, ledger, low_balance, metering, periods, tasks
+from credits import low_balance, metering, tasks
+from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan, Wallet
 from dashboard import demo
 from sidekick.accounts.models import Letter, User
@@ -68,7 +69,7 @@ def test_only_the_lowest_level_reached_is_told(alice: User) -> None:  # C9
 
 
 def test_additional_credits_count(alice: User) -> None:  # C9
-    ledger.grant(alice.id, Decimal(100), kind=Grant.Kind.PURCHASED, source_key="bought", now=NOW)
+    grants.grant(alice.id, Decimal(100), kind=Grant.Kind.PURCHASED, source_key="bought", now=NOW)
     use(alice, 130)
     assert told() == []
     use(alice, 15, now=NOW + MINUTE)
@@ -99,7 +100,7 @@ def test_a_hold_that_is_due_to_lapse_keeps_nobody_from_hearing(alice: User) -> N
 
 def test_courtesy_credits_that_are_due_to_lapse_are_gone(alice: User) -> None:  # C9
     lapses = NOW + timedelta(hours=1)
-    ledger.grant(alice.id, Decimal(60), kind=Grant.Kind.COURTESY, source_key="c", expires_at=lapses, now=NOW)
+    grants.grant(alice.id, Decimal(60), kind=Grant.Kind.COURTESY, source_key="c", expires_at=lapses, now=NOW)
     use(alice, 45, now=lapses - timedelta(seconds=20))
     assert told(lapses + timedelta(seconds=20)) == []
     use(alice, 45, now=lapses + timedelta(seconds=30))
@@ -299,6 +300,6 @@ def test_the_same_letter_goes_to_nobody_else(alice: User) -> None:  # B10
 def test_coming_back_up_is_not_told_as_running_low(alice: User) -> None:  # C9
     use(alice, 48)
     assert told() == ["Less than 5 % of your credits are left"]
-    ledger.grant(alice.id, Decimal(6), kind=Grant.Kind.PURCHASED, source_key="bought", now=NOW)
+    grants.grant(alice.id, Decimal(6), kind=Grant.Kind.PURCHASED, source_key="bought", now=NOW)
     use(alice, "0.5", now=NOW + MINUTE)
     assert told(NOW + MINUTE) == []

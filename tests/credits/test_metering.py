@@ -14,7 +14,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pydantic import TypeAdapter, ValidationError
 
-from credits import metering, periods, wallets
+from credits import metering
+from credits.ledger import locking, periods
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, UsageEvent, UsageRollup, Wallet
 from sidekick.accounts.models import User
 from tests.conftest import JOINED
@@ -315,7 +316,7 @@ def test_a_crash_in_the_middle_leaves_nothing(alice: User, step: str, monkeypatc
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(wallets if step == "draw" else metering, step, crash)
+        patch.setattr(locking if step == "draw" else metering, step, crash)
         with pytest.raises(RuntimeError):
             metering.record([event(alice)], now=NOW)
     assert not UsageEvent.objects.exists()

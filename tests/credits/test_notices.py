@@ -14,7 +14,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from credits import holds, ledger, metering, notices, periods, statistics
+from credits import metering, notices, statistics
+from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, event, use
@@ -146,7 +147,7 @@ def test_a_notice_put_away_stays_away_until_it_gets_worse(browser: Client, alice
 def test_a_milder_level_is_no_news_after_a_worse_one(browser: Client, alice: User) -> None:
     use(alice, 48)
     dismiss(browser, "low-5")
-    ledger.grant(alice.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="gift", now=NOW)
+    grants.grant(alice.id, Decimal(5), kind=Grant.Kind.COURTESY, source_key="gift", now=NOW)
     assert shown(page(browser)) == []
 
 

@@ -14,7 +14,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from credits import ledger, metering, periods
+from credits import metering
+from credits.ledger import grants, periods
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, Plan, UsageEvent, Wallet
 from sidekick import formatting
 from sidekick.accounts import tokens
@@ -261,7 +262,7 @@ def test_models_sort_by_every_column_both_ways(browser: Client, used: User, sort
 
 
 def test_page_and_api_say_the_same(browser: Client, used: User) -> None:  # C1 M6
-    ledger.grant(used.id, Decimal("12.345678"), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
+    grants.grant(used.id, Decimal("12.345678"), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     access = tokens.start(used, ip="127.0.0.1", user_agent="tests").access
     api = Client(headers={"Authorization": f"Bearer {access}"})
     state, shown = api.get("/api/v1/credits").json(), cards(page(browser, REQUESTS))
@@ -308,7 +309,7 @@ def test_a_debt_is_told_and_nothing_is_available(browser: Client, alice: User) -
     assert shown["Used"] == ("60.00", 60, "plan 50.00 · additional 0.00 · owed 10.00")
     assert "120 % of this period used" in words(html)
     assert 'value="100.00" max="100"' in html
-    ledger.grant(alice.id, Decimal(25), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
+    grants.grant(alice.id, Decimal(25), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     html = page(browser, REQUESTS)
     assert "You owe" not in html
     assert cards(html)["Available"] == ("15.00", 15, "additional 15.00")
@@ -324,8 +325,8 @@ def test_additional_courtesy_and_rollover_are_lines_that_add_up(
         begins, ends = start + number * 30 * DAY, start + (number + 1) * 30 * DAY
         periods.open_paid(alice.id, plan=pro, starts_at=begins, ends_at=ends, source_key=f"pay{number}", now=begins)
         use(alice, "300.5", now=begins + DAY)
-    ledger.grant(alice.id, Decimal(200), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
-    ledger.grant(alice.id, Decimal("7.25"), kind=Grant.Kind.COURTESY, source_key="sorry", reason="outage", now=NOW)
+    grants.grant(alice.id, Decimal(200), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
+    grants.grant(alice.id, Decimal("7.25"), kind=Grant.Kind.COURTESY, source_key="sorry", reason="outage", now=NOW)
     shown = cards(page(browser, REQUESTS))
     assert shown["Total this period"] == ("1,699.50", Decimal("1699.5"), "plan 1,000.00 + rolled over 699.50")
     assert shown["Available"][2] == "plan 1,399.00 + additional 200.00 + courtesy 7.25"

@@ -23,7 +23,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from billing import events, ownership, paddle, plans
 from billing.models import Customer, PaddleEvent, Subscription, Transaction
-from credits import ledger
+from credits.ledger import grants
 from credits.models import Grant, LedgerEntry, UsageEvent
 from dashboard import farewell, my_data
 from feedback.models import Report, ReportImage
@@ -209,7 +209,7 @@ def everything_of(user: User, name: str) -> None:
         account=user, report=report, form_token=uuid.uuid4(), name=f"{name}.png", content=b"png",
         media_type="image/png", width=1, height=1, size=3,
     )  # fmt: skip
-    ledger.grant(user.id, Decimal("12.5"), kind=Grant.Kind.PURCHASED, source_key=f"bought:{name}")
+    grants.grant(user.id, Decimal("12.5"), kind=Grant.Kind.PURCHASED, source_key=f"bought:{name}")
     start = datetime.now(UTC) - timedelta(hours=5)
     requests = customers.requests(user, 25, start=start, end=start + timedelta(hours=4))
     customers.record([event | {"request_id": f"{name}-{event['request_id']}"} for event in requests])

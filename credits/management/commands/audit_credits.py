@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from credits.audit import differences
+from credits.ledger.audit import differences
 from credits.models import Wallet
 from sidekick.accounts.models import User
 

@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, settings
 from pytest_django.live_server_helper import LiveServer
 from schemathesis.config import SchemathesisConfig
 
-from credits import ledger
 from credits.api_described import ACCOUNT_ID
+from credits.ledger import grants
 from credits.models import Grant
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
@@ -98,7 +98,7 @@ def rich(alice: User, settings: Any) -> User:
     settings.ACCOUNT_RATE_LIMITS = False
     # A slow hash is no matter of the description.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    ledger.grant(alice.id, Decimal(1_000_000), kind=Grant.Kind.PURCHASED, source_key="buy")
+    grants.grant(alice.id, Decimal(1_000_000), kind=Grant.Kind.PURCHASED, source_key="buy")
     return alice
 
 

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from credits import periods, wallets
+from credits.ledger import locking, periods
 from credits.models import CreditPeriod, Grant, LedgerEntry
 
 GIVEN_KINDS = (Grant.Kind.COURTESY, Grant.Kind.PURCHASED)
@@ -45,9 +45,9 @@ def grant(
     for a kind or an amount that can't be given, `SourceKeyReused` when the key stands for something else.
     """
     now = now or timezone.now()
-    wallets.ensure([account_id])
+    locking.ensure([account_id])
     with transaction.atomic():
-        periods.catch_up(wallets.lock([account_id]), now)
+        periods.catch_up(locking.lock([account_id]), now)
         given = grant_locked(
             account_id,
             credits,
@@ -95,7 +95,7 @@ def grant_locked(
             raise SourceKeyReused(f"{source_key} already gave {known}.")
         return known
     if debt:
-        wallets.draw([wallets.Draw(account_id, Decimal(0), Decimal(0))])
+        locking.draw([locking.Draw(account_id, Decimal(0), Decimal(0))])
     if expires_at:
         periods.schedule([account_id])
     return given
@@ -119,7 +119,7 @@ def void(
         raise ValueError(f"{credits} credits can't be taken back.")
     now = now or timezone.now()
     with transaction.atomic():
-        periods.catch_up(wallets.lock([given.account_id]), now)
+        periods.catch_up(locking.lock([given.account_id]), now)
         if known := _booked(given, LedgerEntry.Kind.VOIDED, -credits, source_key):
             return known
         current = Grant.objects.select_related("period").get(id=given.id)
@@ -163,7 +163,7 @@ def restore(
         raise ValueError(f"{credits} credits can't be restored.")
     now = now or timezone.now()
     with transaction.atomic():
-        periods.catch_up(wallets.lock([given.account_id]), now)
+        periods.catch_up(locking.lock([given.account_id]), now)
         if known := _booked(given, LedgerEntry.Kind.RESTORED, credits, source_key):
             return known
         current = Grant.objects.select_related("period").get(id=given.id)
@@ -185,7 +185,7 @@ def restore(
             actor_id=actor_id,
             created_at=now,
         )
-        wallets.draw([wallets.Draw(current.account_id, Decimal(0), Decimal(0))])
+        locking.draw([locking.Draw(current.account_id, Decimal(0), Decimal(0))])
         periods.schedule([current.account_id])
         return entry
 
@@ -262,4 +262,4 @@ def _charge_again(voided: Grant, credits: Decimal, *, spent: Decimal) -> None:
         total = "allocation" if voided.kind == Grant.Kind.ALLOCATION else "rollover"
         changes[total] = F(total) - credits
     CreditPeriod.objects.filter(account_id=voided.account_id, closed_at=None).update(**changes)
-    wallets.draw([wallets.Draw(voided.account_id, spent, Decimal(0))])
+    locking.draw([locking.Draw(voided.account_id, spent, Decimal(0))])

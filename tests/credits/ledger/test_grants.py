@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from credits import ledger, periods, wallets
+from credits.ledger import grants, locking, periods
 from credits.models import Grant, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, debt, history, left, period, remaining, use
@@ -25,11 +25,11 @@ def give(
     account: User, credits: str | int, kind: Grant.Kind = PURCHASED, *, key: str = "txn_1", days: int | None = None
 ) -> Grant:
     expires_at = None if days is None else NOW + days * DAY
-    return ledger.grant(account.id, Decimal(credits), kind=kind, source_key=key, expires_at=expires_at, now=NOW)
+    return grants.grant(account.id, Decimal(credits), kind=kind, source_key=key, expires_at=expires_at, now=NOW)
 
 
 def take(given: Grant, credits: str | int, *, key: str = "adj_1", days: int = 0) -> LedgerEntry:
-    return ledger.void(given, Decimal(credits), source_key=key, reason="refund", now=NOW + days * DAY)
+    return grants.void(given, Decimal(credits), source_key=key, reason="refund", now=NOW + days * DAY)
 
 
 def pay(account: User, *, months: int = 1, key: str = "txn_pro") -> None:
@@ -44,8 +44,8 @@ def test_credits_are_spent_courtesy_first_then_rollover_allocation_and_bought(al
     pay(alice, months=1)
     pay(alice, months=2, key="txn_2")
     later = NOW.replace(month=6)
-    ledger.grant(alice.id, Decimal(7), kind=PURCHASED, source_key="new", now=later)
-    ledger.grant(alice.id, Decimal(3), kind=COURTESY, source_key="sorry", now=later)
+    grants.grant(alice.id, Decimal(7), kind=PURCHASED, source_key="new", now=later)
+    grants.grant(alice.id, Decimal(3), kind=COURTESY, source_key="sorry", now=later)
     order = [("courtesy", 3), ("rollover", 1000), ("allocation", 1000), ("purchased", 5), ("purchased", 7)]
     assert left(alice) == order
     while order:
@@ -115,7 +115,7 @@ def test_a_source_that_says_something_else_the_second_time_is_refused(
     alice: User, credits: int, kind: Grant.Kind
 ) -> None:
     give(alice, 137)
-    with pytest.raises(ledger.SourceKeyReused):
+    with pytest.raises(grants.SourceKeyReused):
         give(alice, credits, kind)
     assert left(alice) == [("allocation", 50), ("purchased", 137)]
     assert_books_balance()
@@ -123,7 +123,7 @@ def test_a_source_that_says_something_else_the_second_time_is_refused(
 
 def test_a_payment_of_a_period_is_no_source_of_bought_credits(alice: User) -> None:
     pay(alice)
-    with pytest.raises(ledger.SourceKeyReused):
+    with pytest.raises(grants.SourceKeyReused):
         give(alice, 1000, key="txn_pro")
 
 
@@ -132,16 +132,16 @@ def locked(alice: User) -> Iterator[User]:
     """Her wallet is locked, the clock has caught up, and 10 more were used than Free gives."""
     use(alice, 60)
     with transaction.atomic():
-        periods.catch_up(wallets.lock([alice.id]), NOW)
+        periods.catch_up(locking.lock([alice.id]), NOW)
         yield alice
 
 
 def test_who_holds_the_lock_gives_once_and_the_debt_is_paid(locked: User) -> None:  # B5 M5
     terms: dict[str, Any] = {"kind": PURCHASED, "source_key": "txn_1", "now": NOW}
-    first = ledger.grant_locked(locked.id, Decimal(137), **terms)
-    assert ledger.grant_locked(locked.id, Decimal(137), **terms) == first
-    with pytest.raises(ledger.SourceKeyReused):
-        ledger.grant_locked(locked.id, Decimal(138), **terms)
+    first = grants.grant_locked(locked.id, Decimal(137), **terms)
+    assert grants.grant_locked(locked.id, Decimal(137), **terms) == first
+    with pytest.raises(grants.SourceKeyReused):
+        grants.grant_locked(locked.id, Decimal(138), **terms)
     assert (remaining(locked), debt(locked)) == (127, 0)
     assert history(locked) == [("allocation", 50), ("purchased", 137)]
     assert_books_balance()
@@ -149,9 +149,9 @@ def test_who_holds_the_lock_gives_once_and_the_debt_is_paid(locked: User) -> Non
 
 def test_what_lapses_is_in_the_clocks_diary_at_once(locked: User) -> None:  # M3
     terms: dict[str, Any] = {"kind": COURTESY, "now": NOW}
-    ledger.grant_locked(locked.id, Decimal(20), source_key="a", expires_at=NOW + 3 * DAY, **terms)
+    grants.grant_locked(locked.id, Decimal(20), source_key="a", expires_at=NOW + 3 * DAY, **terms)
     assert Wallet.objects.get().due_at == NOW + 3 * DAY
-    ledger.grant_locked(locked.id, Decimal(20), source_key="b", expires_at=NOW + DAY, **terms)
+    grants.grant_locked(locked.id, Decimal(20), source_key="b", expires_at=NOW + DAY, **terms)
     assert Wallet.objects.get().due_at == NOW + DAY
     periods.open_due([locked.id], NOW + 2 * DAY)
     assert left(locked) == [("courtesy", 10)]
@@ -187,7 +187,7 @@ def test_bought_credits_never_expire(alice: User) -> None:  # M3
 
 
 def test_a_grant_to_nobody_is_refused(db: None) -> None:
-    ledger.grant(uuid.uuid4(), Decimal(5), kind=COURTESY, source_key="sorry", now=NOW)
+    grants.grant(uuid.uuid4(), Decimal(5), kind=COURTESY, source_key="sorry", now=NOW)
     # What a commit would say; and nothing may be left for the end of this test.
     with pytest.raises(IntegrityError):
         connection.check_constraints()
@@ -250,7 +250,7 @@ def test_an_allocation_taken_back_shrinks_the_period_and_its_rollover(alice: Use
 def test_a_rollover_can_be_taken_back_like_an_allocation(alice: User) -> None:
     pay(alice, months=1)
     pay(alice, months=2, key="txn_2")
-    ledger.void(
+    grants.void(
         Grant.objects.get(kind=Grant.Kind.ROLLOVER), Decimal(400), source_key="adj", reason="", now=NOW + 32 * DAY
     )
     opened = period(alice)
@@ -262,7 +262,7 @@ def test_a_rollover_can_be_taken_back_like_an_allocation(alice: User) -> None:
 def test_no_more_is_taken_back_than_was_given(alice: User) -> None:
     given = give(alice, 10)
     take(given, 6)
-    with pytest.raises(ledger.NothingLeftToVoid):
+    with pytest.raises(grants.NothingLeftToVoid):
         take(given, 5, key="adj_2")
     take(given, 4, key="adj_3")
     assert left(alice) == [("allocation", 50)]
@@ -272,7 +272,7 @@ def test_no_more_is_taken_back_than_was_given(alice: User) -> None:
 def test_of_a_lapsed_grant_only_what_was_spent_is_taken_back(alice: User) -> None:
     given = give(alice, 10, COURTESY, key="sorry", days=1)
     use(alice, 4)
-    with pytest.raises(ledger.NothingLeftToVoid):
+    with pytest.raises(grants.NothingLeftToVoid):
         take(given, 5, days=2)
     take(given, 4, days=2)
     assert left(alice) == [("allocation", 46)]
@@ -286,7 +286,7 @@ def test_nothing_of_a_closed_period_is_taken_back(alice: User) -> None:
     allocation = Grant.objects.get(kind=Grant.Kind.ALLOCATION)
     pay(alice, months=2, key="txn_2")
     for credits in (100, 1000):
-        with pytest.raises(ledger.NothingLeftToVoid):
+        with pytest.raises(grants.NothingLeftToVoid):
             take(allocation, credits, days=32)
     assert remaining(alice) == 1700
     assert_books_balance()
@@ -294,7 +294,7 @@ def test_nothing_of_a_closed_period_is_taken_back(alice: User) -> None:
 
 def test_the_clock_closes_a_period_before_its_allocation_is_taken_back(alice: User) -> None:
     periods.open_due([alice.id], NOW)
-    with pytest.raises(ledger.NothingLeftToVoid):
+    with pytest.raises(grants.NothingLeftToVoid):
         take(Grant.objects.get(), 10, days=40)
     assert_books_balance()
 
@@ -305,9 +305,9 @@ def test_the_same_refund_takes_back_once(alice: User) -> None:  # P2 P4
     assert take(given, 6) == entry
     assert take(given, 6, days=90) == entry
     assert Grant.objects.get(id=given.id).remaining == 4
-    with pytest.raises(ledger.SourceKeyReused):
+    with pytest.raises(grants.SourceKeyReused):
         take(given, 4)
-    with pytest.raises(ledger.SourceKeyReused):
+    with pytest.raises(grants.SourceKeyReused):
         take(give(alice, 10, key="txn_2"), 6)
     assert_books_balance()
 
@@ -316,23 +316,23 @@ def test_a_grant_object_read_long_ago_is_no_way_to_take_back_twice(alice: User) 
     stale = give(alice, 10)
     take(stale, 10)
     assert stale.remaining == 10
-    with pytest.raises(ledger.NothingLeftToVoid):
+    with pytest.raises(grants.NothingLeftToVoid):
         take(stale, 10, key="adj_2")
 
 
 def give_back(given: Grant, credits: str | int, *, key: str = "rev_1", days: int = 0) -> LedgerEntry:
-    return ledger.restore(given, Decimal(credits), source_key=key, reason="reversed", now=NOW + days * DAY)
+    return grants.restore(given, Decimal(credits), source_key=key, reason="reversed", now=NOW + days * DAY)
 
 
 def test_credits_that_were_taken_back_can_be_restored(alice: User, charlie: User) -> None:  # P4
     given = give(alice, 137)
     take(given, 37)
-    entry = ledger.restore(given, Decimal(30), source_key="rev", reason="won", actor_id=charlie.id, now=NOW + DAY)
+    entry = grants.restore(given, Decimal(30), source_key="rev", reason="won", actor_id=charlie.id, now=NOW + DAY)
     assert (entry.kind, entry.amount, entry.grant, entry.period) == ("restored", 30, given, None)
     assert (entry.reason, entry.actor_id, entry.created_at) == ("won", charlie.id, NOW + DAY)
     given.refresh_from_db()
     assert (given.amount, given.remaining, given.withdrawn) == (137, 130, 7)
-    assert ledger.taken_back(given) == 7
+    assert grants.taken_back(given) == 7
     assert_books_balance()
 
 
@@ -344,7 +344,7 @@ def test_the_same_reversal_restores_once(alice: User) -> None:  # P2 P4
     assert give_back(given, 10) == entry
     assert give_back(given, 10, days=90) == entry
     for grant, credits in ((given, 11), (other, 10), (other, 9)):
-        with pytest.raises(ledger.SourceKeyReused):
+        with pytest.raises(grants.SourceKeyReused):
             give_back(grant, credits)
     assert Grant.objects.get(id=given.id).remaining == 110
     assert_books_balance()
@@ -352,13 +352,13 @@ def test_the_same_reversal_restores_once(alice: User) -> None:  # P2 P4
 
 def test_no_more_is_restored_than_was_taken(alice: User) -> None:  # P4
     given = give(alice, 137)
-    with pytest.raises(ledger.NothingToRestore):
+    with pytest.raises(grants.NothingToRestore):
         give_back(given, 1)
     take(given, 37)
-    with pytest.raises(ledger.NothingToRestore):
+    with pytest.raises(grants.NothingToRestore):
         give_back(given, "37.000001")
     give_back(given, 30)
-    with pytest.raises(ledger.NothingToRestore):
+    with pytest.raises(grants.NothingToRestore):
         give_back(given, 8, key="rev_2")
     give_back(given, 7, key="rev_3")
     take(given, 137, key="adj_2")
@@ -413,7 +413,7 @@ def test_nothing_of_a_closed_period_is_restored(alice: User) -> None:  # P4
     allocation = Grant.objects.get(kind=Grant.Kind.ALLOCATION)
     take(allocation, 100)
     pay(alice, months=2, key="txn_2")
-    with pytest.raises(ledger.NothingToRestore):
+    with pytest.raises(grants.NothingToRestore):
         give_back(allocation, 100, days=32)
     assert remaining(alice) == 1900
     assert_books_balance()
@@ -423,7 +423,7 @@ def test_the_clock_closes_a_period_before_its_allocation_is_restored(alice: User
     periods.open_due([alice.id], NOW)
     allocation = Grant.objects.get()
     take(allocation, 10)
-    with pytest.raises(ledger.NothingToRestore):
+    with pytest.raises(grants.NothingToRestore):
         give_back(allocation, 10, days=40)
     assert_books_balance()
 
@@ -432,7 +432,7 @@ def test_nothing_of_a_lapsed_grant_is_restored(alice: User) -> None:  # P4
     """It would lapse a second time, and the ledger has one line for that: the clock could never go on."""
     given = give(alice, 10, COURTESY, key="sorry", days=1)
     take(given, 4)
-    with pytest.raises(ledger.NothingToRestore):
+    with pytest.raises(grants.NothingToRestore):
         give_back(given, 4, days=1)
     use(alice, 1, now=NOW + 2 * DAY)
     assert_books_balance()
@@ -455,7 +455,7 @@ def test_a_grant_in_a_transaction_that_fails_was_never_given(alice: User) -> Non
 def test_a_refused_grant_leaves_the_transaction_around_it_usable(alice: User) -> None:
     with transaction.atomic():
         give(alice, 10)
-        with pytest.raises(ledger.SourceKeyReused):
+        with pytest.raises(grants.SourceKeyReused):
             give(alice, 11)
         give(alice, 12, key="txn_2")
     assert remaining(alice) == 72
@@ -463,10 +463,10 @@ def test_a_refused_grant_leaves_the_transaction_around_it_usable(alice: User) ->
 
 
 def test_every_line_says_when_why_and_by_whom(alice: User, charlie: User) -> None:  # O1
-    given = ledger.grant(
+    given = grants.grant(
         alice.id, Decimal(5), kind=COURTESY, source_key="sorry", reason="Outage", actor_id=charlie.id, now=NOW
     )
-    ledger.void(given, Decimal(5), source_key="oops", reason="Wrong one", actor_id=charlie.id, now=NOW + DAY)
+    grants.void(given, Decimal(5), source_key="oops", reason="Wrong one", actor_id=charlie.id, now=NOW + DAY)
     lines = LedgerEntry.objects.filter(grant=given).order_by("id")
     assert [(line.reason, line.actor_id, line.created_at) for line in lines] == [
         ("Outage", charlie.id, NOW),

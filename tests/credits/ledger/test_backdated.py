@@ -15,8 +15,8 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits import ledger, periods
-from credits.audit import differences
+from credits.ledger import grants, periods
+from credits.ledger.audit import differences
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
 from sidekick.accounts.models import User
 from tests.conftest import make_user
@@ -537,7 +537,7 @@ def test_going_down_and_up_again_gives_no_more_than_the_larger_plan(dora: User) 
         upgrade(dora, at, key=f"up_{number}", instead_of="starter", now=at)
         upgrade(dora, at, key=f"down_{number}", plan="starter", instead_of="pro", now=at)
     assert left(dora) == [("allocation", 250), ("allocation", 750)]
-    ledger.void(Grant.objects.earliest("id"), Decimal(250), source_key="adj", reason="refund", now=month(0) + 6 * DAY)
+    grants.void(Grant.objects.earliest("id"), Decimal(250), source_key="adj", reason="refund", now=month(0) + 6 * DAY)
     upgrade(dora, month(0), key="up_9", instead_of="starter", now=month(0) + 6 * DAY)
     assert remaining(dora) == 750
     assert_books_balance()
@@ -593,12 +593,12 @@ def test_an_upgrade_reported_sixteen_times_at_once_gives_once(closed: bool) -> N
 @threads
 def test_credits_restored_sixteen_times_at_once_come_back_once() -> None:  # P2 P4
     account = User.objects.create(email="dora@example.com", date_joined=NOW)
-    bought = ledger.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
+    bought = grants.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
     for key in ("adj_1", "adj_2"):
-        ledger.void(bought, Decimal(37), source_key=key, reason="chargeback", now=NOW)
+        grants.void(bought, Decimal(37), source_key=key, reason="chargeback", now=NOW)
 
     def reversed_() -> int:
-        return ledger.restore(bought, Decimal(37), source_key="adj_3", reason="reversed", now=NOW).pk
+        return grants.restore(bought, Decimal(37), source_key="adj_3", reason="reversed", now=NOW).pk
 
     assert len(set(at_once([reversed_] * 16))) == 1
     assert left(account) == [("allocation", 50), ("purchased", 100)]
@@ -608,14 +608,14 @@ def test_credits_restored_sixteen_times_at_once_come_back_once() -> None:  # P2 
 @threads
 def test_of_two_reversals_of_the_same_credits_at_once_one_is_refused() -> None:  # P4
     account = User.objects.create(email="dora@example.com", date_joined=NOW)
-    bought = ledger.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
-    ledger.void(bought, Decimal(37), source_key="adj", reason="chargeback", now=NOW)
+    bought = grants.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
+    grants.void(bought, Decimal(37), source_key="adj", reason="chargeback", now=NOW)
 
     def reversed_by(key: str) -> Callable[[], bool]:
         def run() -> bool:
             try:
-                ledger.restore(bought, Decimal(37), source_key=key, reason="reversed", now=NOW)
-            except ledger.NothingToRestore:
+                grants.restore(bought, Decimal(37), source_key=key, reason="reversed", now=NOW)
+            except grants.NothingToRestore:
                 return False
             return True
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from credits import ledger, metering, periods, wallets
+from credits import metering
+from credits.ledger import grants, locking, periods
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
 from sidekick.accounts.models import User
 from tests.conftest import JOINED, make_user
@@ -332,7 +333,7 @@ def test_what_a_paid_plan_left_lives_one_period_of_free(alice: User) -> None:  #
 
 def test_bought_and_courtesy_credits_survive_every_close(alice: User) -> None:  # M3
     for kind in (Grant.Kind.PURCHASED, Grant.Kind.COURTESY):
-        ledger.grant(alice.id, Decimal(9), kind=kind, source_key=kind.name, now=NOW)
+        grants.grant(alice.id, Decimal(9), kind=kind, source_key=kind.name, now=NOW)
     look(alice, NOW + timedelta(days=400))
     assert left(alice) == [("courtesy", 9), ("allocation", 50), ("purchased", 9)]
     assert_books_balance()
@@ -355,7 +356,7 @@ def test_a_debt_larger_than_the_new_allocation_stays(alice: User) -> None:  # M5
 
 
 def test_courtesy_credits_lapse_at_their_time_and_are_shown_as_forfeited(alice: User) -> None:  # M8
-    ledger.grant(alice.id, Decimal(10), kind=Grant.Kind.COURTESY, source_key="sorry", expires_at=NOW + DAY, now=NOW)
+    grants.grant(alice.id, Decimal(10), kind=Grant.Kind.COURTESY, source_key="sorry", expires_at=NOW + DAY, now=NOW)
     use(alice, 4, now=NOW)
     assert Wallet.objects.get().due_at == NOW + DAY
     look(alice, NOW + DAY - TICK)
@@ -369,18 +370,18 @@ def test_courtesy_credits_lapse_at_their_time_and_are_shown_as_forfeited(alice: 
 
 @pytest.mark.parametrize("call", ["use", "grant", "void", "restore", "grow", "open_paid", "open_free"])
 def test_whoever_writes_lapses_courtesy_credits_first(alice: User, call: str) -> None:
-    bought = ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
-    ledger.void(bought, Decimal("0.5"), source_key="taken", reason="chargeback", now=NOW)
-    ledger.grant(alice.id, Decimal(10), kind=Grant.Kind.COURTESY, source_key="sorry", expires_at=NOW + DAY, now=NOW)
+    bought = grants.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="txn", now=NOW)
+    grants.void(bought, Decimal("0.5"), source_key="taken", reason="chargeback", now=NOW)
+    grants.grant(alice.id, Decimal(10), kind=Grant.Kind.COURTESY, source_key="sorry", expires_at=NOW + DAY, now=NOW)
     later = NOW + DAY
     if call == "use":
         use(alice, 1, now=later)
     elif call == "grant":
-        ledger.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="txn_2", now=later)
+        grants.grant(alice.id, Decimal(1), kind=Grant.Kind.PURCHASED, source_key="txn_2", now=later)
     elif call == "void":
-        ledger.void(bought, Decimal("0.5"), source_key="adj", reason="refund", now=later)
+        grants.void(bought, Decimal("0.5"), source_key="adj", reason="refund", now=later)
     elif call == "restore":
-        ledger.restore(bought, Decimal("0.5"), source_key="back", reason="reversed", now=later)
+        grants.restore(bought, Decimal("0.5"), source_key="back", reason="reversed", now=later)
     elif call == "grow":
         periods.grow(alice.id, plan=Plan.objects.get(slug="pro"), instead_of=None, at=NOW, source_key="up", now=later)
     elif call == "open_paid":
@@ -422,10 +423,10 @@ def test_no_wallet_is_due_after_the_clock_has_caught_up(alice: User, state: str)
         pay(alice, NOW, year=True)
     if state == "lapsing":
         kind = Grant.Kind.COURTESY
-        ledger.grant(alice.id, Decimal(1), kind=kind, source_key="sorry", expires_at=NOW - DAY, now=NOW)
+        grants.grant(alice.id, Decimal(1), kind=kind, source_key="sorry", expires_at=NOW - DAY, now=NOW)
     if state == "debt":
         use(alice, 1000, now=NOW)
-    wallets.ensure([alice.id])
+    locking.ensure([alice.id])
     for days in range(0, 800 if state == "year over" else 100, 11):
         now = NOW + timedelta(days=days)
         periods.open_all_due(now)

@@ -1,6 +1,6 @@
 """Opening a period and closing the one before it, in a handful of statements for any number of accounts.
 
-Everything here expects the wallets to be locked (`credits/wallets.py`); `periods` decides when.
+Everything here expects the wallets to be locked (`credits/ledger/locking.py`); `periods` decides when.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet, Sum
 from pydantic_core import to_json
 
-from credits import wallets
+from credits.ledger import locking
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
 
 MICRO = Decimal("0.000001")
@@ -81,7 +81,7 @@ def open_all(openings: list[Opening], now: datetime) -> None:
                 )
     record_grants(Grant.objects.bulk_create(grants))
     LedgerEntry.objects.bulk_create(empty)
-    wallets.draw(wallets.Draw(opening.account_id, Decimal(0), Decimal(0)) for opening in openings)
+    locking.draw(locking.Draw(opening.account_id, Decimal(0), Decimal(0)) for opening in openings)
 
 
 def add_to(current: CreditPeriod, kind: Grant.Kind, credits: Decimal, source_key: str, now: datetime) -> None:
@@ -99,7 +99,7 @@ def add_to(current: CreditPeriod, kind: Grant.Kind, credits: Decimal, source_key
     column = "rollover" if kind == Grant.Kind.ROLLOVER else "allocation"
     CreditPeriod.objects.filter(id=current.id).update(**{column: F(column) + credits})
     record_grants(Grant.objects.bulk_create([added]))
-    wallets.draw([wallets.Draw(current.account_id, Decimal(0), Decimal(0))])
+    locking.draw([locking.Draw(current.account_id, Decimal(0), Decimal(0))])
 
 
 def line_without_credits(period: CreditPeriod, source_key: str, now: datetime) -> LedgerEntry:

@@ -18,7 +18,8 @@ from django.db.models import F
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from credits import periods, prices, wallets
+from credits import prices
+from credits.ledger import locking, periods
 from credits.models import Hold, Wallet
 from sidekick.accounts.models import User
 
@@ -78,9 +79,9 @@ def reserve(
         created_at=now,
         expires_at=now + settings.HOLD_LIFETIME,
     )
-    wallets.ensure([account_id])
+    locking.ensure([account_id])
     with transaction.atomic():
-        periods.catch_up(wallets.lock([account_id]), now)
+        periods.catch_up(locking.lock([account_id]), now)
         known = Hold.objects.filter(account_id=account_id, request_id=request_id).first()
         refusal = None if known else _promise(wished)
     # After the commit: a refusal must not undo what the clock owed, or each further call would do it again.
@@ -96,10 +97,10 @@ def release(hold_id: uuid.UUID, *, now: datetime | None = None) -> None:
     """
     account_id = Hold.objects.values_list("account_id", flat=True).get(id=hold_id)
     with transaction.atomic():
-        wallets.lock([account_id])
+        locking.lock([account_id])
         if Hold.objects.values_list("state", flat=True).get(id=hold_id) == Hold.State.SETTLED:
             raise HoldConflict("Usage has settled this hold.")
-        wallets.end_holds([str(hold_id)], Hold.State.RELEASED, now or timezone.now())
+        locking.end_holds([str(hold_id)], Hold.State.RELEASED, now or timezone.now())
 
 
 def _same(known: Hold, wished: Hold) -> Hold:
@@ -112,7 +113,7 @@ def _same(known: Hold, wished: Hold) -> Hold:
 
 
 def _promise(hold: Hold) -> InsufficientCredits | None:
-    available = wallets.available(hold.account_id)
+    available = locking.available(hold.account_id)
     if hold.amount > available or available <= 0:
         return InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
     hold.save(force_insert=True)

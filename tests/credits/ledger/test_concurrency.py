@@ -13,7 +13,8 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Sum
 
-from credits import ledger, metering, periods, wallets
+from credits import metering
+from credits.ledger import grants, locking, periods
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, Plan, UsageEvent, UsageRollup, Wallet
 from sidekick.accounts.models import User
 from tests.credits.books import (
@@ -128,21 +129,21 @@ def test_wallets_are_locked_one_after_the_other_in_order_of_account() -> None:
     """Whoever waits for a wallet holds none that comes after it: that is why no two writers can deadlock."""
     first, second = sorted(make_accounts(2), key=lambda account: account.id)
     # The table holds the second one first, and is read as it lies.
-    wallets.ensure([second.id])
-    wallets.ensure([first.id])
+    locking.ensure([second.id])
+    locking.ensure([first.id])
 
     def wait_for_both() -> None:
         try:
             with transaction.atomic():
                 with connection.cursor() as cursor:
                     cursor.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
-                wallets.lock([second.id, first.id])
+                locking.lock([second.id, first.id])
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as threads:
         with transaction.atomic():
-            wallets.lock([first.id])
+            locking.lock([first.id])
             waiting = threads.submit(wait_for_both)
             wait_until_someone_waits()
             try:
@@ -160,17 +161,17 @@ def test_wallets_are_made_in_order_of_account_and_only_where_nobody_else_did() -
 
     def make_both() -> None:
         try:
-            wallets.ensure([second.id, first.id])
+            locking.ensure([second.id, first.id])
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as threads:
         with transaction.atomic():
-            wallets.ensure([first.id])
+            locking.ensure([first.id])
             waiting = threads.submit(make_both)
             wait_until_someone_waits()
             # Would wait for a wallet that the other one made already; and that one waits for ours.
-            wallets.ensure([second.id])
+            locking.ensure([second.id])
         waiting.result(timeout=10)
     assert Wallet.objects.count() == 2
 
@@ -198,7 +199,7 @@ def test_the_second_of_two_writers_waits_for_the_first_and_then_sees_its_rows() 
 def test_grants_voids_readers_and_usage_race_without_losing_a_credit() -> None:  # M3 M5
     accounts = make_accounts(3)
     bought = {
-        account: ledger.grant(account.id, Decimal(100), kind=Grant.Kind.PURCHASED, source_key="first", now=MONTH_END)
+        account: grants.grant(account.id, Decimal(100), kind=Grant.Kind.PURCHASED, source_key="first", now=MONTH_END)
         for account in accounts
     }
     after = MONTH_END + timedelta(days=31)
@@ -223,14 +224,14 @@ def test_grants_voids_readers_and_usage_race_without_losing_a_credit() -> None: 
         def run() -> None:
             for turn in range(8):
                 for account in random.Random(number).sample(accounts, 3):
-                    ledger.grant(account.id, Decimal(2), kind=kind, source_key=f"{number % 3} {kind} {turn}", now=after)
+                    grants.grant(account.id, Decimal(2), kind=kind, source_key=f"{number % 3} {kind} {turn}", now=after)
 
         return run
 
     def taker() -> None:
         for turn in range(8):
             for account in accounts:
-                ledger.void(bought[account], Decimal(5), source_key=f"refund {turn}", reason="race", now=after)
+                grants.void(bought[account], Decimal(5), source_key=f"refund {turn}", reason="race", now=after)
 
     def reader() -> None:
         for _ in range(15):
@@ -251,7 +252,7 @@ def test_a_purchase_reported_twenty_times_at_once_is_granted_once() -> None:  # 
     [account] = make_accounts(1)
 
     def buy() -> int:
-        given = ledger.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn_1", now=NOW)
+        given = grants.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn_1", now=NOW)
         return given.pk
 
     assert len(set(at_once([buy] * 20))) == 1
@@ -262,10 +263,10 @@ def test_a_purchase_reported_twenty_times_at_once_is_granted_once() -> None:  # 
 
 def test_a_refund_reported_twenty_times_at_once_takes_back_once() -> None:  # P2 P4
     [account] = make_accounts(1)
-    given = ledger.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn_1", now=NOW)
+    given = grants.grant(account.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="txn_1", now=NOW)
 
     def refund() -> int:
-        return ledger.void(given, Decimal(37), source_key="adj_1", reason="refund", now=NOW).pk
+        return grants.void(given, Decimal(37), source_key="adj_1", reason="refund", now=NOW).pk
 
     assert len(set(at_once([refund] * 20))) == 1
     assert left(account) == [("allocation", 50), ("purchased", 100)]

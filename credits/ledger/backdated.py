@@ -20,9 +20,9 @@ from itertools import takewhile
 
 from django.db.models import F, Sum
 
-from credits import openings
+from credits.ledger import rollover
+from credits.ledger.rollover import MICROSECOND, Opening
 from credits.models import CreditPeriod, Grant, LedgerEntry, UsageEvent
-from credits.openings import MICROSECOND, Opening
 
 
 def insert(months: Iterable[Opening], current: CreditPeriod, now: datetime) -> CreditPeriod:
@@ -59,11 +59,11 @@ def _insert(opening: Opening, current: CreditPeriod, now: datetime) -> CreditPer
         closed_at=now,
     )
     occurred = _usage_between(opening.account_id, starts_at, after.starts_at)
-    openings.count_usage({period.id: occurred} | ({before.id: -occurred} if before else {}))
+    rollover.count_usage({period.id: occurred} | ({before.id: -occurred} if before else {}))
     if _is_next(current, period):
         _displace_rollover(current, opening.source_key, now)
     if not opening.plan.monthly_credits:
-        openings.line_without_credits(period, opening.source_key, now).save()
+        rollover.line_without_credits(period, opening.source_key, now).save()
     allocate(period, opening.plan.monthly_credits, opening.source_key, now)
     return period
 
@@ -91,7 +91,7 @@ def _displace_rollover(current: CreditPeriod, source_key: str, now: datetime) ->
         for grant in handed
     ]
     total = sum((-entry.amount for entry in entries), Decimal(0))
-    openings.withdraw(handed)
+    rollover.withdraw(handed)
     LedgerEntry.objects.bulk_create(entries)
     CreditPeriod.objects.filter(id=current.id).update(rollover=F("rollover") - total)
 
@@ -103,7 +103,7 @@ def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datet
     current = CreditPeriod.objects.get(account_id=period.account_id, closed_at=None)
     carried = Decimal(0)
     if _is_next(current, period):
-        carried = min(credits, openings.cap(period, credits))
+        carried = min(credits, rollover.cap(period, credits))
     allocation = Grant(
         account_id=period.account_id,
         kind=Grant.Kind.ALLOCATION,
@@ -116,7 +116,7 @@ def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datet
         created_at=now,
     )
     CreditPeriod.objects.filter(id=period.id).update(allocation=F("allocation") + credits)
-    openings.record_grants(Grant.objects.bulk_create([allocation]))
+    rollover.record_grants(Grant.objects.bulk_create([allocation]))
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
             account_id=period.account_id,
@@ -133,7 +133,7 @@ def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datet
         if amount
     )
     if carried:
-        openings.add_to(current, Grant.Kind.ROLLOVER, carried, f"rollover:{source_key}", now)
+        rollover.add_to(current, Grant.Kind.ROLLOVER, carried, f"rollover:{source_key}", now)
 
 
 def _usage_between(account_id: uuid.UUID, start: datetime, end: datetime) -> Decimal:

@@ -17,8 +17,9 @@ import time_machine
 from django.db import connection, transaction
 from django.test import Client
 
-from credits import holds, ledger, metering, periods, wallets
-from credits.holds import HoldConflict, InsufficientCredits, UnknownAccount, UnknownModel
+from credits import metering
+from credits.ledger import grants, holds, locking, periods
+from credits.ledger.holds import HoldConflict, InsufficientCredits, UnknownAccount, UnknownModel
 from credits.models import Grant, Hold, ModelPrice, Wallet
 from sidekick.accounts.models import ServiceKey, User
 from tests.conftest import make_user
@@ -307,9 +308,9 @@ def test_unknown_models_and_closed_accounts_get_no_hold(alice: User) -> None:
 
 
 def test_bought_credits_and_refunds_change_what_can_be_promised(alice: User) -> None:
-    bought = ledger.grant(alice.id, Decimal(30), kind=Grant.Kind.PURCHASED, source_key="p", now=NOW)
+    bought = grants.grant(alice.id, Decimal(30), kind=Grant.Kind.PURCHASED, source_key="p", now=NOW)
     given = hold(alice, credits=80)
-    ledger.void(bought, Decimal(30), source_key="v", reason="refund", now=NOW)
+    grants.void(bought, Decimal(30), source_key="v", reason="refund", now=NOW)
     assert (held(alice), remaining(alice)) == (80, 50)
     metering.record([used(alice, 60, given.id)], now=NOW)
     assert (held(alice), remaining(alice), debt(alice)) == (0, 0, 10)
@@ -319,7 +320,7 @@ def test_bought_credits_and_refunds_change_what_can_be_promised(alice: User) -> 
 def test_two_hundred_holds_and_settlements_at_once_never_promise_or_spend_more_than_is_there() -> None:  # M4
     account = make_user("busy@example.com")
     dice = random.Random(4)
-    ledger.grant(account.id, Decimal(30), kind=Grant.Kind.PURCHASED, source_key="p", now=NOW)
+    grants.grant(account.id, Decimal(30), kind=Grant.Kind.PURCHASED, source_key="p", now=NOW)
     sizes = [dice.randrange(1, 6) for _ in range(200)]
     seen: list[Decimal] = []
 
@@ -332,8 +333,8 @@ def test_two_hundred_holds_and_settlements_at_once_never_promise_or_spend_more_t
             except InsufficientCredits:
                 return 0
             with transaction.atomic():
-                wallets.lock([account.id])
-                seen.append(wallets.available(account.id))
+                locking.lock([account.id])
+                seen.append(locking.available(account.id))
             if fate == 0:
                 holds.release(given.id, now=NOW)
                 return 0

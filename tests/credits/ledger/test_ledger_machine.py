@@ -31,8 +31,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import holds, ledger, metering, periods
-from credits.audit import differences
+from credits import metering
+from credits.ledger import grants as ledger_grants
+from credits.ledger import holds, periods
+from credits.ledger.audit import differences
 from credits.models import CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
 from sidekick.accounts.models import User
 
@@ -635,7 +637,9 @@ class LedgerMachine(RuleBasedStateMachine):
         key, user, book, known = self.key("grant"), self.users[account], self.books[account], [None]
 
         def call() -> None:
-            grant = ledger.grant(user.id, credits, kind=kind, source_key=key, expires_at=expires_at, now=self.now)
+            grant = ledger_grants.grant(
+                user.id, credits, kind=kind, source_key=key, expires_at=expires_at, now=self.now
+            )
             book.clock(self.now)
             if known.pop() is None:
                 gift = book.give(int(kind), credits, self.now, expires=expires_at)
@@ -732,12 +736,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 if key not in known:
                     self.taken.append((account, grant, gift, credits))
                 known.add(key)
-                entry = ledger.void(grant, credits, source_key=key, reason="machine", now=self.now)
+                entry = ledger_grants.void(grant, credits, source_key=key, reason="machine", now=self.now)
                 assert entry.amount == -credits
             else:
                 assert state is not None
-                with pytest.raises(ledger.NothingLeftToVoid):
-                    ledger.void(grant, credits, source_key=key, reason="machine", now=self.now)
+                with pytest.raises(ledger_grants.NothingLeftToVoid):
+                    ledger_grants.void(grant, credits, source_key=key, reason="machine", now=self.now)
 
         self.once(call)
 
@@ -754,11 +758,11 @@ class LedgerMachine(RuleBasedStateMachine):
             book.clock(self.now)
             if key in known or book.give_back(gift, credits, self.now):
                 known.add(key)
-                entry = ledger.restore(grant, credits, source_key=key, reason="machine", now=self.now)
+                entry = ledger_grants.restore(grant, credits, source_key=key, reason="machine", now=self.now)
                 assert entry.amount == credits
             else:
-                with pytest.raises(ledger.NothingToRestore):
-                    ledger.restore(grant, credits, source_key=key, reason="machine", now=self.now)
+                with pytest.raises(ledger_grants.NothingToRestore):
+                    ledger_grants.restore(grant, credits, source_key=key, reason="machine", now=self.now)
 
         self.once(call)
 

@@ -19,9 +19,9 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
-from credits import late, openings, wallets
+from credits.ledger import backdated, locking, rollover
+from credits.ledger.rollover import MICRO, MICROSECOND, Opening
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
-from credits.openings import MICRO, MICROSECOND, Opening
 
 FREE = "free"
 HALF_A_MONTH = timedelta(days=15)
@@ -62,9 +62,9 @@ def open_paid(
     and closed at once: what it leaves is what it would have left in time (`late.insert`).
     """
     now = now or timezone.now()
-    wallets.ensure([account_id])
+    locking.ensure([account_id])
     with transaction.atomic():
-        lapse(wallets.lock([account_id]), now)
+        lapse(locking.lock([account_id]), now)
         if Grant.objects.filter(account_id=account_id, source_key=source_key, period=None).exists():
             raise ValueError(f"{source_key} already gave credits without a period.")
         known = _paid_by(account_id, source_key)
@@ -75,8 +75,8 @@ def open_paid(
         )
         current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None).first()
         if current and current.starts_at >= opening.starts_at:
-            return late.insert(_months(opening), current, now)
-        openings.open_all([opening], now)
+            return backdated.insert(_months(opening), current, now)
+        rollover.open_all([opening], now)
         catch_up({account_id: now}, now)
         return CreditPeriod.objects.get(
             account_id=account_id,
@@ -102,9 +102,9 @@ def grow(
     effect with the next period. False when no paid period covers that moment (yet).
     """
     now = now or timezone.now()
-    wallets.ensure([account_id])
+    locking.ensure([account_id])
     with transaction.atomic():
-        catch_up(wallets.lock([account_id]), now)
+        catch_up(locking.lock([account_id]), now)
         changed = covering(account_id, at)
         for number, period in enumerate(changed):
             difference = plan.monthly_credits - (instead_of or period.plan).monthly_credits
@@ -127,9 +127,9 @@ def covering(account_id: uuid.UUID, moment: datetime) -> list[CreditPeriod]:
 def open_free(account_id: uuid.UUID, *, starts_at: datetime, now: datetime | None = None) -> CreditPeriod:
     """Go over to Free from `starts_at` on, when a paid plan has ended. Does nothing when Free is open already."""
     now = now or timezone.now()
-    wallets.ensure([account_id])
+    locking.ensure([account_id])
     with transaction.atomic():
-        lapse(wallets.lock([account_id]), now)
+        lapse(locking.lock([account_id]), now)
         current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None).first()
         if current is None or current.paid_until is not None:
             # A plan that ended before its last period began (refunded at once, say) ends after that beginning.
@@ -137,7 +137,7 @@ def open_free(account_id: uuid.UUID, *, starts_at: datetime, now: datetime | Non
             month, end = month_of(starts_at, max(now, earliest))
             start = max(month, earliest)
             free = Plan.objects.get(slug=FREE)
-            openings.open_all([Opening(account_id, free, start, end, starts_at, None, _clock_key(start))], now)
+            rollover.open_all([Opening(account_id, free, start, end, starts_at, None, _clock_key(start))], now)
         catch_up({account_id: now}, now)
         return CreditPeriod.objects.get(account_id=account_id, closed_at=None)
 
@@ -147,19 +147,19 @@ def catch_up(due: Mapping[uuid.UUID, datetime | None], now: datetime) -> None:
     accounts = [account for account, due_at in due.items() if due_at is not None and due_at <= now]
     if not accounts:
         return
-    wallets.lapse_holds(accounts, now)
+    locking.lapse_holds(accounts, now)
     lapse(accounts, now)
     owed = _due_openings(accounts, now)
     if owed:
-        openings.open_all(owed, now)
+        rollover.open_all(owed, now)
     schedule(accounts)
 
 
 def open_due(accounts: Collection[uuid.UUID], now: datetime) -> None:
     """`catch_up` for readers: makes wallets where there are none and takes the locks itself."""
-    wallets.ensure(accounts)
+    locking.ensure(accounts)
     with transaction.atomic():
-        catch_up(wallets.lock(accounts), now)
+        catch_up(locking.lock(accounts), now)
 
 
 def open_all_due(now: datetime) -> int:
@@ -210,7 +210,7 @@ def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:
         )
         for grant in grants
     )
-    openings.withdraw(Grant.objects.filter(id__in=[grant.id for grant in grants]))
+    rollover.withdraw(Grant.objects.filter(id__in=[grant.id for grant in grants]))
 
 
 def schedule(accounts: Collection[uuid.UUID]) -> None:
@@ -325,6 +325,6 @@ def _grow(period: CreditPeriod, plan: Plan, credits: Decimal, source_key: str, n
     if credits <= 0 or allocated.filter(source_key=source_key).exists():
         return
     if period.closed_at:
-        late.allocate(period, credits, source_key, now)
+        backdated.allocate(period, credits, source_key, now)
     else:
-        openings.add_to(period, Grant.Kind.ALLOCATION, credits, source_key, now)
+        rollover.add_to(period, Grant.Kind.ALLOCATION, credits, source_key, now)

@@ -10,8 +10,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import ledger, metering, periods
-from credits.audit import differences
+from credits import metering
+from credits.ledger import grants, periods
+from credits.ledger.audit import differences
 from credits.models import Grant, Plan
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, event, use
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.django_db
 def books(alice: User, charlie: User) -> None:
     """Alice has grants of every kind, two closed periods and usage in each; charlie owes something."""
     start = NOW - timedelta(days=31)
-    ledger.grant(alice.id, Decimal(9), kind=Grant.Kind.COURTESY, source_key="sorry", now=start)
-    ledger.grant(alice.id, Decimal(7), kind=Grant.Kind.PURCHASED, source_key="txn_1", now=start)
+    grants.grant(alice.id, Decimal(9), kind=Grant.Kind.COURTESY, source_key="sorry", now=start)
+    grants.grant(alice.id, Decimal(7), kind=Grant.Kind.PURCHASED, source_key="txn_1", now=start)
     use(alice, 3, now=start)
     for key, begin in (("txn_2", start), ("txn_3", NOW - timedelta(days=1))):
         pro = Plan.objects.get(slug="pro")
@@ -32,7 +33,7 @@ def books(alice: User, charlie: User) -> None:
         periods.open_paid(alice.id, plan=pro, starts_at=begin, ends_at=end, source_key=key, now=begin)
     use(alice, 30)
     bought = Grant.objects.get(source_key="txn_1")
-    for key, verb in (("adj", ledger.void), ("rev", ledger.restore)):
+    for key, verb in (("adj", grants.void), ("rev", grants.restore)):
         verb(bought, Decimal(5), source_key=key, reason="chargeback", now=NOW)
     use(alice, 2, at=start + timedelta(days=1))
     metering.record([event(alice, "req", model="gpt-5"), event(charlie, "req", output_tokens=1_000_000)], now=NOW)
