@@ -16,7 +16,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import api_bodies, metering, statistics
+from credits import api_bodies, statistics
 from credits.api_described import reads_credits, reads_models, reads_usage, reports_usage
 from credits.api_shapes import (
     CreditsState,
@@ -30,6 +30,7 @@ from credits.api_shapes import (
 )
 from credits.filters import current_period
 from credits.spans import Span, days
+from credits.usage import recording
 from sidekick import metrics
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.api.throttling import LimitedView
@@ -38,7 +39,7 @@ from sidekick.api.problems import Problem
 from sidekick.web.etags import etag_of, has_seen
 from sidekick.web.pagination import PAGE_SIZE
 
-_event = TypeAdapter(metering.Event)
+_event = TypeAdapter(recording.Event)
 
 
 class ReadingView(LimitedView):
@@ -149,7 +150,7 @@ def _answer(body: bytes) -> dict[str, Any]:
         events = UsageEvents.model_validate_json(body).events
     except ValidationError:
         return _answer_one_by_one(body)
-    return _receipt(metering.record(events))
+    return _receipt(recording.record(events))
 
 
 def _count(receipt: dict[str, Any]) -> None:
@@ -166,7 +167,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
         raise Problem(
             400,
             "invalid",
-            f'Send {{"events": […]}} with at most {metering.MOST_EVENTS:,} objects.',
+            f'Send {{"events": […]}} with at most {recording.MOST_EVENTS:,} objects.',
             errors=api_bodies.faults(error),
         ) from None
     valid, places, invalid = [], [], []
@@ -176,7 +177,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
             places.append(index)
         except ValidationError as error:
             invalid.append(_invalid(index, item, error))
-    receipt = _receipt(metering.record(valid))
+    receipt = _receipt(recording.record(valid))
     for rejected in receipt["rejected"]:
         rejected["index"] = places[rejected["index"]]
     receipt["rejected"] = sorted(receipt["rejected"] + invalid, key=lambda rejected: rejected["index"])
@@ -191,12 +192,12 @@ def _invalid(index: int, item: dict[str, Any], error: ValidationError) -> dict[s
     return {
         "index": index,
         "request_id": request_id[:128] if isinstance(request_id, str) else None,
-        "code": metering.Refusal.INVALID,
+        "code": recording.Refusal.INVALID,
         "detail": detail,
     }
 
 
-def _receipt(receipt: metering.Receipt) -> dict[str, Any]:
+def _receipt(receipt: recording.Receipt) -> dict[str, Any]:
     return {
         "accepted": receipt.accepted,
         "duplicates": receipt.duplicates,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from credits import metering
+from credits.usage import recording
 
 Credits = Annotated[
     Decimal,
@@ -22,19 +22,19 @@ class UsageEvents(BaseModel):
     """What `POST /usage` takes: requests of any accounts, 1,000 at most."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Requests of any accounts, 1,000 at most."})
-    events: Annotated[list[metering.Event], Field(min_length=0, max_length=metering.MOST_EVENTS)]
+    events: Annotated[list[recording.Event], Field(min_length=0, max_length=recording.MOST_EVENTS)]
 
 
 class Envelope(BaseModel):
     """The same before its events are looked at one by one."""
 
-    events: Annotated[list[dict[str, Any]], Field(max_length=metering.MOST_EVENTS)]
+    events: Annotated[list[dict[str, Any]], Field(max_length=recording.MOST_EVENTS)]
 
 
 class RejectedEvent(BaseModel):
     index: int = Field(description="Its place in `events`, from 0.")
     request_id: str | None
-    code: metering.Refusal
+    code: recording.Refusal
     detail: str
 
 
@@ -50,12 +50,12 @@ class HoldRequest(BaseModel):
     """A model call about to be made."""
 
     account: uuid.UUID
-    request_id: metering.RequestId = Field(
+    request_id: recording.RequestId = Field(
         description="Yours, unique within the account; the usage event's may differ."
     )
-    model: metering.ModelName = Field(description="As the price book names it.")
-    input_tokens: metering.Tokens = Field(description="All of the prompt, cached or not.")
-    max_output_tokens: metering.Tokens = Field(description="The most the model may answer with.")
+    model: recording.ModelName = Field(description="As the price book names it.")
+    input_tokens: recording.Tokens = Field(description="All of the prompt, cached or not.")
+    max_output_tokens: recording.Tokens = Field(description="The most the model may answer with.")
 
 
 class HeldCredits(BaseModel):

@@ -25,9 +25,10 @@ from django.conf import settings
 
 from billing import events
 from billing.models import PlanPrice
-from credits import low_balance, metering
+from credits import low_balance
 from credits.ledger import grants, periods
 from credits.models import Grant, Plan
+from credits.usage import recording
 from dashboard import demo_feedback
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
@@ -112,8 +113,8 @@ def _make(persona: Persona, now: datetime) -> int:
     return requests
 
 
-def _record(batch: list[metering.Event]) -> int:
-    return metering.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
+def _record(batch: list[recording.Event]) -> int:
+    return recording.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
 
 
 def _payments(persona: Persona, plan: Plan, user: User, started: datetime, now: datetime) -> Iterator[Step]:
@@ -192,9 +193,9 @@ def _months(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime
         yield begins, start + relativedelta(months=number)
 
 
-def _batches(events: Iterator[metering.Event]) -> Iterator[list[metering.Event]]:
+def _batches(events: Iterator[recording.Event]) -> Iterator[list[recording.Event]]:
     """As a backend would send them: what came in within some hours, in order."""
-    batch: list[metering.Event] = []
+    batch: list[recording.Event] = []
     for event in events:
         if batch and (len(batch) == 500 or event["occurred_at"] - batch[0]["occurred_at"] > timedelta(hours=6)):
             yield batch
@@ -217,7 +218,7 @@ TYPICAL_COST = {
 
 def _requests(
     persona: Persona, plan: Plan, user: User, dice: random.Random, start: datetime, end: datetime, now: datetime
-) -> Iterator[metering.Event]:
+) -> Iterator[recording.Event]:
     names, weights = list(persona.models), list(persona.models.values())
     average = sum(TYPICAL_COST[n] * w for n, w in persona.models.items()) / sum(weights)
     monthly = float(plan.monthly_credits) * persona.share / average
@@ -238,7 +239,7 @@ def _busyness(hour: datetime) -> float:
     return daily * (0.35 if hour.weekday() >= 5 else 1.26)
 
 
-def _request(user: User, dice: random.Random, moment: datetime, model: str) -> metering.Event:
+def _request(user: User, dice: random.Random, moment: datetime, model: str) -> recording.Event:
     """Mostly short questions, now and then a long document; half of long conversations come from the cache."""
     context = min(int(dice.lognormvariate(7.3, 1.0)), 150_000)
     cached = context * 4 if dice.random() < 0.35 else 0

@@ -181,7 +181,7 @@ def test_what_our_code_asks_is_watched_and_passes(alice: User, monkeypatch: pyte
     seen = {refused.split(":")[0] for refused in sent_sql.refused}
     sent_sql.refused.clear()
     assert seen == {
-        "credits/metering.py",
+        "credits/usage/recording.py",
         "credits/ledger/rollover.py",
         "credits/statistics.py",
         "credits/exports.py",

@@ -25,8 +25,8 @@ from django.db import connection, transaction
 from django.test.utils import setup_databases, teardown_databases
 from pydantic import TypeAdapter
 
-from credits import metering
 from credits.ledger import periods
+from credits.usage import recording as usage_recording
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.benchmarks import exports, webhooks
@@ -37,7 +37,7 @@ PAGES_A_ROUND = 20
 EXPORTED = 1_000_000
 MODELS = ("claude-haiku-4-5", "claude-opus-4-1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5", "gpt-5-mini")
 NOW = datetime.now(UTC).replace(microsecond=0)
-EVENTS = TypeAdapter(list[metering.Event])
+EVENTS = TypeAdapter(list[usage_recording.Event])
 
 
 def say(text: str) -> None:
@@ -129,7 +129,7 @@ def _with_moment(item: dict[str, object]) -> dict[str, object]:
     return item
 
 
-def _copy_rows(events: list[metering.Event]) -> list[tuple[object, ...]]:
+def _copy_rows(events: list[usage_recording.Event]) -> list[tuple[object, ...]]:
     return [
         (
             e["occurred_at"],
@@ -154,8 +154,8 @@ def _copy(rows: list[tuple[object, ...]]) -> None:
             copy.write_row(row)
 
 
-def _record(events: list[metering.Event]) -> None:
-    assert metering.record(events).accepted == 1000
+def _record(events: list[usage_recording.Event]) -> None:
+    assert usage_recording.record(events).accepted == 1000
 
 
 def _post(client: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> None:

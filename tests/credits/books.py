@@ -13,9 +13,9 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from credits import metering
 from credits.ledger.audit import differences
 from credits.models import CreditPeriod, Grant, LedgerEntry, Wallet
+from credits.usage import recording
 from sidekick.accounts.models import User
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ TOKENS_PER_CREDIT = 50_000  # Input of claude-haiku-4-5 costs 20 credits a milli
 crowded = pytest.mark.xdist_group("crowded")
 
 
-def event(account: User, request_id: str = "req_1", /, **changes: object) -> metering.Event:
+def event(account: User, request_id: str = "req_1", /, **changes: object) -> recording.Event:
     fields: dict[str, object] = {
         "request_id": request_id,
         "account": str(account.id),
@@ -36,7 +36,7 @@ def event(account: User, request_id: str = "req_1", /, **changes: object) -> met
         "cache_read_tokens": 0,
         "cache_write_tokens": 0,
     }
-    return cast("metering.Event", fields | changes)
+    return cast("recording.Event", fields | changes)
 
 
 def use(account: User, credits: str | int | Decimal, *, now: datetime = NOW, at: datetime | None = None) -> None:
@@ -49,7 +49,7 @@ def use(account: User, credits: str | int | Decimal, *, now: datetime = NOW, at:
         input_tokens=int(Decimal(credits) * TOKENS_PER_CREDIT),
         output_tokens=0,
     )
-    receipt = metering.record([request], max_age=timedelta.max, now=now)
+    receipt = recording.record([request], max_age=timedelta.max, now=now)
     assert receipt.accepted == 1, receipt
 
 

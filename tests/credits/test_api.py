@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from credits import metering
 from credits.ledger import grants
 from credits.models import Grant, UsageEvent, UsageRollup, Wallet
+from credits.usage import recording
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.credits.books import NOW, assert_books_balance, event
@@ -375,7 +375,7 @@ def used(alice: User, charlie: User) -> User:
         event(alice, f"r{n:02d}", model=models[n % 3], occurred_at=NOW - timedelta(minutes=7 * n), input_tokens=n * 37)
         for n in range(45)
     ]
-    metering.record([*events, event(charlie, "his")], now=NOW)
+    recording.record([*events, event(charlie, "his")], now=NOW)
     return alice
 
 
@@ -499,7 +499,7 @@ def test_a_neighbour_s_requests_of_the_same_minutes_count_nowhere(
             event(who, f"{name}{n:04d}", occurred_at=moment, model=["gpt-5", "gpt-5-mini"][n % 2])
             for n, moment in enumerate(moments)
         ]
-        metering.record(events, now=NOW)
+        recording.record(events, now=NOW)
     span = {"from": (NOW - start).isoformat(), "to": (NOW - end).isoformat(), **({"model": model} if model else {})}
     wanted = UsageEvent.objects.filter(account=alice.id, occurred_at__gte=NOW - start, occurred_at__lt=NOW - end)
     if model:

@@ -21,10 +21,11 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits import chart, metering, series, statistics
+from credits import chart, series, statistics
 from credits.bars import MOST_BARS, Bars
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, UsageEvent, UsageRollup, Wallet
 from credits.spans import QUARTER, Span, days
+from credits.usage import recording
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.credits.books import NOW, assert_books_balance, event, use
@@ -79,7 +80,7 @@ def record(user: User, moments: list[datetime]) -> None:
         event(user, f"r{n:04d}", model=NAMES[n % 3], occurred_at=moment, input_tokens=991 * n + 1, output_tokens=n % 13)
         for n, moment in enumerate(moments)
     ]
-    assert metering.record(events, max_age=timedelta.max, now=max(moments)).accepted == len(moments)
+    assert recording.record(events, max_age=timedelta.max, now=max(moments)).accepted == len(moments)
 
 
 # Cuts that a day of UTC does not have --------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def test_nothing_of_the_chart_carries_a_style_and_names_are_words(browser: Clien
     evil = "</title><script>alert('{0}')</script>"
     price: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), Decimal(20))
     ModelPrice.objects.create(model=AIModel.objects.create(name=evil), valid_from=NOW - DAY, **price)
-    metering.record([event(alice, model=evil), event(alice, "2", model="gpt-5")], now=NOW)
+    recording.record([event(alice, model=evil), event(alice, "2", model="gpt-5")], now=NOW)
     html = page(browser, REQUESTS)
     figure = html[html.index("<figure") : html.index("</figure>")]
     assert "style" not in figure
@@ -264,7 +265,7 @@ def with_models(count: int) -> list[AIModel]:
 def test_six_models_have_a_colour_and_the_others_share_one(browser: Client, alice: User) -> None:  # C6
     made = with_models(9)
     events = [event(alice, model.name, model=model.name, input_tokens=10_000 * (n + 1)) for n, model in enumerate(made)]
-    metering.record(events, now=NOW)
+    recording.record(events, now=NOW)
     drawn = chart.of(alice.id, days(NOW.date(), NOW.date(), ZoneInfo("UTC")), ZoneInfo("UTC"))
     assert drawn
     assert [each.name for each in drawn.series] == [f"model-{n:02d}" for n in (8, 7, 6, 5, 4, 3)] + ["Others"]
@@ -286,7 +287,7 @@ def test_a_model_looks_the_same_whatever_the_range(alice: User) -> None:  # C6
         for day in range(1, 7)
         for n, name in enumerate(names[: day + 1])
     ]
-    metering.record(events, now=NOW)
+    recording.record(events, now=NOW)
     zone, colours = ZoneInfo("UTC"), set()
     for day in range(1, 7):
         made = chart.of(alice.id, days(NOW.date() - day * DAY, NOW.date(), zone), zone)

@@ -19,11 +19,12 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 
-from credits import exports, metering
+from credits import exports
 from credits.ledger import grants
 from credits.models import AIModel, Grant, ModelPrice, UsageEvent
 from credits.snapshot import snapshot
 from credits.spans import Span
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.benchmarks.bench import cookies, served
 from tests.benchmarks.exports import download as whole
@@ -56,7 +57,7 @@ def used(alice: User) -> User:
         event(alice, f"r{n:02d}", model=models[n % 3], occurred_at=NOW - timedelta(minutes=97 * n), input_tokens=7 * n)
         for n in range(45)
     ]
-    assert metering.record(requests, now=NOW).accepted == 45
+    assert recording.record(requests, now=NOW).accepted == 45
     return alice
 
 
@@ -154,7 +155,7 @@ def test_nothing_from_outside_runs_as_a_formula(browser: Client, alice: User, te
     """In a file of commas, and in one that a spreadsheet of another country takes apart at semicolons."""
     price: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), Decimal(20))
     ModelPrice.objects.create(model=AIModel.objects.create(name=text), valid_from=NOW - DAY, **price)
-    assert metering.record([event(alice, text, model=text)], now=NOW).accepted == 1
+    assert recording.record([event(alice, text, model=text)], now=NOW).accepted == 1
     (row,), (model,) = lines(browser, REQUESTS), lines(browser, MODELS)
     for cell in (row["Request"], row["Model"], model["Model"]):
         assert cell.replace("'", "") == text
@@ -165,7 +166,7 @@ def test_nothing_from_outside_runs_as_a_formula(browser: Client, alice: User, te
 @pytest.mark.parametrize("text", HARMLESS)
 def test_other_words_are_left_as_they_are(browser: Client, alice: User, text: str) -> None:  # C7
     assert exports.tame(text) == text
-    assert metering.record([event(alice, text)], now=NOW).accepted == 1
+    assert recording.record([event(alice, text)], now=NOW).accepted == 1
     assert lines(browser, REQUESTS)[0]["Request"] == text
 
 

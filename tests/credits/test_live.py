@@ -14,9 +14,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import metering
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Hold, Plan
+from credits.usage import recording
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.credits.books import NOW, event, use
@@ -49,11 +49,11 @@ def hold(user: User) -> Hold:
 
 
 def free_request(user: User) -> object:
-    return metering.record([event(user, "free", input_tokens=0, output_tokens=0)])
+    return recording.record([event(user, "free", input_tokens=0, output_tokens=0)])
 
 
 def late_request(user: User) -> object:
-    return metering.record([event(user, "late", occurred_at=NOW - 6 * DAY)])
+    return recording.record([event(user, "late", occurred_at=NOW - 6 * DAY)])
 
 
 def courtesy(user: User) -> Grant:

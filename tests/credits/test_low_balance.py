@@ -16,9 +16,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from credits import low_balance, metering, tasks
+from credits import low_balance, tasks
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan, Wallet
+from credits.usage import recording
 from dashboard import demo
 from sidekick.accounts.models import Letter, User
 from tests.conftest import make_user
@@ -154,9 +155,9 @@ def test_looking_costs_the_same_for_one_and_for_many(db: None) -> None:
     costs = []
     for number in (1, 40):
         accounts = User.objects.bulk_create(User(email=f"{number}-{n}@example.com") for n in range(number))
-        metering.record([event(a, f"{n}", input_tokens=15_000_000) for n, a in enumerate(accounts)], now=NOW)
+        recording.record([event(a, f"{n}", input_tokens=15_000_000) for n, a in enumerate(accounts)], now=NOW)
         assert len(told()) == number
-        metering.record([event(a, f"{n}b") for n, a in enumerate(accounts)], now=NOW)
+        recording.record([event(a, f"{n}b") for n, a in enumerate(accounts)], now=NOW)
         with CaptureQueriesContext(connection) as queries:
             low_balance.tell_touched(NOW)
         costs.append(len(queries))
@@ -169,7 +170,7 @@ def test_looking_costs_the_same_for_one_and_for_many(db: None) -> None:
 def test_more_than_a_batch_is_looked_at_in_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(low_balance, "AT_ONCE", 2)
     accounts = User.objects.bulk_create(User(email=f"{n}@example.com") for n in range(5))
-    metering.record([event(a, "one", input_tokens=15_000_000) for a in accounts], now=NOW)
+    recording.record([event(a, "one", input_tokens=15_000_000) for a in accounts], now=NOW)
     assert low_balance.tell_touched(NOW) == 5
     assert Letter.objects.count() == 5
 

@@ -14,9 +14,10 @@ import pytest
 import time_machine
 from django.test import Client
 
-from credits import metering, notices, statistics
+from credits import notices, statistics
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, event, use
 from tests.credits.test_filters import balance
@@ -214,5 +215,5 @@ def test_the_parts_of_available_add_up_when_a_promise_was_eaten(browser: Client,
 
 
 def test_a_request_that_costs_nothing_brings_no_notice(browser: Client, alice: User) -> None:
-    metering.record([event(alice, input_tokens=0, output_tokens=0)], now=NOW)
+    recording.record([event(alice, input_tokens=0, output_tokens=0)], now=NOW)
     assert shown(page(browser)) == []

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits import metering, statistics
+from credits import statistics
 from credits.models import UsageEvent
 from credits.spans import Span
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import event
 
@@ -32,7 +33,7 @@ def used(alice: User) -> User:
         )
         for number in range(400)
     ]
-    metering.record(events, now=NOW)
+    recording.record(events, now=NOW)
     return alice
 
 

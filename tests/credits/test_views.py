@@ -14,9 +14,9 @@ import pytest
 import time_machine
 from django.test import Client
 
-from credits import metering
 from credits.ledger import grants, periods
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, Plan, UsageEvent, Wallet
+from credits.usage import recording
 from sidekick import formatting
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
@@ -34,7 +34,7 @@ DAY = timedelta(days=1)
 def used(alice: User) -> User:
     """45 requests of alice's over three days, three models."""
     models = ["claude-sonnet-4-5", "gpt-5", "gpt-5-mini"]
-    metering.record(
+    recording.record(
         [
             event(
                 alice,
@@ -125,7 +125,7 @@ def test_a_stranger_sees_only_their_own(client: Client, used: User, charlie: Use
     sign_in(client, charlie)
     assert "Your requests will appear here" in page(client, REQUESTS)
     his = event(charlie, "his", model="claude-haiku-4-5", occurred_at=NOW - DAY)
-    metering.record([his], now=NOW)
+    recording.record([his], now=NOW)
     for query in ("", f"?account={used.id}", f"?account={used.id}&range=90d", f"?user={used.id}&range=7d"):
         assert [row["Model"] for row in table(page(client, REQUESTS + query))] == ["claude-haiku-4-5"]
         assert [row["heading"] for row in table(page(client, MODELS + query))] == ["claude-haiku-4-5"]
@@ -420,7 +420,7 @@ def around_the_clock(user: User, end: datetime, days: int) -> None:
         for n in range(count)
     ]
     for start in range(0, count, 1000):
-        metering.record(events[start : start + 1000], max_age=timedelta.max, now=end)
+        recording.record(events[start : start + 1000], max_age=timedelta.max, now=end)
 
 
 def by_hand(user: User, zone: ZoneInfo, first: date, last: date) -> tuple[int, Decimal]:
@@ -475,7 +475,7 @@ def test_names_from_outside_are_words_not_markup(browser: Client, alice: User) -
     evil = "<script>alert('{0}')</script>&amp;"
     price: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), Decimal(20))
     ModelPrice.objects.create(model=AIModel.objects.create(name=evil), valid_from=NOW - DAY, **price)
-    receipt = metering.record([event(alice, '"><img src=x>{}', model=evil)], now=NOW)
+    receipt = recording.record([event(alice, '"><img src=x>{}', model=evil)], now=NOW)
     assert receipt.accepted == 1
     for path in (
         REQUESTS,

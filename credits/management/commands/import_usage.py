@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from credits import importing
 from credits.models import AIModel
+from credits.usage import importing
 from sidekick.accounts.models import User
 
 READERS = {"csv": importing.read_csv, "jsonl": importing.read_json_lines}

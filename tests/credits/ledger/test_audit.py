@@ -10,10 +10,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import metering
 from credits.ledger import grants, periods
 from credits.ledger.audit import differences
 from credits.models import Grant, Plan
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, event, use
 
@@ -36,7 +36,7 @@ def books(alice: User, charlie: User) -> None:
     for key, verb in (("adj", grants.void), ("rev", grants.restore)):
         verb(bought, Decimal(5), source_key=key, reason="chargeback", now=NOW)
     use(alice, 2, at=start + timedelta(days=1))
-    metering.record([event(alice, "req", model="gpt-5"), event(charlie, "req", output_tokens=1_000_000)], now=NOW)
+    recording.record([event(alice, "req", model="gpt-5"), event(charlie, "req", output_tokens=1_000_000)], now=NOW)
 
 
 def tamper(statement: str) -> None:

@@ -13,9 +13,9 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Sum
 
-from credits import metering
 from credits.ledger import grants, locking, periods
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, Plan, UsageEvent, UsageRollup, Wallet
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import (
     NOW,
@@ -70,7 +70,7 @@ def test_sixteen_writers_of_overlapping_batches_lose_nothing_and_count_nothing_t
             for place, batch in enumerate(batches):
                 # Clocks of several servers never agree: some are past the end while others come to it.
                 now = MONTH_END + timedelta(seconds=dice.randrange(-60, 0) + 15 * place)
-                receipt = metering.record(batch, now=now)
+                receipt = recording.record(batch, now=now)
                 assert receipt.rejected == []
                 accepted += receipt.accepted
                 duplicates += receipt.duplicates
@@ -116,7 +116,7 @@ def test_writers_that_share_accounts_in_opposite_order_never_deadlock() -> None:
 
         def run() -> None:
             for turn in range(12):
-                metering.record([event(account, f"{number} {turn}") for account in order], now=NOW)
+                recording.record([event(account, f"{number} {turn}") for account in order], now=NOW)
 
         return run
 
@@ -207,7 +207,7 @@ def test_grants_voids_readers_and_usage_race_without_losing_a_credit() -> None: 
     def spender(number: int) -> Callable[[], None]:
         def run() -> None:
             for turn in range(10):
-                metering.record(
+                recording.record(
                     [
                         event(a, f"{number} {turn}", model="claude-haiku-4-5", input_tokens=50_000, output_tokens=0,
                               occurred_at=after)

@@ -17,10 +17,10 @@ import time_machine
 from django.db import connection, transaction
 from django.test import Client
 
-from credits import metering
 from credits.ledger import grants, holds, locking, periods
 from credits.ledger.holds import HoldConflict, InsufficientCredits, UnknownAccount, UnknownModel
 from credits.models import Grant, Hold, ModelPrice, Wallet
+from credits.usage import recording
 from sidekick.accounts.models import ServiceKey, User
 from tests.conftest import make_user
 from tests.credits.books import (
@@ -129,20 +129,20 @@ def test_usage_without_a_hold_may_take_what_was_promised(alice: User) -> None:  
     with pytest.raises(InsufficientCredits) as short:
         hold(alice, "req_2", credits=1)
     assert short.value.available == 0
-    metering.record([used(alice, 45, given.id)], now=NOW)
+    recording.record([used(alice, 45, given.id)], now=NOW)
     assert (held(alice), remaining(alice), debt(alice)) == (0, 0, 15)
 
 
 def test_usage_settles_its_hold_and_frees_what_was_not_needed(alice: User) -> None:
     given = hold(alice)
-    receipt = metering.record([used(alice, 4, given.id)], now=NOW)
+    receipt = recording.record([used(alice, 4, given.id)], now=NOW)
     assert receipt.accepted == 1
     assert (state_of(given), held(alice), remaining(alice)) == ("settled", 0, 46)
 
 
 def test_one_call_settles_the_holds_of_several_accounts(alice: User, charlie: User) -> None:
     first, second, third = hold(alice), hold(charlie), hold(alice, "req_2", credits=7)
-    metering.record([used(alice, 1, first.id), used(charlie, 2, second.id)], now=NOW)
+    recording.record([used(alice, 1, first.id), used(charlie, 2, second.id)], now=NOW)
     assert (held(alice), held(charlie)) == (7, 0)
     assert (remaining(alice), remaining(charlie)) == (49, 48)
     assert state_of(third) == "open"
@@ -151,29 +151,29 @@ def test_one_call_settles_the_holds_of_several_accounts(alice: User, charlie: Us
 def test_usage_sent_again_settles_nothing_twice(alice: User) -> None:
     given, other = hold(alice), hold(alice, "req_2")
     for _ in range(3):
-        metering.record([used(alice, 4, given.id)] * 2, now=NOW)
+        recording.record([used(alice, 4, given.id)] * 2, now=NOW)
     assert (held(alice), remaining(alice), state_of(other)) == (10, 46, "open")
 
 
 def test_usage_that_was_known_without_its_hold_settles_it_when_sent_again(alice: User) -> None:
-    metering.record([used(alice, 4, None)], now=NOW)
+    recording.record([used(alice, 4, None)], now=NOW)
     given = hold(alice)
-    assert metering.record([used(alice, 4, given.id)], now=NOW).duplicates == 1
+    assert recording.record([used(alice, 4, given.id)], now=NOW).duplicates == 1
     assert (state_of(given), held(alice), remaining(alice)) == ("settled", 0, 46)
 
 
 def test_a_conflicting_event_settles_nothing(alice: User) -> None:
-    metering.record([used(alice, 4, None)], now=NOW)
+    recording.record([used(alice, 4, None)], now=NOW)
     given = hold(alice)
-    receipt = metering.record([used(alice, 5, given.id)], now=NOW)
+    receipt = recording.record([used(alice, 5, given.id)], now=NOW)
     assert [rejected.code for rejected in receipt.rejected] == ["conflict"]
     assert (state_of(given), held(alice)) == ("open", 10)
 
 
 def test_two_requests_may_share_a_hold_which_the_first_one_settles(alice: User) -> None:
     given = hold(alice)
-    metering.record([used(alice, 1, given.id, "req_a")], now=NOW)
-    metering.record([used(alice, 2, given.id, "req_b")], now=NOW)
+    recording.record([used(alice, 1, given.id, "req_a")], now=NOW)
+    recording.record([used(alice, 2, given.id, "req_b")], now=NOW)
     assert (held(alice), remaining(alice)) == (0, 47)
 
 
@@ -181,7 +181,7 @@ def test_two_requests_may_share_a_hold_which_the_first_one_settles(alice: User) 
 def test_an_event_that_names_no_hold_of_its_account_is_refused(alice: User, charlie: User, name: str) -> None:
     theirs = hold(charlie)
     named = {"nobody's": uuid.uuid4(), "charlie's": theirs.id, "no id": "hold_7"}[name]
-    receipt = metering.record([used(alice, 4, named), used(alice, 1, None, "req_2")], now=NOW)
+    receipt = recording.record([used(alice, 4, named), used(alice, 1, None, "req_2")], now=NOW)
     assert receipt.accepted == 1
     assert [(r.index, r.code, r.detail) for r in receipt.rejected] == [
         (0, "invalid", "hold: This account has no such hold.")
@@ -197,13 +197,13 @@ def test_an_id_settles_in_every_spelling_and_breaks_no_other_event(
     id_ = str(given.id)
     late = id_.replace("-", "")[:31] + "-" + id_[-1]
     named = spelling.format(id=id_, upper=id_.upper(), short=given.id.hex, late=late)
-    receipt = metering.record([used(alice, 4, named), used(charlie, 1, None)], now=NOW)
+    receipt = recording.record([used(alice, 4, named), used(charlie, 1, None)], now=NOW)
     assert (receipt.accepted, receipt.rejected) == (2, [])
     assert (state_of(given), held(alice), remaining(alice)) == ("settled", 0, 46)
 
 
 def test_an_empty_hold_is_refused_whatever_is_sent_beside_it(alice: User) -> None:
-    receipt = metering.record([used(alice, 4, None) | {"hold": ""}], now=NOW)
+    receipt = recording.record([used(alice, 4, None) | {"hold": ""}], now=NOW)
     assert [rejected.code for rejected in receipt.rejected] == ["invalid"]
 
 
@@ -221,7 +221,7 @@ def test_a_released_hold_is_free_again_and_stays_released(alice: User) -> None:
     assert (state_of(given), held(alice)) == ("released", 0)
     with pytest.raises(HoldConflict):
         hold(alice)
-    metering.record([used(alice, 4, given.id)], now=NOW)
+    recording.record([used(alice, 4, given.id)], now=NOW)
     assert (state_of(given), held(alice), remaining(alice)) == ("released", 0, 46)
 
 
@@ -238,7 +238,7 @@ def test_a_refusal_keeps_what_the_clock_owed(alice: User, refused: type[Exceptio
 
 def test_a_settled_hold_can_not_be_released(alice: User) -> None:
     given = hold(alice)
-    metering.record([used(alice, 4, given.id)], now=NOW)
+    recording.record([used(alice, 4, given.id)], now=NOW)
     with pytest.raises(HoldConflict):
         holds.release(given.id)
     with pytest.raises(Hold.DoesNotExist):
@@ -272,7 +272,7 @@ def test_a_lapsed_hold_is_settled_by_usage_that_comes_late(alice: User) -> None:
     given = hold(alice)
     other = hold(alice, "req_2", credits=5, now=NOW + timedelta(minutes=10))
     later = NOW + QUARTER + timedelta(minutes=2)
-    assert metering.record([used(alice, 4, given.id)], now=later).accepted == 1
+    assert recording.record([used(alice, 4, given.id)], now=later).accepted == 1
     assert (state_of(given), state_of(other), held(alice), remaining(alice)) == ("settled", "open", 5, 46)
 
 
@@ -281,7 +281,7 @@ def test_a_hold_survives_the_end_of_its_period(alice: User) -> None:  # M7
     ends_at = alice.credit_periods.get().ends_at
     given = hold(alice, credits=40, now=ends_at - timedelta(minutes=1))
     after = ends_at + timedelta(minutes=1)
-    metering.record([used(alice, 40, given.id, occurred_at=after)], now=after)
+    recording.record([used(alice, 40, given.id, occurred_at=after)], now=after)
     assert (held(alice), remaining(alice)) == (0, 10)
 
 
@@ -312,7 +312,7 @@ def test_bought_credits_and_refunds_change_what_can_be_promised(alice: User) -> 
     given = hold(alice, credits=80)
     grants.void(bought, Decimal(30), source_key="v", reason="refund", now=NOW)
     assert (held(alice), remaining(alice)) == (80, 50)
-    metering.record([used(alice, 60, given.id)], now=NOW)
+    recording.record([used(alice, 60, given.id)], now=NOW)
     assert (held(alice), remaining(alice), debt(alice)) == (0, 0, 10)
 
 
@@ -338,7 +338,7 @@ def test_two_hundred_holds_and_settlements_at_once_never_promise_or_spend_more_t
             if fate == 0:
                 holds.release(given.id, now=NOW)
                 return 0
-            metering.record([used(account, size, given.id, f"req_{number}")] * (1 + fate % 2), now=NOW)
+            recording.record([used(account, size, given.id, f"req_{number}")] * (1 + fate % 2), now=NOW)
             return size
 
         return run
@@ -372,7 +372,7 @@ def test_release_settlement_and_lapse_at_once_free_a_hold_once() -> None:
                 holds.release(given.id, now=later)
 
         def settle(given: Hold = given, number: int = number) -> None:
-            metering.record([used(account, 1, given.id, f"req_{number}")], now=later)
+            recording.record([used(account, 1, given.id, f"req_{number}")], now=later)
 
         at_once([release, settle, lambda: periods.open_due([account.id], later), release, settle])
         assert held(account) == 1
@@ -393,7 +393,7 @@ def test_a_release_waits_for_the_settlement_that_came_first() -> None:
 
     with ThreadPoolExecutor(1) as threads:
         with transaction.atomic():
-            metering.record([used(account, 3, given.id)], now=NOW)
+            recording.record([used(account, 3, given.id)], now=NOW)
             waiting = threads.submit(release)
             wait_until_someone_waits()
         with pytest.raises(HoldConflict):

@@ -31,11 +31,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from credits import metering
 from credits.ledger import grants as ledger_grants
 from credits.ledger import holds, periods
 from credits.ledger.audit import differences
 from credits.models import CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
+from credits.usage import recording
 from sidekick.accounts.models import User
 
 COURTESY, ROLLOVER, ALLOCATION, BOUGHT = 0, 1, 2, 3
@@ -103,7 +103,7 @@ class Request:
         exact = sum((tokens * Decimal(price) for tokens, price in pairs), Decimal(0)) / 1_000_000
         return exact.quantize(MICRO, ROUND_HALF_UP)
 
-    def sent_by(self, account: User) -> metering.Event:
+    def sent_by(self, account: User) -> recording.Event:
         return {
             "request_id": self.request_id,
             "account": str(account.id),
@@ -548,7 +548,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def report(self, batch: list[tuple[int, Request]]) -> None:
         events = [request.sent_by(self.users[account]) for account, request in batch]
-        receipt = metering.record(events, max_age=timedelta.max, now=self.now)
+        receipt = recording.record(events, max_age=timedelta.max, now=self.now)
         answers = [
             self.books[account].use([request for owner, request in batch if owner == account], self.now)
             for account in {account for account, _ in batch}

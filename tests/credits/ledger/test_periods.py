@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from credits import metering
 from credits.ledger import grants, locking, periods
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.conftest import JOINED, make_user
 from tests.credits.books import (
@@ -454,7 +454,7 @@ def test_opening_a_hundred_accounts_costs_as_many_statements_as_opening_one(
 
 def test_a_month_reported_across_its_end_by_one_call_counts_in_both_periods(alice: User) -> None:  # M7
     end = utc(2026, 5, 31)
-    metering.record(
+    recording.record(
         [
             event(alice, "before", occurred_at=end - TICK),
             event(alice, "at", occurred_at=end),

@@ -16,14 +16,14 @@ from django.core.management import CommandError, call_command
 from django.db.models import Sum
 from django.test import Client
 
-from credits import metering
 from credits.models import CreditPeriod, UsageEvent
+from credits.usage import recording
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance
 
 pytestmark = pytest.mark.django_db
-TRACE = Path(__file__).parents[3] / "shared" / "data" / "azure_llm_inference_trace_code.csv"
+TRACE = Path(__file__).parents[4] / "shared" / "data" / "azure_llm_inference_trace_code.csv"
 TRACE_COLUMNS = "occurred_at=TIMESTAMP,input_tokens=ContextTokens,output_tokens=GeneratedTokens"
 ForFile = Callable[[str, str], Path]
 
@@ -168,7 +168,7 @@ def test_after_a_crash_the_rest_is_added_only(
     alice: User, file: ForFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # M10
     path, arguments = file("usage.csv", rows_of(2500)), ("--account", alice.email, "--model", "gpt-5-mini")
-    record, calls = metering.record, []
+    record, calls = recording.record, []
 
     def crash(events: Any, **options: Any) -> Any:
         calls.append(len(events))
@@ -177,7 +177,7 @@ def test_after_a_crash_the_rest_is_added_only(
         return record(events, **options)
 
     with monkeypatch.context() as crashing:
-        crashing.setattr(metering, "record", crash)
+        crashing.setattr(recording, "record", crash)
         with pytest.raises(KeyboardInterrupt):
             load(path, *arguments)
     assert UsageEvent.objects.count() == 2000

@@ -13,12 +13,12 @@ from typing import Any, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
-from credits import metering
+from credits.usage import recording
 
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 FIELDS = ("request_id", "account", "model", "occurred_at", *TOKENS)
 
-_event = TypeAdapter(metering.Event)
+_event = TypeAdapter(recording.Event)
 
 
 class BadLine(ValueError):
@@ -62,7 +62,7 @@ def load(lines: Iterable[tuple[int, Mapping[str, Any] | BadLine]], columns: Colu
     report = Report()
     seen: dict[bytes, int] = defaultdict(int)
     numbers: list[int] = []
-    events: list[metering.Event] = []
+    events: list[recording.Event] = []
     for number, row in lines:
         try:
             if isinstance(row, BadLine):
@@ -71,7 +71,7 @@ def load(lines: Iterable[tuple[int, Mapping[str, Any] | BadLine]], columns: Colu
             numbers.append(number)
         except BadLine as error:
             report.bad.append((number, str(error)))
-        if len(events) == metering.MOST_EVENTS:
+        if len(events) == recording.MOST_EVENTS:
             _record(events, numbers, report)
             yield report
             events, numbers = [], []
@@ -105,15 +105,15 @@ def read_json_lines(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | Bad
             yield number, row if isinstance(row, dict) else BadLine("not an object")
 
 
-def _record(events: list[metering.Event], numbers: list[int], report: Report) -> None:
-    receipt = metering.record(events, max_age=timedelta.max)
+def _record(events: list[recording.Event], numbers: list[int], report: Report) -> None:
+    receipt = recording.record(events, max_age=timedelta.max)
     report.accepted += receipt.accepted
     report.duplicates += receipt.duplicates
     report.bad += [(numbers[r.index], f"{r.code}: {r.detail}") for r in receipt.rejected]
     report.bad.sort()
 
 
-def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> metering.Event:
+def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> recording.Event:
     event = {
         "account": columns.value(row, "account"),
         "model": columns.value(row, "model"),

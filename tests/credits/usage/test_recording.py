@@ -14,9 +14,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pydantic import TypeAdapter, ValidationError
 
-from credits import metering
 from credits.ledger import locking, periods
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, UsageEvent, UsageRollup, Wallet
+from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.conftest import JOINED
 from tests.credits.books import NOW, assert_books_balance, debt, event, left, period, remaining, use
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.django_db
 TICK = timedelta(microseconds=1)
 
 
-def codes(receipt: metering.Receipt) -> list[tuple[int, str]]:
+def codes(receipt: recording.Receipt) -> list[tuple[int, str]]:
     return [(rejected.index, rejected.code) for rejected in receipt.rejected]
 
 
 def test_a_request_moves_row_rollups_and_balance_together(alice: User) -> None:  # M2 M3
-    receipt = metering.record([event(alice)], now=NOW)
+    receipt = recording.record([event(alice)], now=NOW)
     assert (receipt.accepted, receipt.duplicates, receipt.rejected) == (1, 0, [])
     assert UsageEvent.objects.get().credits == Decimal("0.174")
     assert [(r.grain, r.bucket, r.credits) for r in UsageRollup.objects.order_by("grain")] == [
@@ -46,7 +46,7 @@ def test_a_request_moves_row_rollups_and_balance_together(alice: User) -> None: 
 def test_rollups_begin_at_quarters_and_days_of_utc(alice: User) -> None:  # C6
     quarter = NOW.replace(minute=15, second=0)
     for number, moment in enumerate([quarter - TICK, quarter, quarter + timedelta(minutes=15) - TICK]):
-        metering.record([event(alice, f"{number}", occurred_at=moment)], now=NOW + timedelta(hours=1))
+        recording.record([event(alice, f"{number}", occurred_at=moment)], now=NOW + timedelta(hours=1))
     rollups = UsageRollup.objects.filter(grain=15).order_by("bucket").values_list("bucket", "requests")
     assert list(rollups) == [(quarter - timedelta(minutes=15), 1), (quarter, 2)]
     day = UsageRollup.objects.get(grain=1440)
@@ -55,7 +55,7 @@ def test_rollups_begin_at_quarters_and_days_of_utc(alice: User) -> None:  # C6
 
 
 def test_an_empty_batch_is_an_empty_receipt(db: None) -> None:
-    assert metering.record([], now=NOW) == metering.Receipt()
+    assert recording.record([], now=NOW) == recording.Receipt()
 
 
 # Price (M1, M6) ------------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def test_an_empty_batch_is_an_empty_receipt(db: None) -> None:
 )
 def test_credits_round_half_up_once_per_request(alice: User, tokens: int, credits: str) -> None:  # M6
     request = event(alice, input_tokens=0, output_tokens=0, cache_read_tokens=tokens, model="gpt-5-mini")
-    metering.record([request], now=NOW)
+    recording.record([request], now=NOW)
     assert UsageEvent.objects.get().credits == Decimal(credits)
     assert_books_balance()
 
@@ -81,14 +81,14 @@ def test_credits_round_half_up_once_per_request(alice: User, tokens: int, credit
 def test_the_kinds_of_tokens_are_summed_before_rounding(alice: User) -> None:  # M6
     """0.25 + 0.5 millionths are 0.75: rounded one by one they would have been 1, or 0."""
     request = event(alice, model="gemini-2.5-pro", input_tokens=0, output_tokens=0, cache_read_tokens=1)
-    metering.record([{**request, "cache_write_tokens": 1}], now=NOW)  # 6.25 + 32.5
+    recording.record([{**request, "cache_write_tokens": 1}], now=NOW)  # 6.25 + 32.5
     assert UsageEvent.objects.get().credits == Decimal("0.000039")
 
 
 def test_the_largest_request_keeps_every_digit(alice: User) -> None:  # M6
     most = 2**31 - 1
     kinds = dict.fromkeys(["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"], most)
-    metering.record([event(alice, f"{n}", model="claude-opus-4-1", **kinds) for n in range(3)], now=NOW)
+    recording.record([event(alice, f"{n}", model="claude-opus-4-1", **kinds) for n in range(3)], now=NOW)
     each = Decimal(most) * 2205 / 1_000_000
     assert UsageEvent.objects.first().credits == each  # type: ignore[union-attr]
     assert debt(alice) == 3 * each - 50
@@ -100,7 +100,7 @@ def test_the_time_of_the_request_picks_the_price_version(alice: User) -> None:  
     change = NOW - timedelta(days=1)
     ModelPrice.objects.create(model=model, valid_from=change, input=1000, output=0, cache_read=0, cache_write=0)
     for name, moment in [("before", change - TICK), ("at", change), ("after", change + TICK)]:
-        metering.record(
+        recording.record(
             [event(alice, name, model="gpt-5", input_tokens=1000, output_tokens=0, occurred_at=moment)], now=NOW
         )
     prices = dict(UsageEvent.objects.values_list("request_id", "credits"))
@@ -109,10 +109,10 @@ def test_the_time_of_the_request_picks_the_price_version(alice: User) -> None:  
 
 def test_a_new_price_changes_nothing_that_is_stored(alice: User) -> None:  # M1
     request = event(alice, model="gpt-5", input_tokens=1000, output_tokens=0)
-    metering.record([request], now=NOW)
+    recording.record([request], now=NOW)
     model = AIModel.objects.get(name="gpt-5")
     ModelPrice.objects.create(model=model, valid_from=JOINED, input=1000, output=0, cache_read=0, cache_write=0)
-    again = metering.record([request], now=NOW)
+    again = recording.record([request], now=NOW)
     assert (again.accepted, again.duplicates) == (0, 1)
     assert UsageEvent.objects.get().credits == Decimal("0.025")
     assert_books_balance()
@@ -123,7 +123,7 @@ def test_a_new_price_changes_nothing_that_is_stored(alice: User) -> None:  # M1
 
 def test_what_cannot_be_recorded_is_refused_one_by_one_and_the_rest_is_stored(alice: User) -> None:  # M2
     nobody = User(id=uuid.uuid4())
-    receipt = metering.record(
+    receipt = recording.record(
         [
             event(alice, "good"),
             event(alice, "no model", model="gpt-2"),
@@ -155,12 +155,12 @@ def test_what_cannot_be_recorded_is_refused_one_by_one_and_the_rest_is_stored(al
 def test_a_model_is_unknown_before_its_first_price(alice: User) -> None:  # M1
     first = ModelPrice.objects.get(model__name="gpt-5").valid_from
     requests = [event(alice, f"{n}", model="gpt-5", occurred_at=first + n * TICK) for n in (-1, 0)]
-    assert codes(metering.record(requests, max_age=timedelta.max, now=NOW)) == [(0, "unknown_model")]
+    assert codes(recording.record(requests, max_age=timedelta.max, now=NOW)) == [(0, "unknown_model")]
 
 
 def test_the_age_limit_is_inclusive(alice: User) -> None:
     oldest = NOW - settings.USAGE_MAX_AGE
-    receipt = metering.record(
+    receipt = recording.record(
         [event(alice, "a", occurred_at=oldest), event(alice, "b", occurred_at=oldest - TICK)], now=NOW
     )
     assert codes(receipt) == [(1, "too_old")]
@@ -168,7 +168,7 @@ def test_the_age_limit_is_inclusive(alice: User) -> None:
 
 def test_the_limit_ahead_is_inclusive(alice: User) -> None:
     newest = NOW + settings.USAGE_MAX_AHEAD
-    receipt = metering.record(
+    receipt = recording.record(
         [event(alice, "a", occurred_at=newest), event(alice, "b", occurred_at=newest + TICK)], now=NOW
     )
     assert codes(receipt) == [(1, "in_future")]
@@ -177,12 +177,12 @@ def test_the_limit_ahead_is_inclusive(alice: User) -> None:
 
 def test_imports_take_requests_of_any_age(alice: User) -> None:  # M10
     old = event(alice, occurred_at=NOW - timedelta(days=2000))
-    assert metering.record([old], max_age=timedelta.max, now=NOW).accepted == 1
+    assert recording.record([old], max_age=timedelta.max, now=NOW).accepted == 1
 
 
 def test_the_spelling_of_an_account_id_does_not_matter(alice: User) -> None:
     spellings = [str(alice.id), str(alice.id).upper(), alice.id.hex, f"{{{alice.id}}}"]
-    receipt = metering.record([event(alice, account=spelling) for spelling in spellings], now=NOW)
+    receipt = recording.record([event(alice, account=spelling) for spelling in spellings], now=NOW)
     assert (receipt.accepted, receipt.duplicates) == (1, 3)
 
 
@@ -191,17 +191,17 @@ def test_the_spelling_of_an_account_id_does_not_matter(alice: User) -> None:
 
 def test_sending_anything_again_changes_nothing(alice: User, charlie: User) -> None:  # M2
     batch = [event(who, f"{n}", input_tokens=n * 9999) for n in range(9) for who in (alice, charlie)]
-    metering.record(batch, now=NOW)
+    recording.record(batch, now=NOW)
     tables = [UsageEvent, UsageRollup, Grant, CreditPeriod, Wallet, LedgerEntry]
     before = [list(table.objects.order_by("pk").values()) for table in tables]  # type: ignore[attr-defined]
     for again in (batch, batch[::-1], batch[3:5] * 4):
-        receipt = metering.record(again, now=NOW + timedelta(hours=1))
+        receipt = recording.record(again, now=NOW + timedelta(hours=1))
         assert (receipt.accepted, receipt.duplicates, receipt.rejected) == (0, len(again), [])
     assert [list(table.objects.order_by("pk").values()) for table in tables] == before  # type: ignore[attr-defined]
 
 
 def test_a_request_twice_in_one_batch_counts_once(alice: User) -> None:  # M2
-    receipt = metering.record([event(alice), event(alice), event(alice)], now=NOW)
+    receipt = recording.record([event(alice), event(alice), event(alice)], now=NOW)
     assert (receipt.accepted, receipt.duplicates) == (1, 2)
     assert remaining(alice) == Decimal("49.826")
     assert_books_balance()
@@ -222,10 +222,10 @@ CHANGES: dict[str, object] = {
 def test_a_request_id_with_other_content_is_a_conflict(alice: User, name: str, together: bool) -> None:  # M2
     first, second = event(alice), event(alice, **{name: CHANGES[name]})
     if together:
-        receipt = metering.record([first, second], now=NOW)
+        receipt = recording.record([first, second], now=NOW)
     else:
-        metering.record([first], now=NOW)
-        receipt = metering.record([event(alice, "other"), second], now=NOW)
+        recording.record([first], now=NOW)
+        receipt = recording.record([event(alice, "other"), second], now=NOW)
     assert codes(receipt) == [(1, "conflict")]
     assert receipt.accepted == 1
     assert UsageEvent.objects.get(request_id="req_1").credits == Decimal("0.174")
@@ -233,14 +233,14 @@ def test_a_request_id_with_other_content_is_a_conflict(alice: User, name: str, t
 
 
 def test_two_accounts_may_use_the_same_request_id(alice: User, charlie: User) -> None:  # M2
-    receipt = metering.record([event(alice), event(charlie, input_tokens=5)], now=NOW)
+    receipt = recording.record([event(alice), event(charlie, input_tokens=5)], now=NOW)
     assert (receipt.accepted, receipt.rejected) == (2, [])
 
 
 def test_the_same_time_in_another_zone_is_the_same_request(alice: User) -> None:  # M2
-    metering.record([event(alice)], now=NOW)
+    recording.record([event(alice)], now=NOW)
     for zone in (ZoneInfo("Asia/Kathmandu"), timezone(timedelta(hours=-3, minutes=-30))):
-        assert metering.record([event(alice, occurred_at=NOW.astimezone(zone))], now=NOW).duplicates == 1
+        assert recording.record([event(alice, occurred_at=NOW.astimezone(zone))], now=NOW).duplicates == 1
 
 
 @pytest.mark.parametrize("fold", [0, 1])
@@ -248,8 +248,8 @@ def test_a_request_of_the_hour_that_autumn_repeats_can_be_sent_again(alice: User
     """Python finds such a time equal to no time of another zone."""
     moment = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=fold)
     request = event(alice, occurred_at=moment)
-    assert metering.record([request], now=moment).accepted == 1
-    receipt = metering.record([request, request], now=moment)
+    assert recording.record([request], now=moment).accepted == 1
+    receipt = recording.record([request, request], now=moment)
     assert (receipt.duplicates, receipt.rejected) == (2, [])
     assert UsageEvent.objects.get().occurred_at.hour == fold
 
@@ -289,7 +289,7 @@ def test_a_request_that_costs_nothing_is_recorded(alice: User) -> None:
 
 def test_a_batch_draws_from_each_account_its_own(alice: User, charlie: User) -> None:  # M3
     million = {"model": "claude-haiku-4-5", "output_tokens": 0}
-    receipt = metering.record(
+    receipt = recording.record(
         [
             event(alice, "a", input_tokens=500_000, **million),
             event(charlie, "b", input_tokens=1_500_000, **million),
@@ -316,13 +316,13 @@ def test_a_crash_in_the_middle_leaves_nothing(alice: User, step: str, monkeypatc
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(locking if step == "draw" else metering, step, crash)
+        patch.setattr(locking if step == "draw" else recording, step, crash)
         with pytest.raises(RuntimeError):
-            metering.record([event(alice)], now=NOW)
+            recording.record([event(alice)], now=NOW)
     assert not UsageEvent.objects.exists()
     assert not UsageRollup.objects.exists()
     assert (remaining(alice), period(alice).used) == (50, 0)
-    assert metering.record([event(alice)], now=NOW).accepted == 1
+    assert recording.record([event(alice)], now=NOW).accepted == 1
     assert_books_balance()
 
 
@@ -338,14 +338,14 @@ def test_a_thousand_requests_of_fifty_accounts_cost_as_many_statements_as_ten_of
     small = [event(alice, f"{n}") for n in range(10)]
     large = [event(many[n % 50], f"{n}") for n in range(1000)]
     # Price book, wallets made, savepoint, wallets locked, rows, rollups, open periods, drawing, release.
-    assert statements(lambda: metering.record(small, now=NOW)) == 9
-    assert statements(lambda: metering.record(large, now=NOW)) == 9
+    assert statements(lambda: recording.record(small, now=NOW)) == 9
+    assert statements(lambda: recording.record(large, now=NOW)) == 9
     # Compared with what is stored, instead of the last four.
-    assert statements(lambda: metering.record(large, now=NOW)) == 7
+    assert statements(lambda: recording.record(large, now=NOW)) == 7
     assert UsageEvent.objects.count() == 1010
     assert_books_balance()
 
 
 def test_a_model_name_that_no_database_can_hold_is_not_valid(alice: User) -> None:
     with pytest.raises(ValidationError, match="pattern"):
-        TypeAdapter(metering.Event).validate_python(event(alice, model="gpt\0"))
+        TypeAdapter(recording.Event).validate_python(event(alice, model="gpt\0"))

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from credits import distribution
+from credits.usage import citus as usage_citus
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance, use
 from tests.production import free_port, open_folder
@@ -64,7 +64,7 @@ def refusal(*flags: str) -> str:
 
 @pytest.mark.django_db
 def test_our_tables_can_be_distributed_as_they_are() -> None:  # O3
-    assert distribution.table_obstacles() == []
+    assert usage_citus.table_obstacles() == []
 
 
 OBSTACLES = {
@@ -104,7 +104,7 @@ OBSTACLES = {
 @pytest.mark.parametrize("sentence", OBSTACLES)
 def test_what_citus_would_refuse_of_a_table_is_found_and_named(sentence: str) -> None:  # O3
     sql(OBSTACLES[sentence])
-    assert sentence in " ".join(distribution.table_obstacles())
+    assert sentence in " ".join(usage_citus.table_obstacles())
 
 
 def test_what_stands_in_the_way_stops_everything(citus: None) -> None:
@@ -257,7 +257,7 @@ def test_it_does_not_take_citus_at_its_word(citus: None) -> None:
 def test_it_gives_up_a_lock_rather_than_let_everybody_queue(
     citus: None, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
-    monkeypatch.setattr(distribution, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(usage_citus, "LOCK_SECONDS", 1)
     with psycopg.connect(connection.connection.info.dsn) as other:
         # Whoever waits for ever gets the lock then, and the test fails.
         other.execute("SET idle_in_transaction_session_timeout = '10s'")
