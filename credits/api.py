@@ -16,7 +16,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import api_bodies, statistics
+from credits import api_bodies
 from credits.api_described import reads_credits, reads_models, reads_usage, reports_usage
 from credits.api_shapes import (
     CreditsState,
@@ -29,7 +29,8 @@ from credits.api_shapes import (
     UsageResult,
 )
 from credits.filters import current_period
-from credits.spans import Span, days
+from credits.reports import usage
+from credits.reports.spans import Span, days
 from credits.usage import recording
 from sidekick import metrics
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
@@ -80,7 +81,7 @@ class CreditsView(ReadingView):
 
         Poll it with `If-None-Match`: while nothing changes the answer is 304, without a body.
         """
-        with statistics.current_balance(self.account_id(request), timezone.now()) as balance:
+        with usage.current_balance(self.account_id(request), timezone.now()) as balance:
             pass
         state = CreditsState(
             account=balance.account_id,
@@ -111,8 +112,8 @@ class UsageView(ReadingView):
         number, model = _page_number(request), request.query_params.get("model") or None
         if model and "\0" in model:
             raise Problem(400, "invalid", "There is no such model.", errors={"model": ["There is no such model."]})
-        with statistics.current_balance(account_id, timezone.now()) as balance:
-            page = statistics.usage_page(account_id, _span(request, balance), page=number, model=model)
+        with usage.current_balance(account_id, timezone.now()) as balance:
+            page = usage.usage_page(account_id, _span(request, balance), page=number, model=model)
         pages = max(-(-page.count // PAGE_SIZE), 1)
         if number > pages:
             raise Problem(404, "invalid_page", f"Pages go from 1 to {pages}.")
@@ -137,10 +138,10 @@ class UsageModelsView(ReadingView):
     def get(self, request: Request) -> Response:
         """Requests, tokens and credits by model, most credits first, and their total."""
         account_id = self.account_id(request)
-        with statistics.current_balance(account_id, timezone.now()) as balance:
-            sums = statistics.usage_by_model(account_id, _span(request, balance))
+        with usage.current_balance(account_id, timezone.now()) as balance:
+            sums = usage.usage_by_model(account_id, _span(request, balance))
         figures = [sum(column) for column in list(zip(*sums, strict=True))[1:]] or [0] * 6
-        total = statistics.ModelUsage("", *figures)
+        total = usage.ModelUsage("", *figures)
         results = [ModelResult(**s._asdict()) for s in sums]
         return self.answer(request, ModelResults(results=results, total=ModelResult(**total._asdict())))
 
@@ -214,7 +215,7 @@ def _page_number(request: Request) -> int:
     return int(text)
 
 
-def _span(request: Request, balance: statistics.Balance) -> Span:
+def _span(request: Request, balance: usage.Balance) -> Span:
     """?from= and ?to=, each a moment with an offset or a day of UTC; the current period where they are missing."""
     usual = current_period(balance)
     start = _moment(request, "from", usual.start, timedelta(0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from credits.statistics import Balance
+from credits.reports.usage import Balance
 from sidekick import formatting
 
 

@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
-from credits import series
-from credits.bars import MOST_BARS, Bars
-from credits.series import Slice
-from credits.spans import Span
+from credits.reports import timeseries
+from credits.reports.bars import MOST_BARS, Bars
+from credits.reports.spans import Span
+from credits.reports.timeseries import Slice
 from sidekick import formatting
 
 COLOURS = 6
@@ -142,12 +142,12 @@ def of(account_id: uuid.UUID, span: Span, zone: ZoneInfo, *, model: str | None =
     A span that is too long for a bar a day begins and ends with what was used, which takes a query more.
     """
     if span.end - span.start > timedelta(days=MOST_BARS):
-        part = series.used_part(account_id, span)
+        part = timeseries.used_part(account_id, span)
         if part is None:
             return None
         span = part
     bars = Bars.of(span, zone)
-    slices = series.usage_between(account_id, bars.cuts, model=model)
+    slices = timeseries.usage_between(account_id, bars.cuts, model=model)
     if not slices:
         return None
     shown, places = _series(slices)

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import QueryDict
 
-from credits.spans import Span, days
-from credits.statistics import Balance, start_of_last_period
+from credits.reports.spans import Span, days
+from credits.reports.usage import Balance, start_of_last_period
 from sidekick import formatting
 
 FIRST_DAY = date(2000, 1, 1)

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from credits import notices
 from credits.cards import Cards
-from credits.notices import Notice
-from credits.statistics import Balance
+from credits.reports import alerts
+from credits.reports.alerts import Notice
+from credits.reports.usage import Balance
 from sidekick.web.etags import etag_of
 
 NOTICES_COOKIE = f"{settings.COOKIE_PREFIX}sidekick_notices"
@@ -34,7 +34,7 @@ class Live:
 
     @classmethod
     def of(cls, request: HttpRequest, balance: Balance, zone: ZoneInfo) -> Live:
-        shown = notices.due(balance, zone, balance.as_of, dismissed(request, balance))
+        shown = alerts.due(balance, zone, balance.as_of, dismissed(request, balance))
         return cls(balance, zone, shown, etag_of(zone.key, shown, *_figures(balance)))
 
     @property
@@ -48,7 +48,7 @@ class Live:
 def dismissed(request: HttpRequest, balance: Balance) -> frozenset[str]:
     """The keys of notices that this browser's customer wants to see no more in this period."""
     period, _, keys = request.COOKIES.get(NOTICES_COOKIE, "").partition(":")
-    return notices.KEYS.intersection(keys.split(".")) if period == _period(balance) else frozenset()
+    return alerts.KEYS.intersection(keys.split(".")) if period == _period(balance) else frozenset()
 
 
 def dismiss(request: HttpRequest, response: HttpResponse, balance: Balance, key: str) -> None:

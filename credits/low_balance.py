@@ -19,7 +19,7 @@ from django.db.models import Sum
 from django.urls import reverse
 
 from credits.models import CreditPeriod, Grant, Wallet
-from credits.notices import LAPSE_AHEAD, LEVELS
+from credits.reports.alerts import LAPSE_AHEAD, LEVELS
 from sidekick import formatting
 from sidekick.accounts import emails
 from sidekick.accounts.models import User

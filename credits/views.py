@@ -19,14 +19,16 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from credits import chart, exports, notices, statistics
-from credits import history as changes
+from credits import chart
 from credits.chart import Chart
 from credits.filters import Filters
-from credits.history import Change
 from credits.live import Live
 from credits.live import dismiss as put_away
-from credits.statistics import Balance, ModelUsage, UsagePage, UsageRow
+from credits.reports import alerts, csv_export
+from credits.reports import history as changes
+from credits.reports import usage as reports_usage
+from credits.reports.history import Change
+from credits.reports.usage import Balance, ModelUsage, UsagePage, UsageRow
 from sidekick import formatting, replica
 from sidekick.accounts.decorators import came_from, signed_in
 from sidekick.web.etags import has_seen
@@ -42,7 +44,7 @@ BLOCK = 64 * 1024
 def requests(request: Request) -> HttpResponse:
     """One page of requests, newest first (C3)."""
     zone = request.user.zone
-    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+    with reports_usage.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         page, pages = _page(request, filters)
         # Who turns pages looks for a request: the picture would stand in the way.
@@ -56,9 +58,9 @@ def requests(request: Request) -> HttpResponse:
 def models(request: Request) -> HttpResponse:
     """Sums per model, with a total that equals the sum of the requests (C4)."""
     zone = request.user.zone
-    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+    with reports_usage.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
-        sums = statistics.usage_by_model(request.user.id, filters.span)
+        sums = reports_usage.usage_by_model(request.user.id, filters.span)
         drawn = _chart(request, filters)
     shown = [s for s in sums if filters.model in ("", s.model)]
     column, descending, errors = _sorting(request.GET.get("sort", "-credits"))
@@ -79,7 +81,7 @@ def models(request: Request) -> HttpResponse:
 def history(request: Request) -> HttpResponse:
     """Every change of the balance, newest first, with the balance after it (C8). Models don't matter to it."""
     zone = request.user.zone
-    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+    with reports_usage.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
         lines = changes.of(balance, filters.span, zone)
     pages = Pages.of(len(lines), request.GET.get("page", "1"), _link_of(filters))
@@ -97,12 +99,12 @@ def export(request: Request, view: str) -> HttpResponseBase:
         refused: HttpResponse = ratelimit.respond_429(request)
         return refused
     zone = request.user.zone
-    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+    with reports_usage.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
-        sums = statistics.usage_by_model(request.user.id, filters.span)
+        sums = reports_usage.usage_by_model(request.user.id, filters.span)
         shown = [s for s in sums if filters.model in ("", s.model)]
         refusal = _too_long(shown) if view == "requests" else ""
-        if not refusal and not exports.alone(balance.account_id):
+        if not refusal and not csv_export.alone(balance.account_id):
             refusal = "Your other file is still being made. Try again in a moment."
         if not filters.errors and not refusal:
             return _download(_written(view, balance, filters, shown), f"sidekick-{view}-{filters.dates_in_name}.csv")
@@ -129,7 +131,7 @@ def balance(request: Request) -> HttpResponse:
 @require_POST
 def dismiss(request: Request, key: str) -> HttpResponse:
     """Put a notice away until the next period (C9)."""
-    if key not in notices.KEYS:
+    if key not in alerts.KEYS:
         raise Http404
     live = _live(request)
     response = HttpResponse() if is_fragment(request) else redirect(came_from(request))
@@ -141,7 +143,7 @@ def dismiss(request: Request, key: str) -> HttpResponse:
 
 
 def _live(request: Request) -> Live:
-    with statistics.current_balance(request.user.id, timezone.now()) as balance:
+    with reports_usage.current_balance(request.user.id, timezone.now()) as balance:
         pass
     return Live.of(request, balance, request.user.zone)
 
@@ -151,18 +153,20 @@ EXPORTS = {"requests": "credits", "models": "credits_models", "history": "credit
 
 def _too_long(sums: list[ModelUsage]) -> str:
     count = sum(usage.requests for usage in sums)
-    if count <= exports.MOST_ROWS:
+    if count <= csv_export.MOST_ROWS:
         return ""
-    return f"That is {count:,} requests, and a spreadsheet holds {exports.MOST_ROWS:,}. Choose fewer days."
+    return f"That is {count:,} requests, and a spreadsheet holds {csv_export.MOST_ROWS:,}. Choose fewer days."
 
 
 def _written(view: str, balance: Balance, filters: Filters, sums: list[ModelUsage]) -> IO[bytes]:
     if view == "requests":
         model = filters.model or None
-        return replica.read(lambda using: exports.requests(balance.account_id, filters.span, model=model, using=using))
+        return replica.read(
+            lambda using: csv_export.requests(balance.account_id, filters.span, model=model, using=using)
+        )
     if view == "models":
-        return exports.models(sums)
-    return exports.history(changes.of(balance, filters.span, filters.zone), filters.zone)
+        return csv_export.models(sums)
+    return csv_export.history(changes.of(balance, filters.span, filters.zone), filters.zone)
 
 
 def _download(file: IO[bytes], name: str) -> HttpResponseBase:
@@ -172,7 +176,7 @@ def _download(file: IO[bytes], name: str) -> HttpResponseBase:
     """
     size = file.tell()
     file.seek(0)
-    if size <= exports.IN_MEMORY:
+    if size <= csv_export.IN_MEMORY:
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
         return HttpResponse(file.read(), content_type="text/csv; charset=utf-8", headers=headers)
     response = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
@@ -200,7 +204,7 @@ def _page(request: Request, filters: Filters) -> tuple[UsagePage, Pages]:
 
 
 def _find(request: Request, filters: Filters, number: int) -> UsagePage:
-    return statistics.usage_page(request.user.id, filters.span, page=number, model=filters.model or None)
+    return reports_usage.usage_page(request.user.id, filters.span, page=number, model=filters.model or None)
 
 
 def _render(
@@ -223,7 +227,7 @@ def _render(
         "filters": filters,
         "models": sorted({s.model for s in sums} | ({filters.model} if filters.model else set())),
         # History has something to choose from before the first request.
-        "has_usage": view == "history" or bool(sums) or statistics.has_usage(balance.account_id),
+        "has_usage": view == "history" or bool(sums) or reports_usage.has_usage(balance.account_id),
         "errors": filters.errors + errors,
         **table,
     }

@@ -23,8 +23,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from billing import plans
 from billing.models import Subscription
-from credits import statistics
 from credits.models import CreditPeriod
+from credits.reports import usage
 from dashboard import timeline
 from dashboard.timeline import Happening, Mark
 from sidekick import formatting
@@ -183,7 +183,7 @@ def _facts(request: HttpRequest, account: User) -> list[tuple[str, str, str]]:
     facts = []
     now = timezone.now()
     if request.user.has_perm("credits.view_creditperiod"):
-        with statistics.current_balance(account.pk, now) as balance:
+        with usage.current_balance(account.pk, now) as balance:
             ends = formatting.day(balance.ends_at)
             used = f"{formatting.credits(balance.used)} of {formatting.credits(balance.total)} used"
             facts.append(("Plan", balance.plan_name, f"{used}, until {ends}"))

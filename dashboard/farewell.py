@@ -23,7 +23,7 @@ from django.utils import timezone
 from billing import checkout, plans
 from billing.models import Customer, PaddleEvent, Transaction
 from billing.plans import Standing
-from credits import statistics
+from credits.reports import usage
 from feedback.models import Report, ReportImage
 from sidekick import formatting
 from sidekick.accounts import emails
@@ -45,7 +45,7 @@ def why_not(account: User) -> str:
 def words(account: User) -> dict[str, list[str]]:
     """What is lost, what is erased and what stays, with this account's own figures."""
     zone, now = account.zone, timezone.now()
-    with statistics.current_balance(account.id, now) as balance:
+    with usage.current_balance(account.id, now) as balance:
         available, bought = balance.available, balance.additional
     of_them = "all" if bought >= available else formatting.credits(bought)
     of_which = f", {of_them} of them bought" if bought else ""

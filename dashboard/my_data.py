@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from billing.models import Adjustment, Customer, Purchase, Subscription, Transaction
 from credits.models import CreditPeriod, Grant, LedgerEntry, UsageEvent
-from credits.snapshot import snapshot
+from credits.reports.snapshot import snapshot
 from feedback.models import Report, ReportImage
 from sidekick import replica
 from sidekick.accounts.models import DeviceSession, Letter, User

@@ -11,10 +11,10 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, connections
 
-from credits import exports, statistics
 from credits.ledger import audit
 from credits.models import UsageEvent, UsageRollup
-from credits.spans import Span
+from credits.reports import csv_export, usage
+from credits.reports.spans import Span
 from sidekick.accounts.models import User
 from tests import sent_sql
 from tests.accounts_named import USAGE, unnamed
@@ -176,15 +176,15 @@ def test_what_our_code_asks_is_watched_and_passes(alice: User, monkeypatch: pyte
     monkeypatch.setattr(sent_sql, "unnamed", lambda text, *, bound: ["anything"])
     use(alice, 1)
     span = Span(NOW - timedelta(days=1), NOW + timedelta(days=1))
-    statistics.usage_page(alice.id, span)
-    exports.requests(alice.id, span).close()
+    usage.usage_page(alice.id, span)
+    csv_export.requests(alice.id, span).close()
     seen = {refused.split(":")[0] for refused in sent_sql.refused}
     sent_sql.refused.clear()
     assert seen == {
         "credits/usage/recording.py",
         "credits/ledger/rollover.py",
-        "credits/statistics.py",
-        "credits/exports.py",
+        "credits/reports/usage.py",
+        "credits/reports/csv_export.py",
     }
 
 

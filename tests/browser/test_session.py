@@ -10,8 +10,8 @@ import pytest
 import time_machine
 from playwright.sync_api import Page, Route, expect
 
-from credits import statistics
 from credits.models import AIModel, ModelPrice
+from credits.reports import usage
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.browser import customers
@@ -145,7 +145,7 @@ def test_an_answer_that_fails_shows_a_message_and_leaves_the_page(
     open_credits(page)
     expected_faults += ["status of 500", "Response Status Error Code 500"]
     with monkeypatch.context() as broken:
-        broken.setattr(statistics, "usage_page", lambda *args, **kwargs: 1 / 0)
+        broken.setattr(usage, "usage_page", lambda *args, **kwargs: 1 / 0)
         page.get_by_role("navigation", name="Pages").get_by_role("link", name="Next").click()
         message = page.get_by_role("status", name="Messages")
         expect(message).to_contain_text("That didn’t work, and it’s our fault. Please try again.")

@@ -21,10 +21,11 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits import chart, series, statistics
-from credits.bars import MOST_BARS, Bars
+from credits import chart
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, UsageEvent, UsageRollup, Wallet
-from credits.spans import QUARTER, Span, days
+from credits.reports import timeseries, usage
+from credits.reports.bars import MOST_BARS, Bars
+from credits.reports.spans import QUARTER, Span, days
 from credits.usage import recording
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
@@ -333,7 +334,7 @@ def test_weeks_and_months_add_up_as_days_do(alice: User, name: str) -> None:  # 
     rows = UsageEvent.objects.filter(account=alice.id, occurred_at__gte=span.start, occurred_at__lt=span.end)
     total = sum(row.credits for row in rows)
     for unit in ("day", "week", "month", "year"):
-        slices = series.usage_between(alice.id, Bars.by(unit, span, zone).cuts)
+        slices = timeseries.usage_between(alice.id, Bars.by(unit, span, zone).cuts)
         assert sum(piece.credits for piece in slices) == total
         assert sum(piece.requests for piece in slices) == len(rows)
         assert all(piece.credits > 0 for piece in slices)
@@ -367,13 +368,13 @@ def test_the_models_page_reads_the_sums_and_the_days_from_one_state(
 ) -> None:  # C10
     use(alice, 5)
     seen: list[Any] = []
-    read = statistics.usage_by_model
+    read = usage.usage_by_model
 
     def noting(*args: Any, **kwargs: Any) -> Any:
         seen.append(connection.in_atomic_block)
         return read(*args, **kwargs)
 
-    monkeypatch.setattr(statistics, "usage_by_model", noting)
+    monkeypatch.setattr(usage, "usage_by_model", noting)
     html = page(browser, MODELS)
     assert seen == [True]
     assert shown_total(html) == 5

@@ -12,9 +12,9 @@ from django.db import transaction
 from django.db.models import Count, Sum
 from django.test import Client
 
-from credits import statistics
 from credits.models import CreditPeriod, UsageEvent
-from credits.statistics import Balance
+from credits.reports import usage as reports_usage
+from credits.reports.usage import Balance
 from dashboard import demo
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance
@@ -31,7 +31,7 @@ def said() -> list[str]:
 
 
 def balance_of(email: str) -> Balance:
-    with statistics.current_balance(User.objects.get(email=email).id, NOW) as balance:
+    with reports_usage.current_balance(User.objects.get(email=email).id, NOW) as balance:
         return balance
 
 

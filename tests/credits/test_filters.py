@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credits.filters import Filters
-from credits.spans import QUARTER, Span, days
-from credits.statistics import Balance
+from credits.reports.spans import QUARTER, Span, days
+from credits.reports.usage import Balance
 from sidekick.accounts.models import User
 
 NOW = datetime(2026, 3, 10, 3, 30, tzinfo=UTC)

@@ -14,8 +14,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import series, statistics
 from credits.models import UsageEvent
+from credits.reports import timeseries, usage
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, at_once, use
 
@@ -137,7 +137,7 @@ def test_a_page_shows_one_state_while_usage_comes_in(
     use(alice, 1)
     sign_in(client, alice)
     ticks = itertools.count(1)
-    for module, name in ((statistics, "usage_page"), (statistics, "usage_by_model"), (series, "usage_between")):
+    for module, name in ((usage, "usage_page"), (usage, "usage_by_model"), (timeseries, "usage_between")):
         read = getattr(module, name)
 
         def meanwhile(*args: Any, read: Callable[..., Any] = read, **kwargs: Any) -> Any:

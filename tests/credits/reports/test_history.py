@@ -16,11 +16,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits import history, statistics
-from credits.history import Change
 from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry, Plan
-from credits.spans import Span
+from credits.reports import history, usage
+from credits.reports.history import Change
+from credits.reports.spans import Span
 from dashboard import demo
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, debt, remaining, use
@@ -59,7 +59,7 @@ def rows(client: Client, query: str = "", status: int = 200) -> list[Row]:
 
 def all_changes(user: User, days: int = 4000, *, zone: ZoneInfo = UTC_ZONE) -> list[Change]:
     now = datetime.now(UTC)
-    with statistics.current_balance(user.id, now) as balance:
+    with usage.current_balance(user.id, now) as balance:
         return history.of(balance, Span(now - days * DAY, now + DAY), zone)
 
 
@@ -236,7 +236,7 @@ def test_every_demo_account_s_history_ends_at_its_cards(alice: User, clock: time
     for persona in demo.PERSONAS:
         user = User.objects.get(email=persona.email)
         changes = assert_it_adds_up(user)
-        with statistics.current_balance(user.id, NOW) as b:
+        with usage.current_balance(user.id, NOW) as b:
             assert changes[0].balance == b.plan_left + b.additional + b.courtesy - b.debt
             assert changes[0].balance == b.available + b.held - b.debt
             assert len(changes) > 80

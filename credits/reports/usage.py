@@ -19,8 +19,8 @@ from django.db import connection
 
 from credits.ledger import periods
 from credits.models import CreditPeriod, UsageRollup
-from credits.snapshot import snapshot
-from credits.spans import Span
+from credits.reports.snapshot import snapshot
+from credits.reports.spans import Span
 from sidekick.web.pagination import PAGE_SIZE
 
 ZERO = Decimal(0)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from credits.spans import DAY, Span, day_of
+from credits.reports.spans import DAY, Span, day_of
 
 NOON = timedelta(hours=12)
 

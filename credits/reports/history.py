@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from credits import series, statistics
-from credits.bars import MOST_BARS, Bars
 from credits.models import CreditPeriod, Grant, LedgerEntry
-from credits.series import Slice
-from credits.spans import Span, days
-from credits.statistics import Balance
+from credits.reports import timeseries
+from credits.reports import usage as reports_usage
+from credits.reports.bars import MOST_BARS, Bars
+from credits.reports.spans import Span, days
+from credits.reports.timeseries import Slice
+from credits.reports.usage import Balance
 from sidekick import formatting
 
 ZERO = Decimal(0)
@@ -79,19 +80,19 @@ def _entries(balance: Balance, span: Span) -> QuerySet[LedgerEntry]:
 
 def _used_after(balance: Balance, span: Span) -> Decimal:
     rest = Span(span.end, FOR_EVER)
-    return sum((usage.credits for usage in statistics.usage_by_model(balance.account_id, rest)), ZERO)
+    return sum((usage.credits for usage in reports_usage.usage_by_model(balance.account_id, rest)), ZERO)
 
 
 def _usage(balance: Balance, span: Span, zone: ZoneInfo) -> list[Change]:
     """What was used on each day of the span, oldest first."""
     if span.end - span.start > timedelta(days=MOST_BARS):
-        part = series.used_part(balance.account_id, span)
+        part = timeseries.used_part(balance.account_id, span)
         if part is None:
             return []
         span = part
     bars = Bars.by("day", span, zone)
     used: dict[int, list[Slice]] = {}
-    for piece in series.usage_between(balance.account_id, bars.cuts):
+    for piece in timeseries.usage_between(balance.account_id, bars.cuts):
         used.setdefault(piece.place, []).append(piece)
     return [_day(bars, index, pieces, zone) for index, pieces in used.items()]
 

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from credits.history import Change
-from credits.spans import Span
-from credits.statistics import ModelUsage
+from credits.reports.history import Change
+from credits.reports.spans import Span
+from credits.reports.usage import ModelUsage
 
 # What a spreadsheet can show, less the header; it bounds what a file takes on disk, too.
 MOST_ROWS = 1_048_575

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from credits import statistics
 from credits.models import UsageEvent
-from credits.spans import Span
+from credits.reports import usage
+from credits.reports.spans import Span
 from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import event
@@ -55,7 +55,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(used: User, span: Span, m
         wanted = wanted.filter(model__name=model)
     ids = list(wanted.order_by("-occurred_at", "-request_id").values_list("request_id", flat=True))
     pages = [
-        [row.request_id for row in statistics.usage_page(used.id, span, page=page, model=model).rows]
+        [row.request_id for row in usage.usage_page(used.id, span, page=page, model=model).rows]
         for page in range(1, len(ids) // 20 + 3)
     ]
     assert [request_id for page in pages for request_id in page] == ids
@@ -66,7 +66,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(used: User, span: Span, m
 @pytest.mark.parametrize("span", SPANS, ids=range(len(SPANS)))
 def test_sums_equal_the_rows(used: User, span: Span) -> None:  # C4
     rows = list(UsageEvent.objects.filter(account=used.id, occurred_at__gte=span.start, occurred_at__lt=span.end))
-    sums = statistics.usage_by_model(used.id, span)
+    sums = usage.usage_by_model(used.id, span)
     assert sum(s.requests for s in sums) == len(rows)
     assert sum(s.input_tokens for s in sums) == sum(row.input_tokens for row in rows)
     assert sum(s.credits for s in sums) == sum(row.credits for row in rows)
@@ -74,8 +74,8 @@ def test_sums_equal_the_rows(used: User, span: Span) -> None:  # C4
 
 @pytest.mark.django_db
 def test_balance_adds_up(used: User) -> None:  # C1
-    with statistics.current_balance(used.id, NOW) as b:
+    with usage.current_balance(used.id, NOW) as b:
         assert b.total - b.plan_used == b.plan_left
         assert b.used + b.elsewhere == b.plan_used + b.additional_used + b.courtesy_used + b.debt
         span = Span(b.starts_at, b.ends_at)
-        assert sum(s.credits for s in statistics.usage_by_model(used.id, span)) == b.used
+        assert sum(s.credits for s in usage.usage_by_model(used.id, span)) == b.used

@@ -14,9 +14,9 @@ import pytest
 import time_machine
 from django.test import Client
 
-from credits import notices, statistics
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan
+from credits.reports import alerts, usage
 from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, event, use
@@ -30,7 +30,7 @@ UTC = ZoneInfo("UTC")
 DAY = timedelta(days=1)
 
 
-def with_figures(**figures: object) -> statistics.Balance:
+def with_figures(**figures: object) -> usage.Balance:
     changes: dict[str, Any] = {name: Decimal(str(value)) for name, value in figures.items()}
     return dataclasses.replace(balance(), **changes)
 
@@ -40,25 +40,25 @@ def with_figures(**figures: object) -> statistics.Balance:
     [("50", None), ("10.000001", None), ("10", 20), ("2.500001", 20), ("2.5", 5), ("0.000001", 5), ("0", 0)],
 )
 def test_levels_are_reached_exactly(left: str, level: int | None) -> None:
-    assert notices.level(with_figures(total=50, plan_left=left)) == level
+    assert alerts.level(with_figures(total=50, plan_left=left)) == level
 
 
 def test_everything_that_can_be_spent_counts() -> None:
-    assert notices.level(with_figures(total=50, plan_left=1, additional=9, courtesy="0.01")) is None
-    assert notices.level(with_figures(total=50, additional=10)) == 20
-    assert notices.level(with_figures(total=0, additional=10)) is None
-    assert notices.level(with_figures(total=0)) == 0
+    assert alerts.level(with_figures(total=50, plan_left=1, additional=9, courtesy="0.01")) is None
+    assert alerts.level(with_figures(total=50, additional=10)) == 20
+    assert alerts.level(with_figures(total=0, additional=10)) is None
+    assert alerts.level(with_figures(total=0)) == 0
 
 
 def test_what_is_promised_is_not_spent_yet() -> None:
-    assert notices.level(with_figures(total=50, plan_left=40, held=39)) is None
+    assert alerts.level(with_figures(total=50, plan_left=40, held=39)) is None
 
 
 def test_rollover_lapses_within_three_days_of_the_end() -> None:
     rich = with_figures(total=50, plan_left=50, rollover_left=3)
     ends = rich.ends_at
-    assert [notices.lapses_soon(rich, ends - days * DAY) for days in (4, 3, 1, 0)] == [False, True, True, False]
-    assert not notices.lapses_soon(with_figures(total=50, plan_left=50), ends - DAY)
+    assert [alerts.lapses_soon(rich, ends - days * DAY) for days in (4, 3, 1, 0)] == [False, True, True, False]
+    assert not alerts.lapses_soon(with_figures(total=50, plan_left=50), ends - DAY)
 
 
 def shown(html: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from credits.spans import DAY, Span, midnight
+from credits.reports.spans import DAY, Span, midnight
 from sidekick import formatting
 
 # As many as can be told apart on a phone: the 90 days of a filter fit.

@@ -19,11 +19,11 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from django.test import Client
 
-from credits import exports
 from credits.ledger import grants
 from credits.models import AIModel, Grant, ModelPrice, UsageEvent
-from credits.snapshot import snapshot
-from credits.spans import Span
+from credits.reports import csv_export
+from credits.reports.snapshot import snapshot
+from credits.reports.spans import Span
 from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.benchmarks.bench import cookies, served
@@ -165,7 +165,7 @@ def test_nothing_from_outside_runs_as_a_formula(browser: Client, alice: User, te
 
 @pytest.mark.parametrize("text", HARMLESS)
 def test_other_words_are_left_as_they_are(browser: Client, alice: User, text: str) -> None:  # C7
-    assert exports.tame(text) == text
+    assert csv_export.tame(text) == text
     assert recording.record([event(alice, text)], now=NOW).accepted == 1
     assert lines(browser, REQUESTS)[0]["Request"] == text
 
@@ -200,7 +200,7 @@ def test_filters_that_make_no_sense_lead_back_to_the_page(browser: Client, used:
 def test_more_than_a_spreadsheet_holds_is_refused(
     browser: Client, used: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # C7
-    monkeypatch.setattr(exports, "MOST_ROWS", 44)
+    monkeypatch.setattr(csv_export, "MOST_ROWS", 44)
     html = browser.get(REQUESTS, follow=True).content.decode()
     assert "That is 45 requests, and a spreadsheet holds 44. Choose fewer days." in html
     assert len(lines(browser, f"{REQUESTS}?model=gpt-5")) == 15
@@ -222,7 +222,7 @@ def test_an_account_s_files_are_made_one_after_the_other(
 
     def make() -> None:
         with transaction.atomic():
-            assert exports.alone(used.id)
+            assert csv_export.alone(used.id)
             begun.set()
             assert done.wait(20)
 
@@ -250,7 +250,7 @@ def test_a_file_larger_than_memory_is_the_same_file(
     browser: Client, used: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # C7
     small = lines(browser, REQUESTS)
-    monkeypatch.setattr(exports, "IN_MEMORY", 1000)
+    monkeypatch.setattr(csv_export, "IN_MEMORY", 1000)
     assert browser.get(REQUESTS).streaming
     assert lines(browser, REQUESTS) == small
     assert len(lines(browser, HISTORY)) > 3
@@ -262,12 +262,12 @@ def test_a_database_that_goes_away_leaves_no_file(alice: User, monkeypatch: pyte
     fill(alice, 50_000, days=9)
     connection.ensure_connection()
     breaking = _breaks_after_the_first_block(connection.connection.info.backend_pid)
-    monkeypatch.setattr(exports, "_file", breaking)
+    monkeypatch.setattr(csv_export, "_file", breaking)
     with pytest.raises(OperationalError), snapshot():
-        exports.requests(alice.id, EVERYTHING)
+        csv_export.requests(alice.id, EVERYTHING)
     monkeypatch.undo()
     with snapshot():
-        assert exports.requests(alice.id, EVERYTHING).tell() > 1_000_000
+        assert csv_export.requests(alice.id, EVERYTHING).tell() > 1_000_000
 
 
 def _breaks_after_the_first_block(pid: int) -> Callable[[], Any]:
@@ -312,7 +312,7 @@ def test_a_large_file_takes_no_more_memory_than_a_small_one(server: int, alice: 
     before = peak(server).resident
     large = whole(server, cookies(charlie), ALL_REQUESTS)
     assert (small.rows, large.rows) == (10_001, 200_001)
-    assert large.length > 3 * exports.IN_MEMORY
+    assert large.length > 3 * csv_export.IN_MEMORY
     assert peak(server).resident - before < 2
 
 
