@@ -28,7 +28,7 @@ from credits.api_shapes import (
     UsagePage,
     UsageResult,
 )
-from credits.filters import current_period
+from credits.pages.filters import current_period
 from credits.reports import usage
 from credits.reports.spans import Span, days
 from credits.usage import recording

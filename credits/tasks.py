@@ -7,7 +7,7 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from credits import low_balance
+from credits import emails
 from credits.ledger import periods
 
 logger = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ def open_periods(timestamp: int) -> None:
 @app.task(queueing_lock="tell_of_low_balances", lock="tell_of_low_balances")
 def tell_of_low_balances(timestamp: int) -> None:
     """Every minute: accounts whose credits were used lately (C9)."""
-    low_balance.tell_touched(timezone.now())
+    emails.tell_touched(timezone.now())
 
 
 @app.periodic(cron="41 * * * *")
 @app.task(queueing_lock="tell_of_lapses", lock="tell_of_lapses")
 def tell_of_lapses(timestamp: int) -> None:
     """Every hour: rolled-over credits that lapse soon (C9)."""
-    told = low_balance.tell_of_lapses(timezone.now())
+    told = emails.tell_of_lapses(timezone.now())
     logger.info("wrote %d letters about credits that lapse", told)

@@ -25,7 +25,7 @@ from django.conf import settings
 
 from billing import events
 from billing.models import PlanPrice
-from credits import low_balance
+from credits import emails as credits_emails
 from credits.ledger import grants, periods
 from credits.models import Grant, Plan
 from credits.usage import recording
@@ -109,7 +109,7 @@ def _make(persona: Persona, now: datetime) -> int:
         batches = _batches(_requests(persona, plan, user, dice, start, end, now))
         steps.append((batch[-1]["occurred_at"], partial(_record, batch)) for batch in batches)
     requests = sum(step() for _, step in heapq.merge(*steps, key=lambda step: step[0]))
-    low_balance.forget(user.id)
+    credits_emails.forget(user.id)
     return requests
 
 

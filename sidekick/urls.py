@@ -7,7 +7,7 @@ from sidekick.api import docs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
-    path("", include("credits.urls")),
+    path("", include("credits.pages.urls")),
     path("", include("feedback.urls")),
     path("", include("billing.urls")),
     path("accounts/", include("sidekick.accounts.urls")),

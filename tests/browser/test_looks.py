@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from playwright.sync_api import Page, expect
 
-from credits import low_balance
+from credits import emails
 from tests.browser import customers
 from tests.browser.conftest import SIZES, TUESDAY, NewPage, Shop, Theme
 
@@ -176,7 +176,7 @@ def test_billing_pages_of(
 
 
 def test_the_page_that_stops_emails(new_page: NewPage, screenshot: Callable[[Page, str], None]) -> None:  # N8 C9
-    link = urlsplit(low_balance.unsubscribe_url(customers.newcomer(TUESDAY))).path
+    link = urlsplit(emails.unsubscribe_url(customers.newcomer(TUESDAY))).path
     page = new_page()
     found = look(page, link, "stop emails", screenshot)
     page.get_by_role("button", name="Stop these emails").click()

@@ -43,8 +43,8 @@ from sidekick.accounts.models import User
 from sidekick.database import GONE_SOON, from_url
 from tests.conftest import make_user
 from tests.credits.books import event
+from tests.credits.pages.test_queries import fill
 from tests.credits.reports.test_csv_export import rows_of
-from tests.credits.test_queries import fill
 from tests.production import open_folder
 from tests.sidekick.test_settings import PRODUCTION, start
 

@@ -20,7 +20,7 @@ from credits.reports import alerts, usage
 from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, event, use
-from tests.credits.test_filters import balance
+from tests.credits.pages.test_filters import balance
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 SignIn = Callable[[Client, User], None]

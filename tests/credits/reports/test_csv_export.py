@@ -30,7 +30,7 @@ from tests.benchmarks.bench import cookies, served
 from tests.benchmarks.exports import download as whole
 from tests.benchmarks.exports import peak
 from tests.credits.books import NOW, at_once, event
-from tests.credits.test_queries import fill
+from tests.credits.pages.test_queries import fill
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[Client, User], None]

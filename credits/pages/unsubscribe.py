@@ -7,14 +7,14 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from credits import low_balance
+from credits import emails
 
 
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop_balance_emails(request: HttpRequest, token: str) -> HttpResponse:
     """A mail program posts here by itself, without a page of ours before it; whoever looks changes nothing."""
-    account = low_balance.account_of(token)
+    account = emails.account_of(token)
     if account is None:
         raise Http404
     if request.method == "POST":

@@ -21,8 +21,8 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits import chart
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, UsageEvent, UsageRollup, Wallet
+from credits.pages import chart
 from credits.reports import timeseries, usage
 from credits.reports.bars import MOST_BARS, Bars
 from credits.reports.spans import QUARTER, Span, days

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from credits.cards import Cards
+from credits.pages.balance_cards import Cards
 from credits.reports import alerts
 from credits.reports.alerts import Notice
 from credits.reports.usage import Balance

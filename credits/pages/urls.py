@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from credits import unsubscribing, views
+from credits.pages import unsubscribe, views
 
 urlpatterns = [
     path("dashboard/credits", views.requests, name="credits"),
@@ -11,5 +11,5 @@ urlpatterns = [
     path("dashboard/credits/<str:view>.csv", views.export, name="credits_export"),
     path("dashboard/credits/balance", views.balance, name="credits_balance"),
     path("dashboard/credits/notices/<slug:key>/dismiss", views.dismiss, name="credits_dismiss"),
-    path("emails/stop/<str:token>", unsubscribing.stop_balance_emails, name="stop_balance_emails"),
+    path("emails/stop/<str:token>", unsubscribe.stop_balance_emails, name="stop_balance_emails"),
 ]

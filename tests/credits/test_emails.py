@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from credits import low_balance, tasks
+from credits import emails, tasks
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan, Wallet
 from credits.usage import recording
@@ -39,7 +39,7 @@ def _at_noon() -> Iterator[None]:
 def told(now: datetime = NOW) -> list[str]:
     """What the worker writes in this minute."""
     before = len(delivered())
-    low_balance.tell_touched(now)
+    emails.tell_touched(now)
     return [str(message.subject) for message in delivered()[before:]]
 
 
@@ -159,26 +159,26 @@ def test_looking_costs_the_same_for_one_and_for_many(db: None) -> None:
         assert len(told()) == number
         recording.record([event(a, f"{n}b") for n, a in enumerate(accounts)], now=NOW)
         with CaptureQueriesContext(connection) as queries:
-            low_balance.tell_touched(NOW)
+            emails.tell_touched(NOW)
         costs.append(len(queries))
     assert costs[0] == costs[1] <= 6
     with CaptureQueriesContext(connection) as queries:
-        assert low_balance.tell_touched(NOW) == 0
+        assert emails.tell_touched(NOW) == 0
     assert len(queries) <= 4
 
 
 def test_more_than_a_batch_is_looked_at_in_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(low_balance, "AT_ONCE", 2)
+    monkeypatch.setattr(emails, "AT_ONCE", 2)
     accounts = User.objects.bulk_create(User(email=f"{n}@example.com") for n in range(5))
     recording.record([event(a, "one", input_tokens=15_000_000) for a in accounts], now=NOW)
-    assert low_balance.tell_touched(NOW) == 5
+    assert emails.tell_touched(NOW) == 5
     assert Letter.objects.count() == 5
 
 
 def test_what_is_broken_off_is_looked_at_again(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     use(alice, 50)
     with transaction.atomic():
-        low_balance.tell_touched(NOW)
+        emails.tell_touched(NOW)
         assert Letter.objects.exists()
         transaction.set_rollback(True)
     assert told() == ["Your credits are used up"]
@@ -187,7 +187,7 @@ def test_what_is_broken_off_is_looked_at_again(alice: User, monkeypatch: pytest.
 def look_without_waiting() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '3s'")
-    low_balance.tell_touched(NOW)
+    emails.tell_touched(NOW)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -198,7 +198,7 @@ def test_two_workers_tell_once_and_nobody_waits_for_a_wallet_in_use(alice: User,
         Wallet.objects.select_for_update().get(account=alice)
         at_once([look_without_waiting] * 3)
         assert [letter.account for letter in Letter.objects.all()] == [charlie]
-    at_once([lambda: low_balance.tell_touched(NOW)] * 3)
+    at_once([lambda: emails.tell_touched(NOW)] * 3)
     assert Letter.objects.count() == 2
 
 
@@ -224,7 +224,7 @@ def roller(alice: User) -> User:
 
 def lapses(now: datetime) -> list[str]:
     before = len(delivered())
-    low_balance.tell_of_lapses(now)
+    emails.tell_of_lapses(now)
     return [str(message.subject) for message in delivered()[before:]]
 
 
@@ -277,7 +277,7 @@ def test_one_click_without_signing_in_ends_them(alice: User) -> None:  # C9
 
 
 def test_a_link_is_good_for_its_own_account_only(alice: User, charlie: User) -> None:  # C9
-    token = low_balance.unsubscribe_url(alice).rsplit("/", 1)[1]
+    token = emails.unsubscribe_url(alice).rsplit("/", 1)[1]
     forged = [token[:-1] + ("A" if token[-1] != "A" else "B"), signing.dumps(str(charlie.pk)), "x", token + "x"]
     for wrong in forged:
         assert Client().post(f"/emails/stop/{wrong}").status_code == 404
@@ -286,7 +286,7 @@ def test_a_link_is_good_for_its_own_account_only(alice: User, charlie: User) -> 
 
 
 def test_the_link_of_a_suspended_account_leads_nowhere(alice: User) -> None:
-    link = low_balance.unsubscribe_url(alice).removeprefix("http://localhost:8000")
+    link = emails.unsubscribe_url(alice).removeprefix("http://localhost:8000")
     User.objects.update(is_active=False)
     assert Client().get(link).status_code == 404
 

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credits.filters import Filters
+from credits.pages.filters import Filters
 from credits.reports.spans import QUARTER, Span, days
 from credits.reports.usage import Balance
 from sidekick.accounts.models import User

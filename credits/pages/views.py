@@ -19,11 +19,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from credits import chart
-from credits.chart import Chart
-from credits.filters import Filters
-from credits.live import Live
-from credits.live import dismiss as put_away
+from credits.pages import chart
+from credits.pages.chart import Chart
+from credits.pages.filters import Filters
+from credits.pages.live import Live
+from credits.pages.live import dismiss as put_away
 from credits.reports import alerts, csv_export
 from credits.reports import history as changes
 from credits.reports import usage as reports_usage
