@@ -414,7 +414,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SORT_OPERATIONS": False,
-    "POSTPROCESSING_HOOKS": ["credits.api_described.explain_events"],
+    "POSTPROCESSING_HOOKS": ["credits.api.openapi.explain_events"],
 }
 
 # Paddle ---------------------------------------------------------------------------------------------------------

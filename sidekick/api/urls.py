@@ -6,6 +6,6 @@ from sidekick.api import docs
 
 urlpatterns = [
     path("auth/", include("sidekick.accounts.api.urls")),
-    path("", include("credits.api_urls")),
+    path("", include("credits.api.urls")),
     path("openapi.json", docs.openapi, name="openapi"),
 ]

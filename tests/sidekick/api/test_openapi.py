@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from pytest_django.live_server_helper import LiveServer
 from schemathesis.config import SchemathesisConfig
 
-from credits.api_described import ACCOUNT_ID
+from credits.api.openapi import ACCOUNT_ID
 from credits.ledger import grants
 from credits.models import Grant
 from sidekick.accounts import tokens

@@ -16,9 +16,9 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import api_bodies
-from credits.api_described import reads_credits, reads_models, reads_usage, reports_usage
-from credits.api_shapes import (
+from credits.api import bodies
+from credits.api.openapi import reads_credits, reads_models, reads_usage, reports_usage
+from credits.api.schemas import (
     CreditsState,
     Envelope,
     ModelResult,
@@ -128,7 +128,7 @@ class UsageView(ReadingView):
         stored is refused alone, in `rejected`. Give requests ids that grow with time (UUIDv7, ULID): they are stored
         2.5 times faster than random ones.
         """
-        receipt = _answer(api_bodies.raw(request))
+        receipt = _answer(bodies.raw(request))
         _count(receipt)
         return Response(receipt)
 
@@ -169,7 +169,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
             400,
             "invalid",
             f'Send {{"events": […]}} with at most {recording.MOST_EVENTS:,} objects.',
-            errors=api_bodies.faults(error),
+            errors=bodies.faults(error),
         ) from None
     valid, places, invalid = [], [], []
     for index, item in enumerate(raw):
@@ -188,7 +188,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
 def _invalid(index: int, item: dict[str, Any], error: ValidationError) -> dict[str, Any]:
     request_id = item.get("request_id")
     detail = "; ".join(
-        f"{field}: {message}" for field, messages in api_bodies.faults(error).items() for message in messages
+        f"{field}: {message}" for field, messages in bodies.faults(error).items() for message in messages
     )
     return {
         "index": index,

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
-from credits.api_shapes import (
+from credits.api.schemas import (
     CreditsState,
     HeldCredits,
     HoldRequest,

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits import api_bodies
-from credits.api_described import releases, reserves
-from credits.api_shapes import HeldCredits, HoldRequest
+from credits.api import bodies
+from credits.api.openapi import releases, reserves
+from credits.api.schemas import HeldCredits, HoldRequest
 from credits.ledger import holds
 from credits.models import Hold
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
@@ -36,9 +36,9 @@ class HoldsView(HoldingView):
         settles it. Release it when the call failed. One that is never heard of lapses after 15 minutes.
         """
         try:
-            wish = HoldRequest.model_validate_json(api_bodies.raw(request))
+            wish = HoldRequest.model_validate_json(bodies.raw(request))
         except ValidationError as error:
-            raise Problem(400, "invalid", "This asks for no hold.", errors=api_bodies.faults(error)) from None
+            raise Problem(400, "invalid", "This asks for no hold.", errors=bodies.faults(error)) from None
         hold = _reserve(wish)
         answer = HeldCredits(id=hold.id, amount=hold.amount, expires_at=hold.expires_at)
         location = {"Location": reverse("api_hold", args=[hold.id])}
