@@ -20,7 +20,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from credits.admin_columns import credit_column
+from credits.admin.columns import credit_column
 from credits.ledger import grants
 from credits.ledger.grants import NothingLeftToVoid, NothingToRestore, SourceKeyReused
 from credits.models import Grant, LedgerEntry

@@ -10,8 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from credits import admin_grants as admin_grants
-from credits.admin_columns import credit_column
+from credits.admin.columns import credit_column
 from credits.models import AIModel, CreditPeriod, Hold, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick.admin import base
 from sidekick.admin.base import OfAnAccount, ReasonedAdmin, badge
