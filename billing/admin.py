@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing import claims, effects, events, money
+from billing import claims, effects, money
 from billing.claims import NotClaimable
 from billing.models import (
     Adjustment,
@@ -26,6 +26,7 @@ from billing.models import (
     TransactionQuerySet,
     WaitingPayment,
 )
+from billing.paddle import inbox
 from sidekick.accounts.models import User
 from sidekick.admin import base
 from sidekick.admin.base import OfAnAccount, ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
@@ -108,7 +109,7 @@ class PaddleEventAdmin(ReadOnlyAdmin):
         """In the order they happened; an event that the worker is at right now is left to it."""
         outcomes: list[str] = []
         for event_id in queryset.order_by("occurred_at").values_list("event_id", flat=True):
-            event = events.apply_again(event_id)
+            event = inbox.apply_again(event_id)
             outcomes.append(event.state if event else "busy")
         told = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))
         level = messages.WARNING if PaddleEvent.State.FAILED in outcomes else messages.SUCCESS

@@ -19,9 +19,10 @@ from django.db.models.enums import TextChoices
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from billing import events, paddle, refunds
+from billing import refunds
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
-from billing.paddle import PaddleFault
+from billing.paddle import api, inbox
+from billing.paddle.api import PaddleFault
 from billing.plans import A_DAY, PROCESSING, Refusal, Standing, standing
 from credits.models import Grant
 from sidekick.accounts.models import User
@@ -109,7 +110,7 @@ def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
     if state_of(purchase) in {State.DONE, State.CANCELED} or not due.update(asked_at=now):
         return purchase
     try:
-        found = paddle.transaction(purchase.transaction_id) if purchase.transaction_id else _looked_for(purchase)
+        found = api.transaction(purchase.transaction_id) if purchase.transaction_id else _looked_for(purchase)
         if found:
             _take(purchase, found)
     except PaddleFault:
@@ -179,7 +180,7 @@ def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
         _take(
             purchase,
             found
-            or paddle.open_transaction(
+            or api.open_transaction(
                 price_id=purchase.price.paddle_price_id,
                 quantity=purchase.quantity,
                 customer_id=customer_id,
@@ -196,14 +197,14 @@ def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
         raise
 
 
-def _take(purchase: Purchase, entity: paddle.Entity) -> None:
+def _take(purchase: Purchase, entity: api.Entity) -> None:
     Purchase.objects.filter(id=purchase.id, transaction_id="").update(transaction_id=entity["id"])
-    events.take_note(entity)
+    inbox.take_note(entity)
 
 
-def _looked_for(purchase: Purchase) -> paddle.Entity | None:
+def _looked_for(purchase: Purchase) -> api.Entity | None:
     customer = Customer.objects.filter(account=purchase.account_id).first()
-    return paddle.find_transaction(
+    return api.find_transaction(
         customer_id=customer.id if customer else None, purchase_id=str(purchase.id), since=purchase.created_at
     )
 
@@ -213,11 +214,11 @@ def _customer(account: User) -> str | None:
     known = Customer.objects.filter(account=account).first()
     if known:
         return known.id if known.status == "active" else None
-    customer_id = paddle.customer_of(account.id, email=account.email, name=account.name)
+    customer_id = api.customer_of(account.id, email=account.email, name=account.name)
     if customer_id is None:
         return None
     with database.atomic():
-        blank = {"email": account.email, "status": "active", "snapshot_at": events.BEFORE_ALL, "data": {}}
+        blank = {"email": account.email, "status": "active", "snapshot_at": inbox.BEFORE_ALL, "data": {}}
         customer, _ = Customer.objects.get_or_create(id=customer_id, defaults=blank)
         Customer.objects.filter(id=customer.id, account=None).update(account=account)
     return customer_id

@@ -169,7 +169,7 @@ class PaddleEvent(models.Model):
 
 
 class Snapshot(models.Model):
-    """The newest that we know of one of Paddle's things. Only `billing/events.py` writes it.
+    """The newest that we know of one of Paddle's things. Only `billing/paddle/inbox.py` writes it.
 
     The columns are read from `data`, Paddle's whole record then. Newest is by `snapshot_at`, and by `snapshot_event`
     where two events happened in the same microsecond: the order of arrival never matters (P2).

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from billing import money
 from billing.models import PlanPrice
-from billing.paddle import Preview
+from billing.paddle.api import Preview
 from billing.plans import Standing
 from credits.models import Plan
 from sidekick import formatting

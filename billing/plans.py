@@ -14,9 +14,9 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from billing import events, paddle
 from billing.models import PlanPrice, Subscription, Transaction
-from billing.paddle import PaddleFault
+from billing.paddle import api, inbox
+from billing.paddle.api import PaddleFault
 from credits.ledger import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts.models import User
@@ -127,11 +127,11 @@ def choices(account: User, stands: Standing) -> list[PlanPrice]:
     return list(sold.exclude(paddle_price_id="").select_related("plan").order_by("plan__position", "interval"))
 
 
-def preview(account: User, price: PlanPrice) -> paddle.Preview:
+def preview(account: User, price: PlanPrice) -> api.Preview:
     """What Paddle would charge for changing to `price` now. Raises `Refusal` and `PaddleFault`."""
     stands = standing(account)
     subscription, mode = _changeable(stands, price)
-    return paddle.preview_change(subscription.id, price_id=price.paddle_price_id, mode=mode)
+    return api.preview_change(subscription.id, price_id=price.paddle_price_id, mode=mode)
 
 
 def change(account: User, price: PlanPrice) -> None:
@@ -140,7 +140,7 @@ def change(account: User, price: PlanPrice) -> None:
     Raises `Refusal` and `PaddleFault`; a card that is declined changes nothing.
     """
     subscription, mode = _changeable(standing(account), price)
-    events.take_note(paddle.change_plan(subscription.id, price_id=price.paddle_price_id, mode=mode))
+    inbox.take_note(api.change_plan(subscription.id, price_id=price.paddle_price_id, mode=mode))
 
 
 def cancel(account: User) -> None:
@@ -149,8 +149,8 @@ def cancel(account: User) -> None:
     if not stands.may_cancel or not stands.subscription:
         raise Refusal("There is nothing to cancel: no plan is running, or its end is set already.")
     # It may have gone on meanwhile, and what was charged for then must not be lost.
-    paused = stands.may_resume and paddle.subscription(stands.subscription.id).get("status") == "paused"
-    events.take_note(paddle.cancel(stands.subscription.id, at_once=paused))
+    paused = stands.may_resume and api.subscription(stands.subscription.id).get("status") == "paused"
+    inbox.take_note(api.cancel(stands.subscription.id, at_once=paused))
 
 
 def keep(account: User) -> None:
@@ -158,7 +158,7 @@ def keep(account: User) -> None:
     stands = standing(account)
     if not stands.may_keep or not stands.subscription:
         raise Refusal("Nothing is scheduled that could be undone.")
-    events.take_note(paddle.keep(stands.subscription.id))
+    inbox.take_note(api.keep(stands.subscription.id))
 
 
 def resume(account: User) -> None:
@@ -166,7 +166,7 @@ def resume(account: User) -> None:
     stands = standing(account)
     if not stands.may_resume or not stands.subscription:
         raise Refusal("Your plan is not paused.")
-    events.take_note(paddle.resume(stands.subscription.id))
+    inbox.take_note(api.resume(stands.subscription.id))
 
 
 def leave(account: User) -> None:
@@ -175,10 +175,10 @@ def leave(account: User) -> None:
     Raises `PaddleFault`; done again, what is left of it is done.
     """
     for subscription in Subscription.objects.live().filter(account=account).order_by("id"):
-        events.take_note(paddle.cancel(subscription.id, at_once=True))
+        inbox.take_note(api.cancel(subscription.id, at_once=True))
     opened = Transaction.objects.filter(account=account, status__in=["draft", "ready"]).order_by("id")
     for transaction in opened.filter(subscription_id=""):
-        events.take_note(paddle.cancel_transaction(transaction.id))
+        inbox.take_note(api.cancel_transaction(transaction.id))
 
 
 def leave_for_the_deleted() -> int:

@@ -7,7 +7,8 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from billing import effects, events, plans, syncing
+from billing import effects, plans
+from billing.paddle import inbox, sync
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 @app.task(queueing_lock="apply_paddle_events", lock="apply_paddle_events")
 def apply_paddle_events(timestamp: int) -> None:
     """Every minute: events that failed and have paused long enough (P3). A missed minute is made up for by the next."""
-    tried = events.apply_due(timezone.now())
+    tried = inbox.apply_due(timezone.now())
     if tried:
         logger.info("tried %d paddle events again", tried)
 
@@ -27,7 +28,7 @@ def settle_payments(timestamp: int) -> None:
     """Every minute: payments that wait for something, and plans that are over (B7)."""
     now = timezone.now()
     effects.settle_due(now)
-    if syncing.lately(now):
+    if sync.lately(now):
         effects.end_plans(now)
 
 
@@ -35,7 +36,7 @@ def settle_payments(timestamp: int) -> None:
 @app.task(queueing_lock="sync_paddle", lock="sync_paddle")
 def sync_paddle(timestamp: int) -> None:
     """Every hour: what webhooks may have missed (P5)."""
-    report = syncing.sync(timezone.now())
+    report = sync.sync(timezone.now())
     if report.drifted or report.fault:
         logger.warning("paddle and we differed: %s", report)
     if left := plans.leave_for_the_deleted():

@@ -2,7 +2,8 @@
 
 from django.urls import path, re_path
 
-from billing import views, webhooks
+from billing import views
+from billing.paddle import webhooks
 
 urlpatterns = [
     path("dashboard/billing", views.billing, name="billing"),

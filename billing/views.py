@@ -23,11 +23,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from billing import checkout, events, history, overview, paddle, paying, plans
+from billing import checkout, history, overview, paying, plans
 from billing.forms import CreditsForm, token_of
 from billing.models import Customer, PlanPrice, Purchase, Transaction
 from billing.overview import Overview
-from billing.paddle import PaddleFault
+from billing.paddle import api, inbox
+from billing.paddle.api import PaddleFault
 from billing.paying import Bill, Progress
 from billing.plans import Refusal, Standing, TooOften
 from credits.ledger.periods import FREE
@@ -202,11 +203,11 @@ def card(request: Request) -> HttpResponse:
         return _billing(request, problem=Refusal("There is no running plan whose card could be updated."))
     try:
         _not_too_often(request, "paddle")
-        opened = paddle.card_update(stands.subscription.id)
+        opened = api.card_update(stands.subscription.id)
     except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     # From here on it is known to be of this account, which is what the pay page asks.
-    events.take_note(opened)
+    inbox.take_note(opened)
     back = request.build_absolute_uri(reverse("billing"))
     here = f"{reverse('pay')}?{urlencode({'_ptxn': opened['id']})}"
     return _away(request, checkout.checkout_link(opened["id"], back) or here)
@@ -223,7 +224,7 @@ def portal(request: Request) -> HttpResponse:
     try:
         _not_too_often(request, "paddle")
         own = stands.subscription and stands.subscription.customer_id == customer_id
-        url = paddle.portal_url(customer_id, [stands.subscription.id] if own and stands.subscription else [])
+        url = api.portal_url(customer_id, [stands.subscription.id] if own and stands.subscription else [])
     except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _away(request, url)
@@ -236,7 +237,7 @@ def invoice(request: Request, transaction_id: str) -> HttpResponse:
     payment = get_object_or_404(Transaction, account=request.user, pk=transaction_id)
     try:
         _not_too_often(request, "paddle")
-        url = paddle.invoice_url(payment.id)
+        url = api.invoice_url(payment.id)
     except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _away(request, url)

@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from billing.paddle import PaddleFault
+from billing.paddle.api import PaddleFault
 from dashboard import farewell, my_data
 from dashboard.forms import FarewellForm, ProfileForm, zones
 from sidekick.accounts import user_agents

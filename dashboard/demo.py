@@ -23,8 +23,8 @@ from allauth.account.models import EmailAddress
 from dateutil.relativedelta import relativedelta
 from django.conf import settings
 
-from billing import events
 from billing.models import PlanPrice
+from billing.paddle import inbox
 from credits import emails as credits_emails
 from credits.ledger import grants, periods
 from credits.models import Grant, Plan
@@ -129,7 +129,7 @@ def _payments(persona: Persona, plan: Plan, user: User, started: datetime, now: 
 
 
 def _take(event: dict[str, Any], occurred_at: datetime) -> int:
-    events.receive(json.dumps(event).encode(), now=occurred_at)
+    inbox.receive(json.dumps(event).encode(), now=occurred_at)
     return 0
 
 

@@ -17,7 +17,7 @@ from billing.models import Customer, PaddleEvent, PlanPrice
 from credits.ledger import periods
 from credits.models import Grant
 from sidekick.accounts.models import User
-from tests.billing.paddle import CREDIT, Body, event, sign, transaction
+from tests.billing.bodies import CREDIT, Body, event, sign, transaction
 
 A_SECOND = 200
 WARM = 2 * A_SECOND

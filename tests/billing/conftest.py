@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from billing.models import PlanPrice
-from tests.billing.paddle import CREDIT, PRO, SECRET, STARTER, YEAR_OF_PRO, YEAR_OF_STARTER
+from tests.billing.bodies import CREDIT, PRO, SECRET, STARTER, YEAR_OF_PRO, YEAR_OF_STARTER
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from pytest_django import Settings
 
-from billing import catalogue, checkout, events, paddle
+from billing import checkout
 from billing.models import PlanPrice, Purchase
+from billing.paddle import api, inbox, setup
 from billing.simulator.server import Server
 from billing.simulator.world import World
 from sidekick.accounts.models import User
@@ -29,8 +30,8 @@ class Store:
 
     def deliver(self) -> None:
         """Take in what Paddle has to tell since the last time, oldest first."""
-        for body in list(paddle.events_after(self.cursor)):
-            events.receive(json.dumps(body).encode())
+        for body in list(api.events_after(self.cursor)):
+            inbox.receive(json.dumps(body).encode())
             self.cursor = body["event_id"]
 
     def buy(self, account: User, slug: str, quantity: int = 1, *, pay: str = "good", interval: str = "") -> Purchase:
@@ -70,5 +71,5 @@ def opened(settings: Settings) -> Iterator[Store]:
     with Server(world) as server:
         settings.PADDLE_API_URL, settings.PADDLE_API_KEY = server.url, KEY
         settings.PADDLE_SIMULATED, settings.PADDLE_MINIMUM_CHARGE = True, 70
-        catalogue.set_up(dry_run=False)
+        setup.set_up(dry_run=False)
         yield Store(world, server.url)

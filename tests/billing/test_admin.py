@@ -7,10 +7,10 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from billing import events
 from billing.models import PaddleEvent, Transaction
+from billing.paddle import inbox
 from sidekick.accounts.models import User
-from tests.billing.paddle import (
+from tests.billing.bodies import (
     ADJUSTMENT,
     SUBSCRIPTION,
     TRANSACTION,
@@ -36,7 +36,7 @@ def operator(client: Client, sign_in: SignIn, db: None) -> User:
 
 def fail_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setitem(events.ENTITIES, "transaction", events.ENTITIES["adjustment"])
+        patched.setitem(inbox.ENTITIES, "transaction", inbox.ENTITIES["adjustment"])
         assert post(event(1, "transaction.completed", transaction())).json()["state"] == "failed"
 
 

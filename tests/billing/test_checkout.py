@@ -13,10 +13,11 @@ import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
-from billing import checkout, events, paddle, plans
+from billing import checkout, plans
 from billing.checkout import State
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
-from billing.paddle import PaddleFault
+from billing.paddle import api, inbox
+from billing.paddle.api import PaddleFault
 from billing.plans import Refusal
 from credits.models import Grant
 from sidekick.accounts.models import User
@@ -50,7 +51,7 @@ def bought(account: User) -> Decimal:
     return sum(Grant.objects.filter(account=account, kind=3).values_list("remaining", flat=True), Decimal(0))
 
 
-def transactions(store: Store, account: User) -> list[paddle.Entity]:
+def transactions(store: Store, account: User) -> list[api.Entity]:
     """What Paddle has of credits for this account."""
     listed = store.world.state.rows("txn")
     return [one for one in listed if (one["custom_data"] or {}).get("kind") == "credits"]
@@ -120,9 +121,9 @@ def test_who_has_a_plan_buys_no_second_one(store: Store, pro: str, alice: User) 
 def test_while_a_plan_that_was_paid_is_on_its_way_no_second_one_is_sold(store: Store, alice: User) -> None:  # B6
     first = checkout.begin(alice, price("pro"), 1, token=TOKEN)
     store.world.pay(first.transaction_id)
-    for body in paddle.events_after(""):
+    for body in api.events_after(""):
         if body["event_type"] == "transaction.paid":
-            events.receive(json.dumps(body).encode())
+            inbox.receive(json.dumps(body).encode())
     assert checkout.state_of(first) == State.PAID
     with pytest.raises(Refusal, match="being processed"):
         checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
@@ -145,9 +146,9 @@ def test_a_plan_whose_subscription_is_not_here_yet_is_on_its_way_for_a_day(
         first = checkout.begin(alice, price("pro"), 1, token=TOKEN)
     store.world.pay(first.transaction_id)
     store.world.cancel_now(store.world.state.rows("sub")[0]["id"])
-    for body in paddle.events_after(""):
+    for body in api.events_after(""):
         if body["event_type"] in events_told:
-            events.receive(json.dumps(body).encode())
+            inbox.receive(json.dumps(body).encode())
     assert Transaction.objects.get().status == "completed"
     assert plans.standing(alice).subscription is None
     with time_machine.travel(timezone.now() + timedelta(hours=hours), tick=True):
@@ -179,9 +180,9 @@ def test_what_a_period_that_is_not_paid_yet_was_before_says_nothing_about_its_pr
     plans.change(alice, price("starter"))
     store.deliver()
     store.world.renew(subscription)
-    for body in paddle.events_after(store.cursor):
+    for body in api.events_after(store.cursor):
         if body["event_type"].startswith("subscription."):
-            events.receive(json.dumps(body).encode())
+            inbox.receive(json.dumps(body).encode())
     Subscription.objects.update(period_starts_at=period(alice).paid_until)
     with pytest.raises(Refusal, match="being processed"):
         plans.change(alice, price("pro"))
@@ -300,7 +301,7 @@ def test_the_customer_at_paddle_is_made_once_and_never_taken_by_email_alone(
     customer = Customer.objects.get(account=alice)
     assert {one["customer_id"] for one in store.world.state.rows("txn")} == {customer.id}
     # Somebody paid Paddle with charlie's address, elsewhere: that customer is not taken for charlie.
-    assert paddle.customer_of(alice.id, email="charlie@example.com", name="") != customer.id
+    assert api.customer_of(alice.id, email="charlie@example.com", name="") != customer.id
     strangers = checkout.begin(charlie, price("starter"), 1, token=TOKEN)
     assert store.world.state.get("txn", strangers.transaction_id)["customer_id"] is None
     assert not Customer.objects.filter(account=charlie).exists()
@@ -392,18 +393,18 @@ def test_previews_are_paddles_own(store: Store, alice: User) -> None:  # B6
 def test_a_plan_whose_payment_is_on_its_way_can_not_be_changed(store: Store, alice: User) -> None:  # B6
     purchase = checkout.begin(alice, price("starter"), 1, token=TOKEN)
     store.world.pay(purchase.transaction_id)
-    for body in list(paddle.events_after("")):
+    for body in list(api.events_after("")):
         if body["event_type"].startswith("subscription."):
-            events.learn(body["data"] | {"updated_at": body["data"]["updated_at"]})
+            inbox.learn(body["data"] | {"updated_at": body["data"]["updated_at"]})
     with pytest.raises(Refusal):
         plans.change(alice, price("pro"))
 
 
 def test_month_to_year_begins_a_new_period_and_back_is_refused(store: Store, alice: User) -> None:  # B6 M7
     PlanPrice.objects.create(plan_id="pro", interval="year", amount=39000)
-    from billing import catalogue
+    from billing.paddle import setup
 
-    catalogue.set_up(dry_run=False)
+    setup.set_up(dry_run=False)
     store.subscribe(alice, "pro")
     plans.change(alice, price("pro", "year"))
     store.deliver()

@@ -15,16 +15,7 @@ from billing.claims import NotClaimable
 from billing.models import PlanPrice, Subscription, Transaction
 from credits.models import Grant
 from sidekick.accounts.models import User
-from tests.billing.paddle import (
-    CREDIT,
-    STARTER,
-    SUBSCRIPTION,
-    TRANSACTION,
-    event,
-    post,
-    subscription,
-    transaction,
-)
+from tests.billing.bodies import CREDIT, STARTER, SUBSCRIPTION, TRANSACTION, event, post, subscription, transaction
 from tests.conftest import make_user
 from tests.credits.books import assert_books_balance, period
 

@@ -14,12 +14,13 @@ from django.db import DatabaseError, IntegrityError
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import claims, effects, events, refunds
+from billing import claims, effects, refunds
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
+from billing.paddle import inbox
 from credits.ledger import grants
 from credits.models import CreditPeriod, Grant
 from sidekick.accounts.models import User
-from tests.billing.paddle import (
+from tests.billing.bodies import (
     APRIL,
     CREDIT,
     JUNE,
@@ -546,7 +547,7 @@ def test_an_event_whose_effects_fail_changes_nothing_and_is_tried_again(
     assert "maya" not in failed.error
     assert not Transaction.objects.exists()
     assert paid_periods(subscriber) == []
-    assert events.apply_due(now + timedelta(minutes=1)) == 1
+    assert inbox.apply_due(now + timedelta(minutes=1)) == 1
     assert PaddleEvent.objects.get(event_id=failed.event_id).state == "applied"
     assert paid_periods(subscriber) == [("starter", "03-16", "04-16", 250)]
     assert_books_balance()

@@ -14,11 +14,12 @@ import time_machine
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries
 
-from billing import effects, events, notices
+from billing import effects, notices
 from billing.models import Subscription
+from billing.paddle import inbox
 from credits.models import CreditPeriod
 from sidekick.accounts.models import Letter, User
-from tests.billing.paddle import (
+from tests.billing.bodies import (
     APRIL,
     MARCH,
     MAY,
@@ -136,7 +137,7 @@ def test_paddles_answer_and_its_event_are_one_cancellation(subscriber: User) -> 
     """Our own cancelling takes in what Paddle answers; the webhook comes after it."""
     at = moment(MARCH, hours=5)
     entity = subscription(PRO, **CANCEL) | {"updated_at": at.isoformat()}
-    assert events.learn(entity)
+    assert inbox.learn(entity)
     tells(at + timedelta(seconds=1), **CANCEL)
     assert len(told()) == 1
 
@@ -210,7 +211,7 @@ def test_in_any_order_and_however_often_nobody_is_told_twice(subscriber: User, s
     for body in shuffled:
         receive(body, moment(MARCH, hours=10))
     for body in told_of:
-        events.apply_again(body["event_id"])
+        inbox.apply_again(body["event_id"])
     keys = list(Letter.objects.values_list("key", flat=True))
     assert len(keys) == len(set(keys)) == len(told())
     kinds = [str(key).split(":")[0] for key in keys]
@@ -239,7 +240,7 @@ def test_an_event_that_fails_tells_nobody_until_it_is_applied(
         body = event(77, "subscription.updated", subscription(PRO, transaction_id=name("txn", 1), **CANCEL), MARCH)
         assert receive(body, moment(MARCH, minutes=1)).state == "failed"
     assert told() == []
-    events.apply_again(body["event_id"])
+    inbox.apply_again(body["event_id"])
     assert len(told()) == 1
 
 

@@ -12,7 +12,7 @@ from billing import ownership
 from billing.models import Customer, PaddleEvent, Subscription, Transaction
 from credits.models import CreditPeriod, Grant
 from sidekick.accounts.models import User
-from tests.billing.paddle import (
+from tests.billing.bodies import (
     APRIL,
     CREDIT,
     CUSTOMER,

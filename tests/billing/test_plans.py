@@ -9,14 +9,15 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from billing import catalogue, effects, plans
+from billing import effects, plans
 from billing.models import PlanPrice, Subscription
+from billing.paddle import setup
 from billing.plans import Refusal
 from sidekick.accounts.models import User
 from tests.billing import store as stores
-from tests.billing.paddle import MARCH, MAY, SUBSCRIPTION, hear, subscription
+from tests.billing.bodies import MARCH, MAY, SUBSCRIPTION, hear, subscription
+from tests.billing.paddle.test_api import Scripted, data
 from tests.billing.store import Store, price
-from tests.billing.test_paddle import Scripted, data
 from tests.credits.books import assert_books_balance, period
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def years(store: Store) -> None:
     """Plans are sold by the year, too."""
     for plan, amount in (("starter", 15000), ("pro", 39000)):
         PlanPrice.objects.create(plan_id=plan, interval="year", amount=amount)
-    catalogue.set_up(dry_run=False)
+    setup.set_up(dry_run=False)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from billing.models import PlanPrice
-from tests.billing.paddle import PRO, STARTER
+from tests.billing.bodies import PRO, STARTER
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sold")]
 

@@ -12,7 +12,7 @@ from billing.models import Adjustment, PaddleEvent, Transaction
 from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry
 from sidekick.accounts.models import User
-from tests.billing.paddle import (
+from tests.billing.bodies import (
     APRIL,
     CREDIT,
     LINE,

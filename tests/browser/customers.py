@@ -11,8 +11,9 @@ from decimal import Decimal
 from urllib.parse import quote
 from uuid import uuid4
 
-from billing import checkout, effects, paddle, plans
+from billing import checkout, effects, plans
 from billing.models import Purchase
+from billing.paddle import api
 from credits.ledger import grants, periods
 from credits.models import AIModel, Grant, ModelPrice, Plan
 from credits.usage import recording
@@ -173,7 +174,7 @@ def going_down(store: Store) -> tuple[User, Pages]:
 
 def on_trial(store: Store) -> tuple[User, Pages]:
     trial = {"interval": "day", "frequency": 14, "requires_payment_method": True}
-    paddle.change("price", price("pro").paddle_price_id, {"trial_period": trial})
+    api.change("price", price("pro").paddle_price_id, {"trial_period": trial})
     user, _ = buyer("pro", store)
     return user, {"billing": BILLING}
 
@@ -182,7 +183,7 @@ def who_paid(store: Store) -> tuple[User, Pages]:
     """Purchases that are done, canceled, ready, and a portal."""
     user, subscription = buyer("pro", store)
     done, opened, given_up = (store.buy(user, "credits", n, pay=pay) for n, pay in ((20, "good"), (30, ""), (40, "")))
-    paddle.cancel_transaction(given_up.transaction_id)
+    api.cancel_transaction(given_up.transaction_id)
     refused = store.buy(user, "credits", 50, pay="declined")
     store.deliver()
     customer = store.world.state.get("sub", subscription)["customer_id"]
@@ -193,8 +194,8 @@ def who_paid(store: Store) -> tuple[User, Pages]:
         "checkout": _checkout(store, opened.transaction_id),
         "declined card": _checkout(store, refused.transaction_id),
         "paid checkout": _checkout(store, done.transaction_id),
-        "new card": _checkout(store, str(paddle.card_update(subscription)["id"])),
-        "portal": paddle.portal_url(customer, [subscription]),
+        "new card": _checkout(store, str(api.card_update(subscription)["id"])),
+        "portal": api.portal_url(customer, [subscription]),
     }
 
 
@@ -208,7 +209,7 @@ def who_waits(store: Store) -> tuple[User, Pages]:
     store.world.faults.add("unanswered", method="POST", path="/transactions")
     try:
         checkout.begin(user, price("pro", "credit"), 30, token=uuid4())
-    except paddle.PaddleFault:
+    except api.PaddleFault:
         unheard = Purchase.objects.get(transaction_id="")
     completed = f"{_page_of(bought)}?checkout=completed"
     pages = {"waiting": completed, "waiting for long": f"{completed}&since=0"}

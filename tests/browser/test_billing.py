@@ -10,8 +10,9 @@ import pytest
 import time_machine
 from playwright.sync_api import Page, Request, Route, expect
 
-from billing import effects, paddle
+from billing import effects
 from billing.models import PlanPrice
+from billing.paddle import api
 from sidekick.accounts.models import DeviceSession, User
 from tests.browser.conftest import TUESDAY, NewPage, Shop, emailed_code
 from tests.conftest import PASSWORD, make_user
@@ -626,8 +627,8 @@ def test_a_webhook_that_is_late_is_waited_for_in_calm_words(
 def test_billing_tells_of_a_payment_on_its_way_and_goes_on_by_itself(
     new_page: NewPage, shop: Shop, olga: User, pro: str, clock: time_machine.Traveller
 ) -> None:  # B5 B8 N8
-    [setting] = paddle.catalogue("notification_setting")
-    paddle.change("notification_setting", setting["id"], {"subscribed_events": ["transaction.paid"]})
+    [setting] = api.catalogue("notification_setting")
+    api.change("notification_setting", setting["id"], {"subscribed_events": ["transaction.paid"]})
     shop.world.faults.add("error", method="GET", path="/transactions", times=1000)
     shop.buy(olga, "credits", 20)
     page = new_page(olga)

@@ -21,8 +21,9 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import events, ownership, paddle, plans
+from billing import ownership, plans
 from billing.models import Customer, PaddleEvent, Subscription, Transaction
+from billing.paddle import api, inbox
 from credits.ledger import grants
 from credits.models import Grant, LedgerEntry, UsageEvent
 from dashboard import farewell, my_data
@@ -420,8 +421,8 @@ def test_signing_up_again_makes_a_new_and_empty_account(proven: Client, alice: U
     new = User.objects.create_user(alice.email, PASSWORD)
     EmailAddress.objects.create(user=new, email=new.email, verified=True, primary=True)
     # Whatever Paddle still has to tell about the former customer finds the former account, or nobody.
-    for body in list(paddle.events_after("")):
-        events.receive(json.dumps({**body, "event_id": f"evt_again{body['event_id'][9:]}"}).encode())
+    for body in list(api.events_after("")):
+        inbox.receive(json.dumps({**body, "event_id": f"evt_again{body['event_id'][9:]}"}).encode())
     assert not Subscription.objects.filter(account=new).exists()
     assert not Transaction.objects.filter(account=new).exists()
     assert Customer.objects.get().account_id == alice.id
@@ -464,9 +465,9 @@ def paid_and_not_told_of(account: User, store: Store) -> None:
     """The payment of a plan has arrived, and the event that brings its subscription has not."""
     bought = store.buy(account, "pro", pay="")
     store.world.pay(bought.transaction_id, "good", email=account.email)
-    for body in list(paddle.events_after(store.cursor)):
+    for body in list(api.events_after(store.cursor)):
         if body["event_type"] in {"transaction.paid", "transaction.completed"}:
-            events.receive(json.dumps(body).encode())
+            inbox.receive(json.dumps(body).encode())
 
 
 def test_an_account_whose_plan_is_on_its_way_stays_until_it_is_here(proven: Client, alice: User, store: Store) -> None:
@@ -498,7 +499,7 @@ def test_what_paddle_tells_later_brings_the_person_not_back(alice: User, store: 
         "occurred_at": "2030-01-01T00:00:00Z",
         "data": data,
     }
-    events.receive(json.dumps(body).encode())
+    inbox.receive(json.dumps(body).encode())
     farewell.forget_again()
     assert not PaddleEvent.objects.filter(body__contains="Alice").exists()
     former.refresh_from_db()
@@ -526,10 +527,10 @@ def test_the_name_on_the_card_goes(alice: User, store: Store) -> None:  # A10
 
 def test_reading_paddles_feed_again_brings_no_email_back(alice: User, store: Store) -> None:  # A10 P5
     store.subscribe(alice, "pro")
-    feed = list(paddle.events_after(""))
+    feed = list(api.events_after(""))
     farewell.say(alice)
-    for body in [*feed, *paddle.events_after("")]:
-        events.receive(json.dumps(body).encode())
+    for body in [*feed, *api.events_after("")]:
+        inbox.receive(json.dumps(body).encode())
     assert Customer.objects.get().email == ""
     assert not PaddleEvent.objects.filter(body__contains=alice.email).exists()
 
@@ -539,5 +540,5 @@ def test_an_event_without_its_body_is_not_applied_again(alice: User, store: Stor
     farewell.say(alice)
     told = PaddleEvent.objects.filter(body="").first()
     assert told
-    assert events.apply_again(told.event_id) is None
+    assert inbox.apply_again(told.event_id) is None
     assert PaddleEvent.objects.get(event_id=told.event_id).state == told.state

@@ -3,8 +3,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import catalogue
-from billing.paddle import PaddleFault
+from billing.paddle import setup as paddle_setup
+from billing.paddle.api import PaddleFault
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         if not settings.PADDLE_API_KEY:
             raise CommandError("PADDLE_API_KEY is not set. Make one in Paddle's dashboard, under Developer tools.")
         try:
-            setup = catalogue.set_up(dry_run=options["dry_run"])
+            setup = paddle_setup.set_up(dry_run=options["dry_run"])
         except PaddleFault as fault:
             raise CommandError(
                 f"{fault} (Paddle's code: {fault.code}, request {fault.request_id or 'unnamed'}) "
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if not settings.PADDLE_SIMULATED and not options["dry_run"]:
             self._say_what_to_set(setup)
 
-    def _say_what_to_set(self, setup: catalogue.Setup) -> None:
+    def _say_what_to_set(self, setup: paddle_setup.Setup) -> None:
         self.stdout.write("\nSet in the environment:")
         self.stdout.write(f"PADDLE_CLIENT_TOKEN={setup.client_token}")
         if setup.webhook_secret:

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing import syncing
+from billing.paddle import sync
 
 
 class Command(BaseCommand):
@@ -13,7 +13,7 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="Exit with 1 when anything differed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = syncing.sync(timezone.now())
+        report = sync.sync(timezone.now())
         self.stdout.write(str(report))
         if report.fault:
             raise CommandError("Not everything was looked at. Run this again.")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from billing import signature
-from billing.signature import SignatureRefused
-from tests.billing.paddle import sign
+from billing.paddle import signature
+from billing.paddle.signature import SignatureRefused
+from tests.billing.bodies import sign
 
 NOW = datetime(2026, 5, 10, 12, 7, 30, tzinfo=UTC)
 TS = int(NOW.timestamp())

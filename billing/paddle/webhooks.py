@@ -14,9 +14,9 @@ from django.http.request import UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from billing import events, signature
-from billing.shapes import Unreadable
-from billing.signature import SignatureRefused
+from billing.paddle import inbox, signature
+from billing.paddle.schemas import Unreadable
+from billing.paddle.signature import SignatureRefused
 from sidekick import metrics
 from sidekick.api.problems import problem_response
 
@@ -46,7 +46,7 @@ def _receive(header: str, body: bytes) -> HttpResponse:
         signature.check(
             header, body, secrets=settings.PADDLE_WEBHOOK_SECRETS, now=now, max_age=settings.PADDLE_WEBHOOK_MAX_AGE
         )
-        event, new = events.receive(body, now=now)
+        event, new = inbox.receive(body, now=now)
     except SignatureRefused as refused:
         return _refuse(401, refused.code, str(refused))
     except Unreadable as error:

@@ -19,9 +19,10 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from billing import effects, notices, ownership, shapes
+from billing import effects, notices, ownership
 from billing.models import Adjustment, Customer, PaddleEvent, Snapshot, Subscription, Transaction
-from billing.shapes import Unreadable
+from billing.paddle import schemas
+from billing.paddle.schemas import Unreadable
 
 State = PaddleEvent.State
 FIRST_PAUSE = timedelta(minutes=1)
@@ -29,11 +30,11 @@ DOUBLINGS = 10  # Pauses grow from a minute to 17 hours, and stay there: nothing
 APPLIED_AT_ONCE = 500
 
 # The first word of an event's type names its entity. A type that Paddle adds for one of these is understood as well.
-ENTITIES: dict[str, tuple[type[Snapshot], type[shapes.Data]]] = {
-    "customer": (Customer, shapes.CustomerData),
-    "subscription": (Subscription, shapes.SubscriptionData),
-    "transaction": (Transaction, shapes.TransactionData),
-    "adjustment": (Adjustment, shapes.AdjustmentData),
+ENTITIES: dict[str, tuple[type[Snapshot], type[schemas.Data]]] = {
+    "customer": (Customer, schemas.CustomerData),
+    "subscription": (Subscription, schemas.SubscriptionData),
+    "transaction": (Transaction, schemas.TransactionData),
+    "adjustment": (Adjustment, schemas.AdjustmentData),
 }
 
 PREFIXES = {"ctm": "customer", "sub": "subscription", "txn": "transaction", "adj": "adjustment"}
@@ -50,7 +51,7 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
     for a body that is no event; nothing is stored then.
     """
     now = now or timezone.now()
-    envelope = shapes.envelope(body)
+    envelope = schemas.envelope(body)
     event = PaddleEvent(
         event_id=envelope.event_id,
         notification_id=envelope.notification_id or "",
@@ -74,7 +75,7 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
     return event, True
 
 
-def _store_and_take(event: PaddleEvent, envelope: shapes.Envelope, now: datetime) -> bool:
+def _store_and_take(event: PaddleEvent, envelope: schemas.Envelope, now: datetime) -> bool:
     """Store it as what nearly all events become, which nobody sees before it is so, and apply it. False if known."""
     event.due_at = None
     if envelope.entity not in ENTITIES:
@@ -97,8 +98,8 @@ def learn(entity: dict[str, Any], *, now: datetime | None = None) -> bool:
     """
     now = now or timezone.now()
     model, shape = _kind_of(entity)
-    data = shapes.read(shape, entity)
-    stamp = shapes.read(shapes.Updated, entity).updated_at, FROM_THE_API
+    data = schemas.read(shape, entity)
+    stamp = schemas.read(schemas.Updated, entity).updated_at, FROM_THE_API
     with transaction.atomic():
         _one_at_a_time(data)
         known = model._default_manager.filter(id=data.id).first()
@@ -118,7 +119,7 @@ def take_note(entity: dict[str, Any]) -> None:
         logger.warning("paddle's answer about %s can't be read: %s", entity.get("id"), error)
 
 
-def _kind_of(entity: dict[str, Any]) -> tuple[type[Snapshot], type[shapes.Data]]:
+def _kind_of(entity: dict[str, Any]) -> tuple[type[Snapshot], type[schemas.Data]]:
     prefix = str(entity.get("id", "")).split("_")[0]
     if prefix not in PREFIXES:
         raise Unreadable("id: This names nothing that is kept here.")
@@ -127,7 +128,7 @@ def _kind_of(entity: dict[str, Any]) -> tuple[type[Snapshot], type[shapes.Data]]
 
 def _updated_at(data: dict[str, Any]) -> datetime:
     try:
-        return shapes.read(shapes.Updated, data).updated_at
+        return schemas.read(schemas.Updated, data).updated_at
     except Unreadable:
         return BEFORE_ALL
 
@@ -175,7 +176,7 @@ def _apply(event: PaddleEvent, now: datetime) -> None:
     """Apply an event that is locked, and note what became of it. Applying one twice is as good as once."""
     try:
         with transaction.atomic():
-            envelope = shapes.envelope(event.body.encode())
+            envelope = schemas.envelope(event.body.encode())
             if envelope.entity not in ENTITIES:
                 event.state = State.IGNORED
             elif _take(envelope, now):
@@ -204,17 +205,17 @@ def _pause_after(attempts: int) -> timedelta:
     return FIRST_PAUSE * (1 << min(attempts - 1, DOUBLINGS))
 
 
-def _take(envelope: shapes.Envelope, now: datetime) -> bool:
+def _take(envelope: schemas.Envelope, now: datetime) -> bool:
     """Make what an event tells the snapshot of its entity, with all that follows. False when a newer one is known."""
     model, shape = ENTITIES[envelope.entity]
-    data = shapes.read(shape, envelope.data)
+    data = schemas.read(shape, envelope.data)
     _one_at_a_time(data)
     return _keep(model, data, envelope.data, (envelope.occurred_at, envelope.event_id), now)
 
 
-def _one_at_a_time(data: shapes.Data) -> None:
+def _one_at_a_time(data: schemas.Data) -> None:
     """Until the transaction ends nothing else is taken of this entity, nor of its customer."""
-    customer_id = data.id if isinstance(data, shapes.CustomerData) else data.customer_id or data.id
+    customer_id = data.id if isinstance(data, schemas.CustomerData) else data.customer_id or data.id
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0)), pg_advisory_xact_lock(hashtextextended(%s, 0))",
@@ -223,7 +224,7 @@ def _one_at_a_time(data: shapes.Data) -> None:
 
 
 def _keep(
-    model: type[Snapshot], data: shapes.Data, entity: dict[str, Any], stamp: tuple[datetime, str], now: datetime
+    model: type[Snapshot], data: schemas.Data, entity: dict[str, Any], stamp: tuple[datetime, str], now: datetime
 ) -> bool:
     """Make this the snapshot of its entity, with all that follows. False when a newer one is known."""
     found = model._default_manager.select_for_update(of=("self",)).filter(id=data.id)

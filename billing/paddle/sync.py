@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from billing import events, paddle, shapes
 from billing.models import EventFeed, Subscription
-from billing.paddle import PaddleFault
-from billing.shapes import Unreadable
+from billing.paddle import api, inbox, schemas
+from billing.paddle.api import PaddleFault
+from billing.paddle.schemas import Unreadable
 
 FEED = "events"
 FRESH = timedelta(hours=2)
@@ -96,10 +96,10 @@ def sync(now: datetime) -> Report:
 
 def _catch_up(report: Report, now: datetime) -> None:
     feed, _ = EventFeed.objects.get_or_create(name=FEED)
-    for body in paddle.events_after(feed.after):
+    for body in api.events_after(feed.after):
         report.events_read += 1
         try:
-            event, new = events.receive(json.dumps(body).encode(), now=now)
+            event, new = inbox.receive(json.dumps(body).encode(), now=now)
         except Unreadable:
             report.unreadable.append(str(body.get("event_id")))
             continue
@@ -113,7 +113,7 @@ def _catch_up(report: Report, now: datetime) -> None:
 def _compare(report: Report, now: datetime) -> None:
     ours = {row["id"]: row for row in Subscription.objects.values("id", *COMPARED)}
     listed = set()
-    for entity in paddle.subscriptions():
+    for entity in api.subscriptions():
         listed.add(entity.get("id"))
         report.compared += 1
         _heal(entity, ours.get(entity.get("id")), report, now)
@@ -125,7 +125,7 @@ def _compare(report: Report, now: datetime) -> None:
 def _look_for(subscription_id: str, known: Columns | None, report: Report, now: datetime) -> None:
     """One that Paddle's list left out may have begun meanwhile, or ended."""
     try:
-        entity = paddle.subscription(subscription_id)
+        entity = api.subscription(subscription_id)
     except PaddleFault as fault:
         if fault.code != "not_found":
             raise
@@ -135,11 +135,11 @@ def _look_for(subscription_id: str, known: Columns | None, report: Report, now: 
     _heal(entity, known, report, now)
 
 
-def _heal(entity: paddle.Entity, known: Columns | None, report: Report, now: datetime) -> None:
+def _heal(entity: api.Entity, known: Columns | None, report: Report, now: datetime) -> None:
     try:
         if not _differs(entity, known):
             return
-        if events.learn(entity, now=now):
+        if inbox.learn(entity, now=now):
             report.healed.append(entity["id"])
         elif _still_differs(entity["id"]):
             report.unhealed.append(entity["id"])
@@ -150,9 +150,9 @@ def _heal(entity: paddle.Entity, known: Columns | None, report: Report, now: dat
 def _still_differs(subscription_id: str) -> bool:
     """A webhook may have been faster than the list."""
     known = Subscription.objects.filter(id=subscription_id).values(*COMPARED).first()
-    return _differs(paddle.subscription(subscription_id), known)
+    return _differs(api.subscription(subscription_id), known)
 
 
-def _differs(entity: paddle.Entity, known: Columns | None) -> bool:
-    columns = shapes.read(shapes.SubscriptionData, entity).columns()
+def _differs(entity: api.Entity, known: Columns | None) -> bool:
+    columns = schemas.read(schemas.SubscriptionData, entity).columns()
     return known is None or any(known[name] != columns[name] for name in COMPARED)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing.paddle_faults import PaddleFault
-from billing.shapes import moment
+from billing.paddle.errors import PaddleFault
+from billing.paddle.schemas import moment
 
 
 @dataclass(frozen=True)

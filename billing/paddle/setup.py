@@ -11,8 +11,8 @@ from typing import Any
 
 from django.conf import settings
 
-from billing import paddle
 from billing.models import PlanPrice
+from billing.paddle import api
 
 KEY = "sidekick_key"
 TOKEN_NAME = "Sidekick dashboard"  # noqa: S105 (not the token)
@@ -55,10 +55,10 @@ def set_up(*, dry_run: bool) -> Setup:
     """
     setup = Setup()
     maker = _Maker(setup.lines, dry_run)
-    products = list(paddle.catalogue("product", status="active"))
+    products = list(api.catalogue("product", status="active"))
     on_sale = {product["id"] for product in products}
     # A price of an archived product can't be bought, even though it is active itself.
-    prices = [price for price in paddle.catalogue("price", status="active") if price["product_id"] in on_sale]
+    prices = [price for price in api.catalogue("price", status="active") if price["product_id"] in on_sale]
     for ours in PlanPrice.objects.filter(amount__gt=0).select_related("plan").order_by("plan__position", "pk"):
         product = maker.have("product", _product(ours), products)
         _have_price(ours, product, prices, maker)
@@ -74,7 +74,7 @@ class _Maker:
     lines: list[str]
     dry_run: bool
 
-    def have(self, kind: str, wanted: paddle.Entity, known: list[paddle.Entity]) -> paddle.Entity:
+    def have(self, kind: str, wanted: api.Entity, known: list[api.Entity]) -> api.Entity:
         """The one of `known` with the same key, or a new one, which joins them."""
         key = wanted["custom_data"][KEY]
         found = next((entity for entity in known if (entity.get("custom_data") or {}).get(KEY) == key), None)
@@ -83,17 +83,17 @@ class _Maker:
             known.append(found)
         return found
 
-    def make(self, kind: str, body: paddle.Entity, name: str) -> paddle.Entity:
+    def make(self, kind: str, body: api.Entity, name: str) -> api.Entity:
         if self.dry_run:
             self.lines.append(f"would make {name}")
             return {"id": "", **body}
-        made = paddle.make(kind, body)
+        made = api.make(kind, body)
         self.lines.append(f"made {name}: {made['id']}")
         return made
 
-    def change(self, kind: str, entity_id: str, body: paddle.Entity, name: str) -> None:
+    def change(self, kind: str, entity_id: str, body: api.Entity, name: str) -> None:
         if not self.dry_run:
-            paddle.change(kind, entity_id, body)
+            api.change(kind, entity_id, body)
         self.lines.append(f"{'would change' if self.dry_run else 'changed'} {name}: {', '.join(body)}")
 
     def note(self, ours: PlanPrice, price_id: str, name: str) -> None:
@@ -105,7 +105,7 @@ class _Maker:
         self.lines.append(f"{'would note' if self.dry_run else 'noted'} {name}: {price_id or 'its new id'}")
 
 
-def _product(ours: PlanPrice) -> paddle.Entity:
+def _product(ours: PlanPrice) -> api.Entity:
     """Credits are a product of their own: they are no part of any plan's subscription."""
     credits = ours.interval == PlanPrice.Interval.CREDIT
     return {
@@ -115,7 +115,7 @@ def _product(ours: PlanPrice) -> paddle.Entity:
     }
 
 
-def _price(ours: PlanPrice) -> paddle.Entity:
+def _price(ours: PlanPrice) -> api.Entity:
     """The quantity's limits are explicit: Paddle's own would be 1 to 100."""
     credits = ours.interval == PlanPrice.Interval.CREDIT
     name = "Additional credit" if credits else f"{ours.plan.name}, every {ours.interval}"
@@ -129,7 +129,7 @@ def _price(ours: PlanPrice) -> paddle.Entity:
     }
 
 
-def _have_price(ours: PlanPrice, product: paddle.Entity, known: list[paddle.Entity], maker: _Maker) -> None:
+def _have_price(ours: PlanPrice, product: api.Entity, known: list[api.Entity], maker: _Maker) -> None:
     """A price that differs is changed in place: subscribers keep their price's id."""
     wanted = _price(ours)
     found = next((price for price in known if price["id"] == ours.paddle_price_id != ""), None)
@@ -152,7 +152,7 @@ def _agrees(found: Any, wanted: Any) -> bool:
 
 def _have_client_token(maker: _Maker) -> str:
     """It opens checkouts in the browser and is no secret, but each one is one more to revoke."""
-    found = next((it for it in paddle.catalogue("client_token", status="active") if it.get("name") == TOKEN_NAME), None)
+    found = next((it for it in api.catalogue("client_token", status="active") if it.get("name") == TOKEN_NAME), None)
     if found is None:
         body = {"name": TOKEN_NAME, "description": "Opens checkouts in the account dashboard."}
         found = maker.make("client_token", body, "client token")
@@ -161,7 +161,7 @@ def _have_client_token(maker: _Maker) -> str:
 
 def _have_destination(maker: _Maker) -> str:
     """The secret, when the destination is new. Simulated traffic of Paddle's own would be taken for real."""
-    wanted: paddle.Entity = {
+    wanted: api.Entity = {
         "description": TOKEN_NAME,
         "destination": settings.SITE_URL + WEBHOOK_PATH,
         "active": True,
@@ -172,7 +172,7 @@ def _have_destination(maker: _Maker) -> str:
     if not settings.PADDLE_SIMULATED and not wanted["destination"].startswith("https://"):
         maker.lines.append(f"left out {name}: Paddle can only reach an https address")
         return ""
-    known = paddle.catalogue("notification_setting")
+    known = api.catalogue("notification_setting")
     found = next((it for it in known if it.get("destination") == wanted["destination"]), None)
     if found is None:
         body = wanted | {"type": "url", "api_version": 1, "include_sensitive_fields": False}

@@ -12,8 +12,8 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
-from billing import events
 from billing.models import Adjustment, PaddleEvent, PlanPrice, Purchase, Subscription, Transaction
+from billing.paddle import inbox
 from sidekick.accounts.models import User
 
 
@@ -208,7 +208,7 @@ def moment(text: str, **later: float) -> datetime:
 
 def receive(body: Body | bytes, now: datetime) -> PaddleEvent:
     """Take an event in as the webhook does, at this moment."""
-    return events.receive(body if isinstance(body, bytes) else json.dumps(body).encode(), now=now)[0]
+    return inbox.receive(body if isinstance(body, bytes) else json.dumps(body).encode(), now=now)[0]
 
 
 def hear(event_type: str, data: Body, at: str = AT, *, now: datetime | None = None) -> PaddleEvent:

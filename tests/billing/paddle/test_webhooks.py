@@ -12,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import events
 from billing.models import PaddleEvent, Transaction
-from billing.shapes import Envelope
-from billing.webhooks import MAX_BODY
-from tests.billing.paddle import SECRET, TRANSACTION, event, post, sign, snapshots, subscription, transaction
+from billing.paddle import inbox
+from billing.paddle.schemas import Envelope
+from billing.paddle.webhooks import MAX_BODY
+from tests.billing.bodies import SECRET, TRANSACTION, event, post, sign, snapshots, subscription, transaction
 from tests.credits.books import at_once, crowded
 
 pytestmark = pytest.mark.django_db
@@ -175,7 +175,7 @@ def test_a_broken_database_is_told_to_paddle_in_the_shape_of_the_others(  # P1
     def break_down(*_: object, **__: object) -> None:
         raise RuntimeError("gone")
 
-    monkeypatch.setattr(events, "receive", break_down)
+    monkeypatch.setattr(inbox, "receive", break_down)
     raw = json.dumps(event(1, "transaction.completed", transaction())).encode()
     response = Client(raise_request_exception=False).post(
         "/webhooks/paddle", raw, content_type="application/json",
@@ -227,18 +227,18 @@ def test_an_event_that_the_database_refuses_is_kept_with_its_error_and_without_t
 @pytest.mark.django_db(transaction=True)
 def test_what_became_of_another_delivery_of_it_counts_when_this_one_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     body = event(1, "transaction.completed", transaction())  # P1 P3
-    take, note_failure = events._take, events._failed
+    take, note_failure = inbox._take, inbox._failed
 
     def fail_once(envelope: Envelope, now: datetime) -> bool:
-        monkeypatch.setattr(events, "_take", take)
+        monkeypatch.setattr(inbox, "_take", take)
         raise ValueError("Not now.")
 
     def come_second(failed: PaddleEvent, error: Exception, now: datetime) -> None:
         assert [answer.json()["state"] for answer in at_once([lambda: post(body)])] == ["applied"]
         note_failure(failed, error, now)
 
-    monkeypatch.setattr(events, "_take", fail_once)
-    monkeypatch.setattr(events, "_failed", come_second)
+    monkeypatch.setattr(inbox, "_take", fail_once)
+    monkeypatch.setattr(inbox, "_failed", come_second)
     answer = post(body).json()
     assert (answer["state"], answer["duplicate"]) == ("applied", True)
     assert PaddleEvent.objects.get().error == ""

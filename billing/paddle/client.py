@@ -27,7 +27,7 @@ from paddle_billing_client import endpoints as library_endpoints
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
-from billing.paddle_faults import PaddleFault
+from billing.paddle.errors import PaddleFault
 
 Entity = dict[str, Any]
 Method = Literal["POST", "PATCH"]

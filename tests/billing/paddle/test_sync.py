@@ -12,11 +12,12 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from billing import events, paddle, syncing
 from billing.models import EventFeed, PaddleEvent, Subscription, Transaction
+from billing.paddle import api, inbox
+from billing.paddle import sync as paddle_sync
+from billing.paddle.sync import sync
 from billing.simulator.server import Server
 from billing.simulator.world import World
-from billing.syncing import sync
 
 pytestmark = pytest.mark.django_db
 KEY = "pdl_sdbx_apikey_of_these_tests"
@@ -27,7 +28,7 @@ Entity = dict[str, Any]
 def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A Paddle account that sends its events nowhere."""
     world = World(api_key=KEY, secret="pdl_ntfset_x", payment_link="http://localhost:8000/dashboard/billing/pay")
-    monkeypatch.setattr("billing.paddle_client.PAUSES", (0.01, 0.02))
+    monkeypatch.setattr("billing.paddle.client.PAUSES", (0.01, 0.02))
     with Server(world, port=0) as server:
         settings.PADDLE_API_URL, settings.PADDLE_API_KEY = server.url, KEY
         settings.PADDLE_READ_SECONDS = settings.PADDLE_WRITE_SECONDS = 20
@@ -35,16 +36,16 @@ def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
 
 
 def price(amount: int) -> str:
-    product = paddle.make("product", {"name": "Plan", "tax_category": "saas"})
+    product = api.make("product", {"name": "Plan", "tax_category": "saas"})
     body: Entity = {"description": "Plan", "product_id": product["id"]}
     body["unit_price"] = {"amount": str(amount), "currency_code": "USD"}
-    return str(paddle.make("price", body | {"billing_cycle": {"interval": "month", "frequency": 1}})["id"])
+    return str(api.make("price", body | {"billing_cycle": {"interval": "month", "frequency": 1}})["id"])
 
 
 @pytest.fixture
 def subscribed(world: World) -> str:
     """Somebody bought a plan, and no webhook told us. Answers the subscription's id."""
-    opened = paddle.open_transaction(price_id=price(1500), quantity=1, customer_id=None, custom_data={})
+    opened = api.open_transaction(price_id=price(1500), quantity=1, customer_id=None, custom_data={})
     return str(world.pay(opened["id"])["subscription_id"])
 
 
@@ -58,14 +59,14 @@ def known(subscribed: str) -> str:
 def test_before_plans_are_ended_the_feed_is_read(world: World, subscribed: str) -> None:  # B7 P5
     now = later()
     world.faults.add("error", times=9)
-    assert not syncing.lately(now)
+    assert not paddle_sync.lately(now)
     world.faults.clear()
-    assert syncing.lately(now)
+    assert paddle_sync.lately(now)
     assert Subscription.objects.filter(id=subscribed).exists()
     asked = PaddleEvent.objects.count()
     world.faults.add("error", times=9)
-    assert syncing.lately(now + timedelta(minutes=119))
-    assert not syncing.lately(now + timedelta(minutes=121))
+    assert paddle_sync.lately(now + timedelta(minutes=119))
+    assert not paddle_sync.lately(now + timedelta(minutes=121))
     assert PaddleEvent.objects.count() == asked
 
 
@@ -76,16 +77,16 @@ def later() -> datetime:
 
 def lose_the_events() -> None:
     """As if Paddle had forgotten them: the feed is read up to its end without them."""
-    EventFeed.objects.update(after=[event["event_id"] for event in paddle.events_after("")][-1])
+    EventFeed.objects.update(after=[event["event_id"] for event in api.events_after("")][-1])
 
 
 def row(subscription_id: str) -> Entity:
-    return dict(Subscription.objects.values(*syncing.COMPARED).get(id=subscription_id))
+    return dict(Subscription.objects.values(*paddle_sync.COMPARED).get(id=subscription_id))
 
 
 def test_what_no_webhook_told_is_read_from_the_feed(world: World, subscribed: str) -> None:  # P5
     report = sync(later())
-    feed = [event["event_id"] for event in paddle.events_after("")]
+    feed = [event["event_id"] for event in api.events_after("")]
     assert (report.events_read, report.events_new) == (len(feed), len(feed))
     assert set(PaddleEvent.objects.values_list("event_id", flat=True)) == set(feed)
     assert Subscription.objects.get(id=subscribed).status == "active"
@@ -121,13 +122,13 @@ def test_the_newest_events_are_read_once_more_since_an_older_one_may_still_appea
 def test_a_run_that_started_earlier_does_not_turn_the_feed_back(
     world: World, subscribed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    received = events.receive
+    received = inbox.receive
 
     def overtaken(*args: Any, **kwargs: Any) -> tuple[PaddleEvent, bool]:
         EventFeed.objects.update(after="evt_zzz")
         return received(*args, **kwargs)
 
-    monkeypatch.setattr(events, "receive", overtaken)
+    monkeypatch.setattr(inbox, "receive", overtaken)
     sync(later())
     assert EventFeed.objects.get().after == "evt_zzz"
 
@@ -135,38 +136,38 @@ def test_a_run_that_started_earlier_does_not_turn_the_feed_back(
 def test_a_fault_midway_keeps_what_was_done_and_says_so(
     world: World, subscribed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # P5
-    monkeypatch.setattr(paddle, "A_PAGE", "2")
-    received = events.receive
+    monkeypatch.setattr(api, "A_PAGE", "2")
+    received = inbox.receive
 
     def then_paddle_breaks(*args: Any, **kwargs: Any) -> tuple[PaddleEvent, bool]:
         world.faults.add("error", path="/events", times=3)
         return received(*args, **kwargs)
 
-    monkeypatch.setattr(events, "receive", then_paddle_breaks)
+    monkeypatch.setattr(inbox, "receive", then_paddle_breaks)
     report = sync(later())
     assert report.fault
     assert report.fault.code == "broken"
     assert "Ended early" in str(report)
     assert (report.events_read, PaddleEvent.objects.count()) == (2, 2)
     assert EventFeed.objects.get().after == max(PaddleEvent.objects.values_list("event_id", flat=True))
-    monkeypatch.setattr(events, "receive", received)
+    monkeypatch.setattr(inbox, "receive", received)
     world.faults.clear()
     assert not sync(later()).fault
-    assert PaddleEvent.objects.count() == len(list(paddle.events_after("")))
+    assert PaddleEvent.objects.count() == len(list(api.events_after("")))
 
 
 def test_an_event_that_is_none_does_not_stop_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch, known: str
 ) -> None:
     lost = [{"event_id": "evt_strange"}, {}]
-    monkeypatch.setattr(paddle, "events_after", lambda cursor: iter(lost))
+    monkeypatch.setattr(api, "events_after", lambda cursor: iter(lost))
     report = sync(later())
     assert report.unreadable == ["evt_strange", "None"]
     assert report.compared == 1
 
 
 def test_a_subscription_that_changed_unseen_is_healed(world: World, known: str) -> None:  # P5
-    paddle.cancel(known)
+    api.cancel(known)
     lose_the_events()
     report = sync(later())
     assert (report.healed, report.drifted) == ([known], 1)
@@ -175,7 +176,7 @@ def test_a_subscription_that_changed_unseen_is_healed(world: World, known: str) 
 
 
 def test_a_subscription_nobody_told_of_is_taken_in(world: World, subscribed: str) -> None:  # P5
-    EventFeed.objects.create(name=syncing.FEED)
+    EventFeed.objects.create(name=paddle_sync.FEED)
     lose_the_events()
     report = sync(later())
     assert report.events_read == 0
@@ -205,7 +206,7 @@ def test_every_difference_that_matters_is_seen(world: World, known: str, wrong: 
 
 @pytest.mark.parametrize("name", ["change_at", "change_resume_at"])
 def test_a_scheduled_change_at_another_time_is_seen(world: World, known: str, name: str) -> None:
-    paddle.pause(known, timezone.now() + timedelta(days=90))
+    api.pause(known, timezone.now() + timedelta(days=90))
     sync(later())
     right = row(known)
     other = datetime(2027, 12, 1, tzinfo=UTC)
@@ -222,8 +223,8 @@ def test_a_difference_that_claims_to_be_newer_is_reported(world: World, known: s
 
 
 def test_a_webhook_that_was_faster_than_the_list_is_no_difference(world: World, known: str) -> None:
-    report = syncing.Report()
-    syncing._heal(paddle.subscription(known), row(known) | {"status": "paused"}, report, later())
+    report = paddle_sync.Report()
+    paddle_sync._heal(api.subscription(known), row(known) | {"status": "paused"}, report, later())
     assert report.drifted == 0
 
 
@@ -240,18 +241,18 @@ def test_a_subscription_that_paddle_does_not_know_is_reported(world: World, know
 def test_a_subscription_that_the_list_left_out_is_asked_for(
     world: World, known: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paddle.cancel(known)
+    api.cancel(known)
     lose_the_events()
-    monkeypatch.setattr(paddle, "subscriptions", lambda: iter([]))
+    monkeypatch.setattr(api, "subscriptions", lambda: iter([]))
     assert sync(later()).healed == [known]
 
 
 def test_a_subscription_that_is_none_does_not_stop_the_others(
     world: World, known: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = paddle.subscription(known) | {"status": "paused"}
+    real = api.subscription(known) | {"status": "paused"}
     Subscription.objects.update(snapshot_at=datetime(2026, 1, 1, tzinfo=UTC))
-    monkeypatch.setattr(paddle, "subscriptions", lambda: iter([{"id": "sub_strange"}, {}, real]))
+    monkeypatch.setattr(api, "subscriptions", lambda: iter([{"id": "sub_strange"}, {}, real]))
     report = sync(later())
     assert (report.unreadable, report.healed) == (["sub_strange", "None"], [known])
 

@@ -11,8 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from billing import catalogue, paddle
 from billing.models import PlanPrice
+from billing.paddle import api, setup
 from billing.simulator.server import Server
 from billing.simulator.world import World
 
@@ -30,7 +30,7 @@ def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
     world.switch("hold", True)
     # The simulator would refuse an https destination, which no real Paddle minds. Nothing is sent there.
     monkeypatch.setattr("billing.simulator.deliveries.urlsplit", lambda url: urlsplit("http://localhost"))
-    monkeypatch.setattr("billing.paddle_client.PAUSES", (0.01, 0.02))
+    monkeypatch.setattr("billing.paddle.client.PAUSES", (0.01, 0.02))
     with Server(world, port=0) as server:
         settings.PADDLE_API_URL, settings.PADDLE_API_KEY = server.url, KEY
         settings.PADDLE_SIMULATED, settings.SITE_URL = False, "https://app.example.com"
@@ -47,7 +47,7 @@ def set_up(*arguments: str) -> str:
 
 def known(kind: str, **filters: str) -> dict[str, Entity]:
     """What stands in Paddle's catalogue, by our key."""
-    return {entity["custom_data"]["sidekick_key"]: entity for entity in paddle.catalogue(kind, **filters)}
+    return {entity["custom_data"]["sidekick_key"]: entity for entity in api.catalogue(kind, **filters)}
 
 
 def ours(plan: str, interval: str) -> PlanPrice:
@@ -55,7 +55,7 @@ def ours(plan: str, interval: str) -> PlanPrice:
 
 
 def destination() -> Entity:
-    [found] = paddle.catalogue("notification_setting")
+    [found] = api.catalogue("notification_setting")
     return found
 
 
@@ -76,7 +76,7 @@ def test_paddle_gets_a_product_for_each_plan_that_is_sold_and_one_for_credits(wo
 def test_credits_of_two_plans_are_one_product_with_two_prices(world: World) -> None:
     PlanPrice.objects.create(plan_id="starter", interval="credit", amount=20, most=50)
     set_up()
-    assert len(list(paddle.catalogue("product"))) == 3
+    assert len(list(api.catalogue("product"))) == 3
     prices = known("price")
     assert prices["starter-credit-usd"]["product_id"] == prices["pro-credit-usd"]["product_id"]
     assert prices["starter-credit-usd"]["quantity"] == {"minimum": 4, "maximum": 50}
@@ -110,14 +110,14 @@ def test_events_are_sent_to_us_and_only_real_ones(world: World) -> None:  # P6
     set_up()
     found = destination()
     assert (found["destination"], found["traffic_source"], found["active"]) == (DESTINATION, "platform", True)
-    assert {event["name"] for event in found["subscribed_events"]} == set(catalogue.EVENTS)
-    assert len(catalogue.EVENTS) == 28
-    assert {"adjustment.created", "adjustment.updated", "subscription.past_due"} < set(catalogue.EVENTS)
+    assert {event["name"] for event in found["subscribed_events"]} == set(setup.EVENTS)
+    assert len(setup.EVENTS) == 28
+    assert {"adjustment.created", "adjustment.updated", "subscription.past_due"} < set(setup.EVENTS)
 
 
 def test_what_to_set_is_printed_and_the_secret_once(world: World) -> None:  # P6
     first, second = set_up(), set_up()
-    [token] = [token["token"] for token in paddle.catalogue("client_token")]
+    [token] = [token["token"] for token in api.catalogue("client_token")]
     assert f"PADDLE_CLIENT_TOKEN={token}\n" in first
     assert f"PADDLE_CLIENT_TOKEN={token}\n" in second
     assert f"PADDLE_WEBHOOK_SECRETS={SECRET}\n" in first
@@ -128,11 +128,9 @@ def test_what_to_set_is_printed_and_the_secret_once(world: World) -> None:  # P6
 
 def test_again_adds_and_changes_nothing(world: World) -> None:  # P6
     set_up()
-    before = {
-        kind: list(paddle.catalogue(kind)) for kind in ("product", "price", "client_token", "notification_setting")
-    }
+    before = {kind: list(api.catalogue(kind)) for kind in ("product", "price", "client_token", "notification_setting")}
     assert set_up().startswith("Paddle has everything already.\n")
-    assert {kind: list(paddle.catalogue(kind)) for kind in before} == before
+    assert {kind: list(api.catalogue(kind)) for kind in before} == before
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:  # P6
@@ -141,9 +139,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
     assert "would make price pro-credit-usd\n" in said
     assert f"would make notification destination {DESTINATION}\n" in said
     assert "PADDLE" not in said
-    assert not any(
-        list(paddle.catalogue(kind)) for kind in ("product", "price", "client_token", "notification_setting")
-    )
+    assert not any(list(api.catalogue(kind)) for kind in ("product", "price", "client_token", "notification_setting"))
     assert not PlanPrice.objects.exclude(paddle_price_id="").exists()
 
 
@@ -184,9 +180,9 @@ def test_a_price_is_found_by_its_key_when_we_forgot_its_id(world: World) -> None
 
 
 def test_a_price_made_by_hand_is_kept_when_we_know_its_id(world: World) -> None:
-    product = paddle.make("product", {"name": "By hand", "tax_category": "saas"})
+    product = api.make("product", {"name": "By hand", "tax_category": "saas"})
     body = {"description": "Pro", "unit_price": {"amount": "3900", "currency_code": "USD"}, "product_id": product["id"]}
-    made = paddle.make("price", body | {"billing_cycle": {"interval": "month", "frequency": 1}})
+    made = api.make("price", body | {"billing_cycle": {"interval": "month", "frequency": 1}})
     PlanPrice.objects.filter(plan="pro", interval="month").update(paddle_price_id=made["id"])
     assert "changed price pro-month-usd: quantity\n" in set_up()
     assert ours("pro", "month").paddle_price_id == made["id"]
@@ -195,7 +191,7 @@ def test_a_price_made_by_hand_is_kept_when_we_know_its_id(world: World) -> None:
 def test_an_archived_price_is_replaced_and_still_known_as_what_it_was(world: World) -> None:
     set_up()
     former = ours("pro", "month").paddle_price_id
-    paddle.change("price", former, {"status": "archived"})
+    api.change("price", former, {"status": "archived"})
     assert "made price pro-month-usd" in set_up()
     price = ours("pro", "month")
     assert price.paddle_price_id == known("price", status="active")["pro-month-usd"]["id"] != former
@@ -206,7 +202,7 @@ def test_an_archived_price_is_replaced_and_still_known_as_what_it_was(world: Wor
 def test_a_price_of_an_archived_product_is_replaced(world: World) -> None:
     set_up()
     former = ours("pro", "credit").paddle_price_id
-    paddle.change("product", known("product")["credits"]["id"], {"status": "archived"})
+    api.change("product", known("product")["credits"]["id"], {"status": "archived"})
     assert "made product credits" in set_up()
     assert ours("pro", "credit").paddle_price_id != former
     assert ours("pro", "month").former_price_ids == []
@@ -216,17 +212,17 @@ def test_a_destination_that_differs_is_put_right_and_keeps_what_else_it_gets(wor
     set_up()
     events = ["transaction.completed", "payout.paid"]
     changes = {"subscribed_events": events, "active": False, "traffic_source": "all"}
-    paddle.change("notification_setting", destination()["id"], changes)
+    api.change("notification_setting", destination()["id"], changes)
     assert f"changed notification destination {DESTINATION}: active, traffic_source, subscribed_events\n" in set_up()
     found = destination()
     assert (found["active"], found["traffic_source"]) == (True, "platform")
-    assert {event["name"] for event in found["subscribed_events"]} == {*catalogue.EVENTS, "payout.paid"}
+    assert {event["name"] for event in found["subscribed_events"]} == {*setup.EVENTS, "payout.paid"}
 
 
 def test_another_destination_is_left_alone(world: World) -> None:
     other = world.subscribe("https://elsewhere.example.com/webhooks/paddle", ["payout.paid"])
     set_up()
-    found = {setting["destination"]: setting for setting in paddle.catalogue("notification_setting")}
+    found = {setting["destination"]: setting for setting in api.catalogue("notification_setting")}
     assert set(found) == {other["destination"], DESTINATION}
     assert [event["name"] for event in found[other["destination"]]["subscribed_events"]] == ["payout.paid"]
 
@@ -234,7 +230,7 @@ def test_another_destination_is_left_alone(world: World) -> None:
 def test_an_address_that_paddle_cannot_reach_is_left_out(world: World, settings: Settings) -> None:
     settings.SITE_URL = "http://localhost:8000"
     assert "left out notification destination http://localhost:8000/webhooks/paddle" in set_up()
-    assert not list(paddle.catalogue("notification_setting"))
+    assert not list(api.catalogue("notification_setting"))
 
 
 def test_the_simulator_is_set_up_the_same_and_needs_nothing_set(world: World, settings: Settings) -> None:
@@ -264,8 +260,8 @@ def test_what_was_made_before_a_fault_is_found_the_next_time(world: World, kind:
     with pytest.raises(CommandError, match="run this again"):
         set_up()
     set_up()
-    assert len(list(paddle.catalogue("product"))) == 3
-    assert len(list(paddle.catalogue("price"))) == 3
-    assert len(list(paddle.catalogue("client_token"))) == 1
-    assert len(list(paddle.catalogue("notification_setting"))) == 1
+    assert len(list(api.catalogue("product"))) == 3
+    assert len(list(api.catalogue("price"))) == 3
+    assert len(list(api.catalogue("client_token"))) == 1
+    assert len(list(api.catalogue("notification_setting"))) == 1
     assert not PlanPrice.objects.filter(amount__gt=0, paddle_price_id="").exists()

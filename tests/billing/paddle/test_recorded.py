@@ -17,11 +17,12 @@ import time_machine
 from django.conf import settings
 from django.db import transaction
 
-from billing import effects, events
+from billing import effects
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
+from billing.paddle import inbox
 from credits.models import CreditPeriod, Grant
 from sidekick.accounts.models import User
-from tests.billing.paddle import post, snapshots
+from tests.billing.bodies import post, snapshots
 from tests.credits.books import assert_books_balance, left, period
 
 RECORDED = Path(settings.BASE_DIR).parent / "shared" / "paddle" / "events"
@@ -92,7 +93,7 @@ def test_in_order_and_in_time_they_tell_the_story_of_their_readme(alice: User) -
 def test_in_time_every_payment_opens_its_period_and_the_pause_is_free(alice: User) -> None:  # M7 M8 M9
     for body in bodies_of(alice).values():
         now = occurred(body) + timedelta(seconds=2)
-        events.receive(body, now=now)
+        inbox.receive(body, now=now)
         effects.end_plans(now)
     opened = CreditPeriod.objects.filter(account=alice).order_by("starts_at")
     assert [(p.plan_id, f"{p.starts_at:%m-%d}", f"{p.ends_at:%m-%d}") for p in opened] == [
@@ -141,13 +142,13 @@ def deliver(bodies: list[bytes], seed: int, now: datetime) -> None:
     for body in twice:
         if dice.random() < 0.2:
             killed_in_between(body, now)
-        events.receive(body, now=now)
+        inbox.receive(body, now=now)
 
 
 def killed_in_between(body: bytes, now: datetime) -> None:
     """Everything done, and gone before it was committed."""
     with transaction.atomic():
-        events.receive(body, now=now)
+        inbox.receive(body, now=now)
         transaction.set_rollback(True)
 
 
@@ -161,7 +162,7 @@ def test_in_two_hundred_orders_each_twice_and_broken_off_the_end_is_the_same(
         with transaction.atomic():
             if seed is None:
                 for body in bodies:
-                    events.receive(body, now=AFTERWARDS)
+                    inbox.receive(body, now=AFTERWARDS)
             else:
                 deliver(bodies, seed, AFTERWARDS)
             assert not PaddleEvent.objects.filter(state="failed").exists()

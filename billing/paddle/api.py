@@ -18,13 +18,13 @@ from uuid import UUID
 
 from django.conf import settings
 
-from billing import paddle_preview
-from billing.paddle_faults import PaddleFault
-from billing.paddle_preview import Preview, at
-from billing.shapes import moment
+from billing.paddle import preview
+from billing.paddle.errors import PaddleFault
+from billing.paddle.preview import Preview, at
+from billing.paddle.schemas import moment
 
 if TYPE_CHECKING:
-    from billing.paddle_client import Client, Method
+    from billing.paddle.client import Client, Method
 
 __all__ = ["Entity", "PaddleFault", "Preview"]
 
@@ -178,7 +178,7 @@ def preview_change(subscription_id: str, *, price_id: str, mode: str) -> Preview
     """What `change_plan` would charge or credit at once, and what comes next."""
     body = _new_plan(price_id, mode)
     found = _client().ask("PATCH", "preview_update_subscription", body, subscription_id=subscription_id)
-    return paddle_preview.read(found, mode=mode)
+    return preview.read(found, mode=mode)
 
 
 def card_update(subscription_id: str) -> Entity:
@@ -226,7 +226,7 @@ def _client() -> Client:
 @lru_cache(maxsize=1)
 def _connected(process: int, url: str, key: str, read_seconds: int, write_seconds: int) -> Client:
     """One for each process, made when it is first needed: connections must not cross a fork."""
-    from billing.paddle_client import Client
+    from billing.paddle.client import Client
 
     return Client(url, key, read_seconds=read_seconds, write_seconds=write_seconds)
 

@@ -12,11 +12,12 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db import transaction as database
 from django.utils import timezone
 
-from billing import effects, events, tasks
+from billing import effects, tasks
 from billing.models import Adjustment, Customer, PaddleEvent, Subscription, Transaction
-from billing.shapes import Unreadable
+from billing.paddle import inbox
+from billing.paddle.schemas import Unreadable
 from sidekick.accounts.models import User
-from tests.billing.paddle import (
+from tests.billing.bodies import (
     ADJUSTMENT,
     APRIL,
     CREDIT,
@@ -47,7 +48,7 @@ from tests.billing.paddle import (
     transaction,
     upgrade,
 )
-from tests.billing.test_recorded import killed_in_between, state_of
+from tests.billing.paddle.test_recorded import killed_in_between, state_of
 from tests.credits.books import assert_books_balance, at_once, left
 
 pytestmark = pytest.mark.django_db
@@ -156,10 +157,10 @@ def test_a_failed_event_is_tried_again_with_growing_pauses() -> None:  # P3
     now, pauses = NOW, []
     for _ in range(14):
         assert failed.due_at
-        assert events.apply_due(failed.due_at - timedelta(seconds=1)) == 0
+        assert inbox.apply_due(failed.due_at - timedelta(seconds=1)) == 0
         pauses.append(failed.due_at - now)
         now = failed.due_at
-        assert events.apply_due(now) == 1
+        assert inbox.apply_due(now) == 1
         failed.refresh_from_db()
         assert failed.state == "failed"
     assert [pause.total_seconds() / 60 for pause in pauses] == [min(2**turn, 1024) for turn in range(14)]
@@ -168,7 +169,7 @@ def test_a_failed_event_is_tried_again_with_growing_pauses() -> None:  # P3
 
 def test_a_failed_event_heals_when_what_hurt_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:  # P3
     with monkeypatch.context() as patched:
-        patched.setitem(events.ENTITIES, "transaction", events.ENTITIES["adjustment"])
+        patched.setitem(inbox.ENTITIES, "transaction", inbox.ENTITIES["adjustment"])
         failed = take(event(1, "transaction.completed", transaction()), timezone.now() - timedelta(minutes=2))
         assert failed.state == "failed"
     tasks.apply_paddle_events(0)
@@ -179,10 +180,10 @@ def test_a_failed_event_heals_when_what_hurt_it_is_gone(monkeypatch: pytest.Monk
 
 def test_an_event_that_was_overtaken_while_it_failed_ends_stale(monkeypatch: pytest.MonkeyPatch) -> None:  # P2 P3
     with monkeypatch.context() as patched:
-        patched.setitem(events.ENTITIES, "transaction", events.ENTITIES["adjustment"])
+        patched.setitem(inbox.ENTITIES, "transaction", inbox.ENTITIES["adjustment"])
         failed = take(event(1, "transaction.updated", transaction(status="paid"), MARCH))
     take(event(2, "transaction.completed", transaction(), APRIL))
-    events.apply_due(NOW + timedelta(hours=1))
+    inbox.apply_due(NOW + timedelta(hours=1))
     failed.refresh_from_db()
     assert failed.state == "stale"
     assert Transaction.objects.get().status == "completed"
@@ -197,12 +198,12 @@ def test_an_event_that_ends_the_worker_does_not_keep_others_waiting(monkeypatch:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(events, "_take", kill)
+        patched.setattr(inbox, "_take", kill)
         with pytest.raises(KeyboardInterrupt):
-            events.apply_due(later)
+            inbox.apply_due(later)
     assert list(PaddleEvent.objects.due(later).values_list("event_id", flat=True)) == [f"evt_01k{2:023}"]
     assert PaddleEvent.objects.get(event_id=f"evt_01k{1:023}").attempts == 2
-    assert events.apply_due(later) == 1
+    assert inbox.apply_due(later) == 1
 
 
 def test_an_event_that_was_stored_but_never_applied_is_picked_up() -> None:  # P3
@@ -210,7 +211,7 @@ def test_an_event_that_was_stored_but_never_applied_is_picked_up() -> None:  # P
     PaddleEvent.objects.create(
         event_id=f"evt_01k{1:023}", event_type="transaction.completed", occurred_at=NOW, body=body, due_at=NOW
     )
-    assert events.apply_due(NOW) == 1
+    assert inbox.apply_due(NOW) == 1
     assert PaddleEvent.objects.get().state == "applied"
     assert Transaction.objects.exists()
 
@@ -220,7 +221,7 @@ def test_applying_again_is_as_good_as_once() -> None:  # P2 P3
     take(event(2, "transaction.completed", transaction(2), APRIL))
     before = snapshots()
     for number in (2, 1, 1, 2):
-        events.apply_again(f"evt_01k{number:023}")
+        inbox.apply_again(f"evt_01k{number:023}")
     assert snapshots() == before
     assert list(PaddleEvent.objects.order_by("event_id").values_list("state", flat=True)) == ["stale", "applied"]
 
@@ -229,15 +230,15 @@ def test_applying_again_is_as_good_as_once() -> None:  # P2 P3
 def test_eight_workers_try_each_due_event_once(monkeypatch: pytest.MonkeyPatch) -> None:  # P3
     for number in range(20):
         take(event(number, "transaction.completed", transaction(details=None)))
-    later, apply_one = NOW + timedelta(minutes=1), events._apply
+    later, apply_one = NOW + timedelta(minutes=1), inbox._apply
     tried: list[str] = []
 
     def note_and_apply(event: PaddleEvent, now: datetime) -> None:
         tried.append(event.event_id)
         apply_one(event, now)
 
-    monkeypatch.setattr(events, "_apply", note_and_apply)
-    at_once([lambda: events.apply_due(later)] * 8)
+    monkeypatch.setattr(inbox, "_apply", note_and_apply)
+    at_once([lambda: inbox.apply_due(later)] * 8)
     assert sorted(tried) == [f"evt_01k{number:023}" for number in range(20)]
     assert set(PaddleEvent.objects.values_list("attempts", flat=True)) == {2}
 
@@ -245,7 +246,7 @@ def test_eight_workers_try_each_due_event_once(monkeypatch: pytest.MonkeyPatch) 
 def test_an_event_that_cannot_even_be_committed_keeps_no_other_waiting(monkeypatch: pytest.MonkeyPatch) -> None:  # P3
     for number in (1, 2):
         take(event(number, "transaction.completed", transaction(details=None)))
-    first, apply_stored = f"evt_01k{1:023}", events._apply_stored
+    first, apply_stored = f"evt_01k{1:023}", inbox._apply_stored
     tried: list[str] = []
 
     def break_off(event_id: str, now: datetime, *, wait: bool = False) -> PaddleEvent | None:
@@ -254,9 +255,9 @@ def test_an_event_that_cannot_even_be_committed_keeps_no_other_waiting(monkeypat
             raise OperationalError("COMMIT")
         return apply_stored(event_id, now, wait=wait)
 
-    monkeypatch.setattr(events, "_apply_stored", break_off)
+    monkeypatch.setattr(inbox, "_apply_stored", break_off)
     later = NOW + timedelta(minutes=1)
-    assert events.apply_due(later) == 2
+    assert inbox.apply_due(later) == 2
     assert sorted(tried) == [first, f"evt_01k{2:023}"]
     assert PaddleEvent.objects.get(event_id=first).due_at == later + timedelta(minutes=2)
 
@@ -269,7 +270,7 @@ def test_a_worker_leaves_alone_what_another_is_applying() -> None:  # P3
     def another() -> PaddleEvent | None:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
-        return events._apply_stored(name, NOW)
+        return inbox._apply_stored(name, NOW)
 
     with database.atomic():
         PaddleEvent.objects.select_for_update().get(event_id=name)
@@ -308,21 +309,21 @@ def read(status: str, updated_at: str, **changes: object) -> Body:
 
 def test_what_was_read_is_kept_by_when_it_was_so(alice: User) -> None:  # P5
     take(event(1, "transaction.updated", read("ready", APRIL), APRIL))
-    assert events.learn(read("billed", MARCH), now=NOW) is False
+    assert inbox.learn(read("billed", MARCH), now=NOW) is False
     assert known() == "ready"
-    assert events.learn(read("paid", MAY), now=NOW) is True
+    assert inbox.learn(read("paid", MAY), now=NOW) is True
     assert known() == "paid"
     # An event on its way, older than what was read, changes nothing; a newer one does.
     assert take(event(2, "transaction.updated", read("billed", APRIL), APRIL)).state == "stale"
     assert take(event(3, "transaction.updated", read("past_due", MAY), MAY)).state == "applied"
-    assert events.learn(read("canceled", MAY), now=NOW) is False
+    assert inbox.learn(read("canceled", MAY), now=NOW) is False
     assert known() == "past_due"
 
 
 def test_what_was_read_is_newer_by_its_own_clock_though_its_event_was_told_later(alice: User) -> None:  # P5
     """An event says that it occurred a moment after the change it tells of."""
     take(event(1, "transaction.updated", read("ready", MARCH), MAY))
-    assert events.learn(read("paid", APRIL), now=NOW) is True
+    assert inbox.learn(read("paid", APRIL), now=NOW) is True
     assert known() == "paid"
     assert take(event(2, "transaction.updated", read("billed", MARCH), APRIL)).state == "stale"
     assert take(event(3, "transaction.updated", read("completed", MAY), JUNE)).state == "applied"
@@ -331,16 +332,16 @@ def test_what_was_read_is_newer_by_its_own_clock_though_its_event_was_told_later
 def test_what_was_known_already_is_no_news_and_turns_nothing_back(alice: User) -> None:  # P5
     take(event(1, "transaction.completed", transaction(), APRIL))
     before = snapshots()
-    assert events.learn(read("completed", MAY, checkout={"url": None}), now=NOW) is False
+    assert inbox.learn(read("completed", MAY, checkout={"url": None}), now=NOW) is False
     assert snapshots() == before
 
 
 @pytest.mark.usefixtures("sold")
 def test_what_was_read_gives_what_was_paid_for_and_the_event_after_it_nothing_more(alice: User) -> None:  # P5 B5
     buys(alice)
-    assert events.learn(read("completed", APRIL), now=NOW) is True
+    assert inbox.learn(read("completed", APRIL), now=NOW) is True
     assert take(event(1, "transaction.completed", transaction(), MAY)).state == "applied"
-    assert events.learn(read("completed", MAY), now=NOW) is False
+    assert inbox.learn(read("completed", MAY), now=NOW) is False
     assert ("purchased", 137) in left(alice)
     assert_books_balance()
 
@@ -361,13 +362,13 @@ def test_what_was_read_gives_what_was_paid_for_and_the_event_after_it_nothing_mo
 )
 def test_what_was_read_and_is_nothing_that_paddle_documents_is_refused(entity: Body) -> None:  # P5
     with pytest.raises(Unreadable):
-        events.learn(entity, now=NOW)
+        inbox.learn(entity, now=NOW)
     assert snapshots() == {}
 
 
 def test_every_kind_of_thing_can_be_learnt(alice: User) -> None:  # P5
     for entity in (subscription(), adjustment(), customer(alice), transaction()):
-        assert events.learn(entity | {"updated_at": MAY}, now=NOW) is True
+        assert inbox.learn(entity | {"updated_at": MAY}, now=NOW) is True
     assert Customer.objects.get().account == alice
     assert len(snapshots()) == 3
 
@@ -378,10 +379,10 @@ def test_a_payment_that_is_read_and_told_of_at_once_is_given_once(sold: None, al
     raw = json.dumps(event(1, "transaction.completed", transaction(), MAY)).encode()
 
     def learn() -> bool:
-        return events.learn(read("completed", MAY), now=NOW)
+        return inbox.learn(read("completed", MAY), now=NOW)
 
     def hear() -> bool:
-        return events.receive(raw, now=NOW)[1]
+        return inbox.receive(raw, now=NOW)[1]
 
     assert sum(at_once([learn, hear] * 10)) <= 2
     assert PaddleEvent.objects.get().state == "applied"

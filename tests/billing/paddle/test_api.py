@@ -21,8 +21,8 @@ from uuid import UUID
 import pytest
 from pytest_django import Settings
 
-from billing import paddle
-from billing.paddle_faults import GENERAL, SENTENCES, UNKNOWN_OUTCOME
+from billing.paddle import api
+from billing.paddle.errors import GENERAL, SENTENCES, UNKNOWN_OUTCOME
 from billing.simulator.server import Server
 from billing.simulator.world import World
 
@@ -132,7 +132,7 @@ def server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scri
         settings.PADDLE_API_URL, settings.PADDLE_API_KEY = scripted.url, KEY
         settings.PADDLE_READ_SECONDS = settings.PADDLE_WRITE_SECONDS = 20
         settings.SITE_URL = "https://app.example.com"
-        monkeypatch.setattr("billing.paddle_client.PAUSES", (0.01, 0.02))
+        monkeypatch.setattr("billing.paddle.client.PAUSES", (0.01, 0.02))
         yield scripted
         scripted.shutdown()
 
@@ -153,8 +153,8 @@ def cancel_scheduled() -> Body:
     )
 
 
-def fault_of(call: Callable[[], object]) -> paddle.PaddleFault:
-    with pytest.raises(paddle.PaddleFault) as caught:
+def fault_of(call: Callable[[], object]) -> api.PaddleFault:
+    with pytest.raises(api.PaddleFault) as caught:
         call()
     return caught.value
 
@@ -166,7 +166,8 @@ def test_the_library_imports_with_our_pins() -> None:
 
 
 def test_the_library_is_loaded_when_it_is_first_needed() -> None:
-    code = "import sys, django; django.setup(); import billing.paddle, billing.views; print('apiclient' in sys.modules)"
+    imports = "import billing.paddle.api, billing.views"
+    code = f"import sys, django; django.setup(); {imports}; print('apiclient' in sys.modules)"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "sidekick.settings", "DATABASE_URL": "postgresql:///none"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.strip() == "False"
@@ -174,7 +175,7 @@ def test_the_library_is_loaded_when_it_is_first_needed() -> None:
 
 def test_a_request_carries_the_key_and_the_version(server: Scripted) -> None:
     server.says(data(subscription()))
-    assert paddle.subscription(SUB)["id"] == SUB
+    assert api.subscription(SUB)["id"] == SUB
     [request] = server.seen
     assert request.path == f"/subscriptions/{SUB}"
     assert request.headers["Authorization"] == f"Bearer {KEY}"
@@ -183,32 +184,32 @@ def test_a_request_carries_the_key_and_the_version(server: Scripted) -> None:
 
 def test_a_setting_that_changed_is_followed(server: Scripted, settings: Settings) -> None:
     server.says(data(subscription()))
-    paddle.subscription(SUB)
+    api.subscription(SUB)
     settings.PADDLE_API_KEY = "another"
-    paddle.subscription(SUB)
+    api.subscription(SUB)
     assert [request.headers["Authorization"] for request in server.seen] == [f"Bearer {KEY}", "Bearer another"]
 
 
 def test_one_client_serves_a_process_and_keeps_its_connections(server: Scripted) -> None:
-    assert paddle._client() is paddle._client()
+    assert api._client() is api._client()
 
 
 def test_a_fork_gets_a_client_of_its_own(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = paddle._client()
+    before = api._client()
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    assert paddle._client() is not before
+    assert api._client() is not before
 
 
 def test_a_trailing_slash_of_the_address_does_no_harm(server: Scripted, settings: Settings) -> None:
     settings.PADDLE_API_URL += "/"
     server.says(data(subscription()))
-    paddle.subscription(SUB)
+    api.subscription(SUB)
     assert server.seen[0].path == f"/subscriptions/{SUB}"
 
 
 def test_cloning_is_refused_since_a_clone_would_talk_to_the_sandbox(server: Scripted) -> None:
     with pytest.raises(NotImplementedError):
-        paddle._client().clone()
+        api._client().clone()
 
 
 def test_neither_netrc_nor_proxies_see_the_key(
@@ -222,7 +223,7 @@ def test_neither_netrc_nor_proxies_see_the_key(
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     server.says(data(subscription()))
-    paddle.subscription(SUB)
+    api.subscription(SUB)
     assert server.seen[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
@@ -231,7 +232,7 @@ def test_neither_netrc_nor_proxies_see_the_key(
 )
 def test_what_is_no_id_is_not_asked_for(server: Scripted, strange: str) -> None:
     server.says(data(subscription()))
-    for call in (paddle.subscription, paddle.cancel, paddle.transaction, paddle.invoice_url):
+    for call in (api.subscription, api.cancel, api.transaction, api.invoice_url):
         assert fault_of(lambda call=call: call(strange)).code == "not_found"  # type: ignore[misc]
     assert server.seen == []
 
@@ -240,7 +241,7 @@ def test_a_paddle_that_is_down_is_unreachable_and_nothing_happened(server: Scrip
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         settings.PADDLE_API_URL = f"http://127.0.0.1:{unused.getsockname()[1]}"
-    for call in (paddle.subscription, paddle.cancel):
+    for call in (api.subscription, api.cancel):
         fault = fault_of(lambda call=call: call(SUB))  # type: ignore[misc]
         assert (fault.code, fault.unknown_outcome) == ("unreachable", False)
         assert str(fault) == SENTENCES["unreachable"]
@@ -250,7 +251,7 @@ def test_a_slow_read_is_given_up_after_the_time_set_and_not_repeated(server: Scr
     settings.PADDLE_READ_SECONDS = 1
     server.says(Answer(seconds=5))
     began = time.monotonic()
-    fault = fault_of(lambda: paddle.subscription(SUB))
+    fault = fault_of(lambda: api.subscription(SUB))
     assert (fault.code, fault.unknown_outcome) == ("slow", False)
     assert time.monotonic() - began < 5
     assert server.methods() == ["GET"]
@@ -261,20 +262,20 @@ def test_writes_are_waited_for_longer(server: Scripted, settings: Settings) -> N
     slow = data(cancel_scheduled())
     slow.seconds = 1.2
     server.says(slow)
-    assert paddle.cancel(SUB)["scheduled_change"]["action"] == "cancel"
+    assert api.cancel(SUB)["scheduled_change"]["action"] == "cancel"
 
 
 def test_a_slow_write_has_an_unknown_outcome(server: Scripted, settings: Settings) -> None:
     settings.PADDLE_WRITE_SECONDS = 1
     server.says(Answer(seconds=5), data(subscription()))
-    fault = fault_of(lambda: paddle.cancel(SUB))
+    fault = fault_of(lambda: api.cancel(SUB))
     assert (fault.code, fault.unknown_outcome, str(fault)) == ("slow", True, UNKNOWN_OUTCOME)
 
 
 def test_too_many_requests_hand_on_how_long_to_wait(server: Scripted) -> None:
     server.says(refusal("too_many_requests", 429, Retry_After="37"))
     began = time.monotonic()
-    fault = fault_of(lambda: paddle.subscription(SUB))
+    fault = fault_of(lambda: api.subscription(SUB))
     assert (fault.code, fault.retry_after, fault.unknown_outcome) == ("too_many_requests", 37, False)
     assert time.monotonic() - began < 30
     assert len(server.seen) == 1
@@ -283,7 +284,7 @@ def test_too_many_requests_hand_on_how_long_to_wait(server: Scripted) -> None:
 @pytest.mark.parametrize("header", ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "²", "9" * 5000])
 def test_a_retry_after_that_is_no_number_is_left_out(server: Scripted, header: str) -> None:
     server.says(Answer(HTML, 429, {"Retry-After": header}))
-    fault = fault_of(lambda: paddle.subscription(SUB))
+    fault = fault_of(lambda: api.subscription(SUB))
     assert (fault.code, fault.retry_after) == ("too_many_requests", None)
 
 
@@ -303,7 +304,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_read_that_breaks_is_tried_three_times(server: Scripted, name: str) -> None:
     server.says(BROKEN[name])
-    fault = fault_of(lambda: paddle.subscription(SUB))
+    fault = fault_of(lambda: api.subscription(SUB))
     assert fault.code == ("unreachable" if name == "hangs up" else "broken")
     assert not fault.unknown_outcome
     assert server.methods() == ["GET"] * 3
@@ -312,13 +313,13 @@ def test_a_read_that_breaks_is_tried_three_times(server: Scripted, name: str) ->
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_read_succeeds_at_the_third_attempt(server: Scripted, name: str) -> None:
     server.says(BROKEN[name], BROKEN[name], data(subscription()))
-    assert paddle.subscription(SUB)["id"] == SUB
+    assert api.subscription(SUB)["id"] == SUB
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_write_that_breaks_is_sent_once_and_may_have_happened(server: Scripted, name: str) -> None:
     server.says(BROKEN[name])
-    fault = fault_of(lambda: paddle.open_transaction(price_id=PRI, quantity=7, customer_id=CTM, custom_data={}))
+    fault = fault_of(lambda: api.open_transaction(price_id=PRI, quantity=7, customer_id=CTM, custom_data={}))
     assert fault.unknown_outcome
     assert str(fault) == UNKNOWN_OUTCOME
     assert server.methods() == ["POST"]
@@ -329,15 +330,15 @@ def test_a_redirect_is_not_followed_with_the_key(server: Scripted) -> None:
         elsewhere.says(data(subscription()))
         Thread(target=elsewhere.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         server.says(Answer(b"", 307, {"Location": f"{elsewhere.url}/subscriptions/{SUB}"}))
-        assert fault_of(lambda: paddle.subscription(SUB)).code == "broken"
-        assert fault_of(lambda: paddle.cancel(SUB)).unknown_outcome
+        assert fault_of(lambda: api.subscription(SUB)).code == "broken"
+        assert fault_of(lambda: api.cancel(SUB)).unknown_outcome
         elsewhere.shutdown()
     assert elsewhere.seen == []
 
 
 def test_a_refused_write_did_not_happen(server: Scripted) -> None:
     server.says(refusal("subscription_locked_renewal"))
-    fault = fault_of(lambda: paddle.cancel(SUB))
+    fault = fault_of(lambda: api.cancel(SUB))
     assert (fault.code, fault.unknown_outcome) == ("subscription_locked_renewal", False)
     assert str(fault) == "Paddle is renewing this subscription right now. Try again in half an hour."
     assert fault.request_id == "b15ec92e-8688-40d4-a04d-f44cbec93355"
@@ -346,13 +347,13 @@ def test_a_refused_write_did_not_happen(server: Scripted) -> None:
 
 def test_a_code_nobody_knows_yet_gets_a_sentence_without_technique(server: Scripted) -> None:
     server.says(refusal("subscription_frobnicated"))
-    fault = fault_of(lambda: paddle.cancel(SUB))
+    fault = fault_of(lambda: api.cancel(SUB))
     assert (fault.code, str(fault)) == ("subscription_frobnicated", GENERAL)
 
 
 def test_a_code_that_is_no_word_is_broken(server: Scripted) -> None:
     server.says(refusal("x\nforged log line"))
-    assert fault_of(lambda: paddle.cancel(SUB)).code == "broken"
+    assert fault_of(lambda: api.cancel(SUB)).code == "broken"
 
 
 def test_every_sentence_is_one_or_two_short_ones_without_technique() -> None:
@@ -368,11 +369,11 @@ def test_logs_hold_the_code_and_the_request_but_no_bodies_emails_or_keys(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.says(refusal("customer_already_exists", 409), data([{"id": CTM, "email": "alice@example.com"}]))
-    paddle.customer_of(ACCOUNT, email="alice@example.com", name="Alice Liddell")
+    api.customer_of(ACCOUNT, email="alice@example.com", name="Alice Liddell")
     server.says(Answer(HTML))
-    fault_of(lambda: paddle.customer_of(ACCOUNT, email="alice@example.com", name="Alice Liddell"))
+    fault_of(lambda: api.customer_of(ACCOUNT, email="alice@example.com", name="Alice Liddell"))
     server.says(HANGS_UP)
-    fault_of(lambda: paddle.customer_of(ACCOUNT, email="alice@example.com", name="Alice Liddell"))
+    fault_of(lambda: api.customer_of(ACCOUNT, email="alice@example.com", name="Alice Liddell"))
     text = caplog.text
     assert "paddle POST /customers: customer_already_exists, request b15ec92e-8688-40d4-a04d-f44cbec93355" in text
     assert "paddle POST /customers: broken, request unnamed" in text
@@ -383,14 +384,14 @@ def test_logs_hold_the_code_and_the_request_but_no_bodies_emails_or_keys(
 def test_a_fault_carries_no_cause_that_would_quote_the_answer(server: Scripted) -> None:
     for answer in (Answer(HTML), HANGS_UP):
         server.says(answer)
-        fault = fault_of(lambda: paddle.subscription(SUB))
+        fault = fault_of(lambda: api.subscription(SUB))
         assert fault.__cause__ is None
         assert fault.__context__ is None
 
 
 def test_a_mistake_of_ours_is_not_taken_for_a_fault_of_paddle(server: Scripted) -> None:
     with pytest.raises(TypeError):
-        paddle.make("product", {"name": object()})
+        api.make("product", {"name": object()})
 
 
 def test_a_list_is_read_page_by_page(server: Scripted) -> None:
@@ -398,7 +399,7 @@ def test_a_list_is_read_page_by_page(server: Scripted) -> None:
         data([{"id": 1}, {"id": 2}], next=f"{server.url}/subscriptions?after=2&per_page=2", has_more=True),
         data([{"id": 3}], next=f"{server.url}/subscriptions?after=3", has_more=False),
     )
-    pages = paddle.subscriptions()
+    pages = api.subscriptions()
     assert next(pages)["id"] == 1
     assert len(server.seen) == 1
     assert [entity["id"] for entity in pages] == [2, 3]
@@ -412,7 +413,7 @@ def test_a_list_is_read_page_by_page(server: Scripted) -> None:
 )
 def test_a_page_link_to_another_host_is_not_followed(server: Scripted, link: str) -> None:
     server.says(data([{"id": 1}], next=link, has_more=True))
-    pages = paddle.subscriptions()
+    pages = api.subscriptions()
     assert next(pages)["id"] == 1
     assert fault_of(lambda: next(pages)).code == "broken"
     assert len(server.seen) == 1
@@ -420,20 +421,20 @@ def test_a_page_link_to_another_host_is_not_followed(server: Scripted, link: str
 
 def test_a_page_link_that_ends_in_another_host_is_not_followed(server: Scripted) -> None:
     server.says(data([{"id": 1}], next=f"{server.url}@evil.example/subscriptions", has_more=True))
-    assert fault_of(lambda: list(paddle.subscriptions())).code == "broken"
+    assert fault_of(lambda: list(api.subscriptions())).code == "broken"
     assert len(server.seen) == 1
 
 
 def test_a_list_that_links_to_itself_ends(server: Scripted) -> None:
     server.says(data([{"id": 1}], next=f"{server.url}/subscriptions?after=1", has_more=True))
-    assert fault_of(lambda: list(paddle.subscriptions())).code == "broken"
+    assert fault_of(lambda: list(api.subscriptions())).code == "broken"
     assert len(server.seen) == 2
 
 
 def test_events_are_read_from_the_beginning_or_after_one(server: Scripted) -> None:
     server.says(data([]))
-    assert list(paddle.events_after("")) == []
-    assert list(paddle.events_after("evt_1")) == []
+    assert list(api.events_after("")) == []
+    assert list(api.events_after("evt_1")) == []
     assert [request.query.get("after") for request in server.seen] == [None, ["evt_1"]]
 
 
@@ -443,7 +444,7 @@ def customer(account: UUID | None = ACCOUNT, **changes: object) -> Body:
 
 
 def alice() -> str | None:
-    return paddle.customer_of(ACCOUNT, email="alice@example.com", name="Alice")
+    return api.customer_of(ACCOUNT, email="alice@example.com", name="Alice")
 
 
 def test_a_customer_is_made_with_the_account_in_it(server: Scripted) -> None:
@@ -458,7 +459,7 @@ def test_a_customer_is_made_with_the_account_in_it(server: Scripted) -> None:
 
 def test_a_customer_without_a_name_is_sent_none(server: Scripted) -> None:
     server.says(data(customer()))
-    paddle.customer_of(ACCOUNT, email="alice@example.com", name="")
+    api.customer_of(ACCOUNT, email="alice@example.com", name="")
     assert "name" not in (server.seen[0].body or {})
 
 
@@ -507,9 +508,7 @@ def opened(purchase_id: str = "p1", minutes: int = 0, **changes: object) -> Body
 @pytest.mark.parametrize("customer_id", [CTM, None])
 def test_a_transaction_is_opened_with_what_the_server_decided(server: Scripted, customer_id: str | None) -> None:
     server.says(data(opened()))
-    found = paddle.open_transaction(
-        price_id=PRI, quantity=137, customer_id=customer_id, custom_data={"purchase_id": "p1"}
-    )
+    found = api.open_transaction(price_id=PRI, quantity=137, customer_id=customer_id, custom_data={"purchase_id": "p1"})
     assert found["id"] == TXN
     assert server.seen[0].body == {
         "items": [{"price_id": PRI, "quantity": 137}],
@@ -519,7 +518,7 @@ def test_a_transaction_is_opened_with_what_the_server_decided(server: Scripted, 
 
 
 def look(customer_id: str | None = CTM) -> Body | None:
-    return paddle.find_transaction(customer_id=customer_id, purchase_id="p1", since=NOW)
+    return api.find_transaction(customer_id=customer_id, purchase_id="p1", since=NOW)
 
 
 def test_a_transaction_is_found_by_its_purchase_on_a_later_page(server: Scripted) -> None:
@@ -559,7 +558,7 @@ def test_looking_ends_after_ten_pages(server: Scripted) -> None:
 
 def test_a_canceled_transaction_whose_answer_was_lost_is_seen(server: Scripted) -> None:
     server.says(HANGS_UP, data(opened(status="canceled")))
-    assert paddle.cancel_transaction(TXN)["status"] == "canceled"
+    assert api.cancel_transaction(TXN)["status"] == "canceled"
     assert [(request.method, request.body) for request in server.seen] == [
         ("PATCH", {"status": "canceled"}),
         ("GET", None),
@@ -570,42 +569,42 @@ def test_a_canceled_transaction_whose_answer_was_lost_is_seen(server: Scripted) 
 
 CHANGES: dict[str, tuple[Callable[[], Body], str, Body, Body, Body]] = {
     "cancel": (
-        lambda: paddle.cancel(SUB),
+        lambda: api.cancel(SUB),
         f"POST /subscriptions/{SUB}/cancel",
         {"effective_from": "next_billing_period"},
         cancel_scheduled(),
         subscription(),
     ),
     "keep": (
-        lambda: paddle.keep(SUB),
+        lambda: api.keep(SUB),
         f"PATCH /subscriptions/{SUB}",
         {"scheduled_change": None},
         subscription(),
         cancel_scheduled(),
     ),
     "pause": (
-        lambda: paddle.pause(SUB, datetime(2026, 12, 1, 1, tzinfo=UTC)),
+        lambda: api.pause(SUB, datetime(2026, 12, 1, 1, tzinfo=UTC)),
         f"POST /subscriptions/{SUB}/pause",
         {"effective_from": "next_billing_period", "resume_at": "2026-12-01T01:00:00Z"},
         subscription(scheduled_change={"action": "pause"}),
         subscription(),
     ),
     "pause without end": (
-        lambda: paddle.pause(SUB),
+        lambda: api.pause(SUB),
         f"POST /subscriptions/{SUB}/pause",
         {"effective_from": "next_billing_period"},
         subscription(status="paused"),
         subscription(),
     ),
     "resume": (
-        lambda: paddle.resume(SUB),
+        lambda: api.resume(SUB),
         f"POST /subscriptions/{SUB}/resume",
         {"effective_from": "immediately"},
         subscription(),
         subscription(status="paused"),
     ),
     "change plan": (
-        lambda: paddle.change_plan(SUB, price_id=PRI, mode="prorated_immediately"),
+        lambda: api.change_plan(SUB, price_id=PRI, mode="prorated_immediately"),
         f"PATCH /subscriptions/{SUB}",
         {
             "items": [{"price_id": PRI, "quantity": 1}],
@@ -648,9 +647,9 @@ def test_a_change_that_is_not_to_be_seen_has_an_unknown_outcome(server: Scripted
 def test_unknown_words_and_fields_do_no_harm(server: Scripted) -> None:
     new = subscription(status="hibernating", scheduled_change={"action": "hibernate"}, colour={"deep": [1]})
     server.says(data(new))
-    assert paddle.subscription(SUB) == new
+    assert api.subscription(SUB) == new
     server.says(HANGS_UP, data(new))
-    assert fault_of(lambda: paddle.cancel(SUB)).unknown_outcome
+    assert fault_of(lambda: api.cancel(SUB)).unknown_outcome
 
 
 def previewed(result: Body | None, totals: Body | None, **changes: object) -> Body:
@@ -668,8 +667,8 @@ def previewed(result: Body | None, totals: Body | None, **changes: object) -> Bo
     return body | changes
 
 
-def preview(mode: str = "prorated_immediately") -> paddle.Preview:
-    return paddle.preview_change(SUB, price_id=PRI, mode=mode)
+def preview(mode: str = "prorated_immediately") -> api.Preview:
+    return api.preview_change(SUB, price_id=PRI, mode=mode)
 
 
 NEXT = (5335, datetime(2026, 12, 16, 9, 20, 11, 482000, tzinfo=UTC))
@@ -698,7 +697,7 @@ def test_a_preview_says_what_happens_at_once(
     server: Scripted, result: Body | None, totals: Body | None, expected: tuple[str, int, int]
 ) -> None:
     server.says(data(previewed(result, totals)))
-    assert preview() == paddle.Preview(*expected, "USD", *NEXT)
+    assert preview() == api.Preview(*expected, "USD", *NEXT)
     [request] = server.seen
     assert (request.method, request.path) == ("PATCH", f"/subscriptions/{SUB}/preview")
     assert (request.body or {})["proration_billing_mode"] == "prorated_immediately"
@@ -706,7 +705,7 @@ def test_a_preview_says_what_happens_at_once(
 
 def test_a_preview_of_a_change_billed_later_charges_nothing_at_once(server: Scripted) -> None:
     server.says(data(previewed(CHARGE, None)))
-    assert preview("prorated_next_billing_period") == paddle.Preview("nothing", 0, 0, "USD", *NEXT)
+    assert preview("prorated_next_billing_period") == api.Preview("nothing", 0, 0, "USD", *NEXT)
 
 
 @pytest.mark.parametrize("result", [None, {"action": "gift", "amount": "1"}, {"action": "charge", "amount": None}])
@@ -717,7 +716,7 @@ def test_a_preview_that_does_not_say_what_is_due_is_broken(server: Scripted, res
 
 def test_a_preview_may_lack_what_comes_next(server: Scripted) -> None:
     server.says(data({"update_summary": {"result": CHARGE | {"currency_code": "EUR"}}}))
-    assert preview() == paddle.Preview("charge", 1780, 0, "EUR", None, None)
+    assert preview() == api.Preview("charge", 1780, 0, "EUR", None, None)
 
 
 def test_a_preview_changes_nothing_so_its_outcome_is_never_unknown(server: Scripted) -> None:
@@ -728,15 +727,15 @@ def test_a_preview_changes_nothing_so_its_outcome_is_never_unknown(server: Scrip
 
 def test_a_portal_link_is_made_for_the_customer(server: Scripted) -> None:
     server.says(data({"urls": {"general": {"overview": "https://portal.example/x?token=y"}}}))
-    assert paddle.portal_url(CTM, [SUB]) == "https://portal.example/x?token=y"
-    assert paddle.portal_url(CTM, [])
+    assert api.portal_url(CTM, [SUB]) == "https://portal.example/x?token=y"
+    assert api.portal_url(CTM, [])
     assert [request.body for request in server.seen] == [{"subscription_ids": [SUB]}, {}]
     assert server.seen[0].path == f"/customers/{CTM}/portal-sessions"
 
 
 def test_an_invoice_is_a_link_to_a_file(server: Scripted) -> None:
     server.says(data({"url": "https://files.example/invoice.pdf?x=1"}))
-    assert paddle.invoice_url(TXN) == "https://files.example/invoice.pdf?x=1"
+    assert api.invoice_url(TXN) == "https://files.example/invoice.pdf?x=1"
     assert (server.seen[0].path, server.seen[0].query) == (
         f"/transactions/{TXN}/invoice",
         {"disposition": ["attachment"]},
@@ -745,7 +744,7 @@ def test_an_invoice_is_a_link_to_a_file(server: Scripted) -> None:
 
 def test_a_new_card_has_a_transaction_of_its_own(server: Scripted) -> None:
     server.says(data(opened()))
-    assert paddle.checkout_url(paddle.card_update(SUB)) == f"https://app.example.com/pay?_ptxn={TXN}"
+    assert api.checkout_url(api.card_update(SUB)) == f"https://app.example.com/pay?_ptxn={TXN}"
     assert server.seen[0].path == f"/subscriptions/{SUB}/update-payment-method-transaction"
 
 
@@ -768,10 +767,10 @@ UNSAFE = [
 @pytest.mark.parametrize("url", UNSAFE)
 def test_a_link_that_is_not_https_is_handed_to_nobody(server: Scripted, url: object) -> None:
     server.says(data({"url": url, "urls": {"general": {"overview": url}}}))
-    assert fault_of(lambda: paddle.invoice_url(TXN)).code == "broken"
-    assert fault_of(lambda: paddle.portal_url(CTM, [])).code == "broken"
-    assert fault_of(lambda: paddle.checkout_url({"checkout": {"url": url}})).code == "broken"
-    assert fault_of(lambda: paddle.checkout_url({"checkout": None})).code == "broken"
+    assert fault_of(lambda: api.invoice_url(TXN)).code == "broken"
+    assert fault_of(lambda: api.portal_url(CTM, [])).code == "broken"
+    assert fault_of(lambda: api.checkout_url({"checkout": {"url": url}})).code == "broken"
+    assert fault_of(lambda: api.checkout_url({"checkout": None})).code == "broken"
 
 
 def test_a_link_to_what_runs_beside_us_is_fine(server: Scripted, settings: Settings) -> None:
@@ -782,10 +781,10 @@ def test_a_link_to_what_runs_beside_us_is_fine(server: Scripted, settings: Setti
         "http://localhost:8000",
     ):
         server.says(data({"url": url}))
-        assert paddle.invoice_url(TXN) == url
+        assert api.invoice_url(TXN) == url
     for url in (f"{server.url}0/", "http://localhost:80/", "http://localhost:8000.evil.example/", "http://localhost/"):
         server.says(data({"url": url}))
-        assert fault_of(lambda: paddle.invoice_url(TXN)).code == "broken"
+        assert fault_of(lambda: api.invoice_url(TXN)).code == "broken"
 
 
 @dataclass
@@ -802,16 +801,16 @@ class Shop:
 
 
 def sold(amount: int, *, monthly: bool) -> str:
-    product = paddle.make("product", {"name": "Plan", "tax_category": "saas"})
+    product = api.make("product", {"name": "Plan", "tax_category": "saas"})
     cycle = {"interval": "month", "frequency": 1} if monthly else None
     body: Body = {"description": "Plan", "product_id": product["id"], "billing_cycle": cycle}
     body["unit_price"] = {"amount": str(amount), "currency_code": "USD"}
-    return str(paddle.make("price", body | ({} if monthly else {"quantity": {"minimum": 7, "maximum": 300}}))["id"])
+    return str(api.make("price", body | ({} if monthly else {"quantity": {"minimum": 7, "maximum": 300}}))["id"])
 
 
 @pytest.fixture
 def shop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr("billing.paddle_client.PAUSES", (0.01, 0.02))
+    monkeypatch.setattr("billing.paddle.client.PAUSES", (0.01, 0.02))
     settings.SITE_URL = "http://localhost:8000"
     world = World(api_key=KEY, secret="pdl_ntfset_x", payment_link="http://localhost:8000/dashboard/billing/pay")
     with Server(world, port=0) as simulator:
@@ -819,43 +818,43 @@ def shop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         settings.PADDLE_READ_SECONDS = settings.PADDLE_WRITE_SECONDS = 20
         starter, pro, credit = sold(1500, monthly=True), sold(3900, monthly=True), sold(10, monthly=False)
         customer_id = alice() or ""
-        begun = paddle.open_transaction(price_id=starter, quantity=1, customer_id=customer_id, custom_data={})
+        begun = api.open_transaction(price_id=starter, quantity=1, customer_id=customer_id, custom_data={})
         yield Shop(world, simulator.url, starter, pro, credit, customer_id, world.pay(begun["id"])["subscription_id"])
 
 
 def test_credits_are_bought_at_the_simulator(shop: Shop) -> None:  # B4 P7
     wish = {"account_id": str(ACCOUNT), "purchase_id": "p1"}
-    opened = paddle.open_transaction(price_id=shop.credit, quantity=137, customer_id=shop.customer, custom_data=wish)
-    assert paddle.checkout_url(opened) == f"http://localhost:8000/dashboard/billing/pay?_ptxn={opened['id']}"
+    opened = api.open_transaction(price_id=shop.credit, quantity=137, customer_id=shop.customer, custom_data=wish)
+    assert api.checkout_url(opened) == f"http://localhost:8000/dashboard/billing/pay?_ptxn={opened['id']}"
     for customer_id in (shop.customer, None):
         since = datetime.now(UTC) - timedelta(minutes=1)
-        found = paddle.find_transaction(customer_id=customer_id, purchase_id="p1", since=since)
+        found = api.find_transaction(customer_id=customer_id, purchase_id="p1", since=since)
         assert found
         assert found["id"] == opened["id"]
     shop.world.pay(opened["id"])
-    assert paddle.transaction(opened["id"])["status"] == "completed"
-    assert paddle.invoice_url(opened["id"]).startswith(shop.url)
+    assert api.transaction(opened["id"])["status"] == "completed"
+    assert api.invoice_url(opened["id"]).startswith(shop.url)
 
 
 def test_a_purchase_whose_answer_was_lost_is_found_at_the_simulator(shop: Shop) -> None:
     shop.world.faults.add("unanswered", method="POST", path="/transactions")
     wish = {"purchase_id": "p1"}
     fault = fault_of(
-        lambda: paddle.open_transaction(price_id=shop.credit, quantity=7, customer_id=shop.customer, custom_data=wish)
+        lambda: api.open_transaction(price_id=shop.credit, quantity=7, customer_id=shop.customer, custom_data=wish)
     )
     assert fault.unknown_outcome
-    found = paddle.find_transaction(customer_id=shop.customer, purchase_id="p1", since=datetime.now(UTC))
+    found = api.find_transaction(customer_id=shop.customer, purchase_id="p1", since=datetime.now(UTC))
     assert found
-    assert paddle.cancel_transaction(found["id"])["status"] == "canceled"
+    assert api.cancel_transaction(found["id"])["status"] == "canceled"
 
 
 def test_the_simulator_knows_a_customer_by_the_account(shop: Shop) -> None:
     assert alice() == shop.customer
-    assert paddle.customer_of(UUID(int=7), email="alice@example.com", name="") is None
+    assert api.customer_of(UUID(int=7), email="alice@example.com", name="") is None
     shop.world.faults.add("unanswered", method="POST", path="/customers")
-    made = paddle.customer_of(UUID(int=8), email="bob@example.com", name="")
+    made = api.customer_of(UUID(int=8), email="bob@example.com", name="")
     assert made
-    assert paddle.customer_of(UUID(int=8), email="bob@example.com", name="") == made
+    assert api.customer_of(UUID(int=8), email="bob@example.com", name="") == made
 
 
 @pytest.mark.parametrize("kind", ["", "unanswered"])
@@ -867,45 +866,45 @@ def test_a_subscription_is_canceled_kept_paused_resumed_and_changed_at_the_simul
             shop.world.faults.add(kind, path="/subscriptions")
 
     disturbed()
-    assert paddle.cancel(shop.subscription)["scheduled_change"]["action"] == "cancel"
+    assert api.cancel(shop.subscription)["scheduled_change"]["action"] == "cancel"
     disturbed()
-    assert paddle.keep(shop.subscription)["scheduled_change"] is None
+    assert api.keep(shop.subscription)["scheduled_change"] is None
     disturbed()
     until = datetime.now(UTC) + timedelta(days=90)
-    assert paddle.pause(shop.subscription, until)["scheduled_change"]["action"] == "pause"
-    paddle.keep(shop.subscription)
+    assert api.pause(shop.subscription, until)["scheduled_change"]["action"] == "pause"
+    api.keep(shop.subscription)
     shop.world.pause(shop.subscription)
     disturbed()
-    assert paddle.resume(shop.subscription)["status"] == "active"
+    assert api.resume(shop.subscription)["status"] == "active"
     disturbed()
-    changed = paddle.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
+    changed = api.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
     assert [item["price"]["id"] for item in changed["items"]] == [shop.pro]
 
 
 @pytest.mark.parametrize("kind", ["closed", "error", "html", "bad_gateway"])
 def test_a_change_the_simulator_never_made_is_no_success(shop: Shop, kind: str) -> None:
     shop.world.faults.add(kind, method="POST", path="/subscriptions")
-    assert fault_of(lambda: paddle.cancel(shop.subscription)).unknown_outcome
-    assert paddle.subscription(shop.subscription)["scheduled_change"] is None
+    assert fault_of(lambda: api.cancel(shop.subscription)).unknown_outcome
+    assert api.subscription(shop.subscription)["scheduled_change"] is None
 
 
 def test_the_simulator_previews_what_it_then_charges(shop: Shop) -> None:  # B6
-    shown = paddle.preview_change(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
+    shown = api.preview_change(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
     assert (shown.action, shown.currency) == ("charge", "USD")
     assert 2800 <= shown.amount <= 2880
     assert shown.tax * 6 == pytest.approx(shown.amount, abs=6)
     assert shown.next_amount == 4680
     assert shown.next_at
-    paddle.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
-    newest = next(paddle._listed("list_transactions", order_by="id[DESC]"))
+    api.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
+    newest = next(api._listed("list_transactions", order_by="id[DESC]"))
     assert newest["origin"] == "subscription_update"
     assert int(newest["details"]["totals"]["grand_total"]) == pytest.approx(shown.amount, abs=1)
 
 
 def test_the_simulator_previews_a_downgrade_as_credit_or_as_nothing(shop: Shop) -> None:  # B6
-    paddle.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
-    now = paddle.preview_change(shop.subscription, price_id=shop.starter, mode="prorated_immediately")
-    later = paddle.preview_change(shop.subscription, price_id=shop.starter, mode="do_not_bill")
+    api.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately")
+    now = api.preview_change(shop.subscription, price_id=shop.starter, mode="prorated_immediately")
+    later = api.preview_change(shop.subscription, price_id=shop.starter, mode="do_not_bill")
     assert now.action == "credit"
     assert 2800 <= now.amount <= 2880
     assert (later.action, later.amount, later.next_amount) == ("nothing", 0, 1800)
@@ -913,31 +912,31 @@ def test_the_simulator_previews_a_downgrade_as_credit_or_as_nothing(shop: Shop) 
 
 def test_a_declined_upgrade_changes_nothing_at_the_simulator(shop: Shop) -> None:  # B6
     shop.world.fail_next_payment(shop.subscription)
-    fault = fault_of(lambda: paddle.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately"))
+    fault = fault_of(lambda: api.change_plan(shop.subscription, price_id=shop.pro, mode="prorated_immediately"))
     assert (fault.code, fault.unknown_outcome) == ("subscription_payment_declined", False)
-    assert paddle.subscription(shop.subscription)["items"][0]["price"]["id"] == shop.starter
+    assert api.subscription(shop.subscription)["items"][0]["price"]["id"] == shop.starter
 
 
 def test_the_simulator_gives_links_and_the_transaction_for_a_new_card(shop: Shop) -> None:  # B7
-    assert paddle.portal_url(shop.customer, [shop.subscription]).startswith(shop.url)
-    assert paddle.card_update(shop.subscription)["origin"] == "subscription_payment_method_change"
+    assert api.portal_url(shop.customer, [shop.subscription]).startswith(shop.url)
+    assert api.card_update(shop.subscription)["origin"] == "subscription_payment_method_change"
 
 
 def test_the_simulator_lists_page_by_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    everything = [event["event_id"] for event in paddle.events_after("")]
-    monkeypatch.setattr(paddle, "A_PAGE", "3")
-    assert [event["event_id"] for event in paddle.events_after("")] == everything
-    assert [event["event_id"] for event in paddle.events_after(everything[4])] == everything[5:]
-    assert [found["id"] for found in paddle.subscriptions()] == [shop.subscription]
+    everything = [event["event_id"] for event in api.events_after("")]
+    monkeypatch.setattr(api, "A_PAGE", "3")
+    assert [event["event_id"] for event in api.events_after("")] == everything
+    assert [event["event_id"] for event in api.events_after(everything[4])] == everything[5:]
+    assert [found["id"] for found in api.subscriptions()] == [shop.subscription]
 
 
 @pytest.mark.parametrize("kind", ["closed", "error", "html", "bad_gateway"])
 def test_a_read_survives_what_the_simulator_does_twice(shop: Shop, kind: str) -> None:
     shop.world.faults.add(kind, path="/subscriptions", times=2)
-    assert paddle.subscription(shop.subscription)["id"] == shop.subscription
+    assert api.subscription(shop.subscription)["id"] == shop.subscription
 
 
 def test_the_simulator_may_be_called_by_its_other_name(shop: Shop, settings: Settings) -> None:
     """Settings say localhost; page links must then say so too, or they are not followed."""
     settings.PADDLE_API_URL = settings.PADDLE_API_URL.replace("127.0.0.1", "localhost")
-    assert len(list(paddle._listed("list_events", per_page="2"))) > 2
+    assert len(list(api._listed("list_events", per_page="2"))) > 2
