@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing import claims, effects, money
+from billing import claims, effects
 from billing.claims import NotClaimable
 from billing.models import (
     Adjustment,
@@ -27,6 +27,7 @@ from billing.models import (
     WaitingPayment,
 )
 from billing.paddle import inbox
+from billing.pages import money
 from sidekick.accounts.models import User
 from sidekick.admin import base
 from sidekick.admin.base import OfAnAccount, ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action

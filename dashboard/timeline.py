@@ -22,9 +22,9 @@ from django.db.models import F, Model, QuerySet, Sum, TextField
 from django.db.models.functions import Cast, JSONObject
 from django.urls import reverse
 
-from billing import money
-from billing.history import NEVER_DUE
 from billing.models import Adjustment, PaddleEvent, Purchase, Subscription, Transaction, WaitingPayment
+from billing.pages import money
+from billing.pages.payment_history import NEVER_DUE
 from credits.models import LedgerEntry, UsageRollup
 from feedback.models import ReportChange
 from sidekick import formatting

@@ -15,8 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from billing import offers
 from billing.models import PlanPrice
+from billing.pages import pricing as pages_pricing
 from dashboard import shell
 from sidekick.web.rendering import is_fragment
 
@@ -62,4 +62,4 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 def _plans(request: HttpRequest) -> dict[str, Any]:
     """The plans with what this visitor can do about each. The token makes a button pressed twice one purchase."""
-    return {"offers": offers.to(request.user), "token": uuid.uuid4()}
+    return {"offers": pages_pricing.to(request.user), "token": uuid.uuid4()}

@@ -9,7 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
     path("", include("credits.pages.urls")),
     path("", include("feedback.urls")),
-    path("", include("billing.urls")),
+    path("", include("billing.pages.urls")),
     path("accounts/", include("sidekick.accounts.urls")),
     path("api/v1/", include("sidekick.api.urls")),
     path("api/docs", docs.page, name="api_docs"),

@@ -9,8 +9,8 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from billing import money
 from billing.models import PlanPrice
+from billing.pages import money
 
 
 def token_of(data: Mapping[str, Any]) -> uuid.UUID:

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
-from billing import money
 from billing.effects import CARD_CHANGE, PLAN_CHANGE
 from billing.models import Adjustment, Line, PlanPrice, Transaction
+from billing.pages import money
 from billing.refunds import RETURNING, TAKEN, TAKING
 from sidekick import formatting
 from sidekick.accounts.models import User

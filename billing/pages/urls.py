@@ -2,8 +2,8 @@
 
 from django.urls import path, re_path
 
-from billing import views
 from billing.paddle import webhooks
+from billing.pages import views
 
 urlpatterns = [
     path("dashboard/billing", views.billing, name="billing"),

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from billing import money
 from billing.models import PlanPrice
 from billing.paddle.api import Preview
+from billing.pages import money
 from billing.plans import Standing
 from credits.models import Plan
 from sidekick import formatting

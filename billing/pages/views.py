@@ -23,13 +23,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from billing import checkout, history, overview, paying, plans
-from billing.forms import CreditsForm, token_of
+from billing import checkout, plans
 from billing.models import Customer, PlanPrice, Purchase, Transaction
-from billing.overview import Overview
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
-from billing.paying import Bill, Progress
+from billing.pages import payment as pages_payment
+from billing.pages import payment_history, plan_card
+from billing.pages.forms import CreditsForm, token_of
+from billing.pages.payment import Bill, Progress
+from billing.pages.plan_card import Overview
 from billing.plans import Refusal, Standing, TooOften
 from credits.ledger.periods import FREE
 from credits.models import Plan
@@ -124,7 +126,7 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
     try:
         _not_too_often(request, "paddle")
         preview = plans.preview(request.user, price)
-        words = overview.consequences(preview, price, stands, request.user.zone)
+        words = plan_card.consequences(preview, price, stands, request.user.zone)
     except (Refusal, PaddleFault) as fault:
         problem = problem or fault
     context = {"title": f"Change to {price.plan.name}", "stands": stands, "price": price, "words": words}
@@ -149,7 +151,7 @@ def cancel(request: Request) -> HttpResponse:
         return redirect("billing")
     name = stands.price.plan.name if stands.price else "subscription"
     free = Plan.objects.get(slug=FREE)
-    words = overview.cancellation(stands, free, request.user.zone)
+    words = plan_card.cancellation(stands, free, request.user.zone)
     context = {"title": f"Cancel {name}?", "name": name, "stands": stands, "words": words}
     return _render(request, "cancel", context, problem)
 
@@ -257,7 +259,7 @@ def pay(request: Request) -> HttpResponse:
     if payment.status in {"paid", "completed", "canceled"}:
         messages.info(request, "That checkout is closed already. There is nothing to pay.")
         return redirect("billing")
-    title, bill = paying.of_subscription(payment, request.user.zone)
+    title, bill = pages_payment.of_subscription(payment, request.user.zone)
     return _pay_page(request, title, bill, payment.id, reverse("billing"), {})
 
 
@@ -272,7 +274,7 @@ def purchase(request: Request, purchase_id: str) -> HttpResponse:
         return _back_from_checkout(request)
     context = {"purchase": bought, "progress": done, "since": _since(request)}
     return _pay_page(
-        request, paying.title_of(bought), Bill.of_purchase(bought), bought.transaction_id, request.path, context
+        request, pages_payment.title_of(bought), Bill.of_purchase(bought), bought.transaction_id, request.path, context
     )
 
 
@@ -328,7 +330,7 @@ def _upgrades(account: User, stands: Standing) -> list[PlanPrice]:
 
 def _history(request: Request) -> dict[str, Any]:
     zone = request.user.zone
-    found = history.page_of(request.user, request.GET.get("page", "1"), zone)
+    found = payment_history.page_of(request.user, request.GET.get("page", "1"), zone)
     return {"payments": found.payments, "pages": found.pages}
 
 

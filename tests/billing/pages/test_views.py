@@ -17,8 +17,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import effects, history, plans
+from billing import effects, plans
 from billing.models import Adjustment, Customer, PlanPrice, Purchase, Subscription, Transaction
+from billing.pages import payment_history
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing import store as stores
@@ -1006,6 +1007,6 @@ def test_spans_of_days_name_a_year_once() -> None:
 
     utc = ZoneInfo("UTC")
     assert (
-        history.span(datetime(2026, 3, 16, tzinfo=UTC), datetime(2026, 4, 16, tzinfo=UTC), utc)
+        payment_history.span(datetime(2026, 3, 16, tzinfo=UTC), datetime(2026, 4, 16, tzinfo=UTC), utc)
         == "16 Mar – 16 Apr 2026"
     )

@@ -7,11 +7,12 @@ from datetime import timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from billing import checkout, history, money
+from billing import checkout
 from billing.checkout import State
 from billing.effects import CARD_CHANGE
 from billing.models import PlanPrice, Purchase, Transaction
-from billing.overview import per
+from billing.pages import money, payment_history
+from billing.pages.plan_card import per
 from sidekick import formatting
 
 LONG = timedelta(seconds=60)
@@ -89,7 +90,7 @@ class Bill:
 def of_subscription(payment: Transaction, zone: ZoneInfo) -> tuple[str, Bill]:
     """Title and bill of a payment that no purchase stands for: an overdue one, or a change of card."""
     prices = PlanPrice.objects.by_paddle_id({line.price_id for line in payment.lines})
-    label = history.what_for(payment, prices, zone)
+    label = payment_history.what_for(payment, prices, zone)
     if payment.origin == CARD_CHANGE:
         return "Update your card", Bill.of_payment("New card for your plan", payment)
     return label, Bill.of_payment(label, payment)
@@ -100,7 +101,11 @@ def is_credits(purchase: Purchase) -> bool:
 
 
 def title_of(purchase: Purchase) -> str:
-    return history.credits_words(purchase.quantity) if is_credits(purchase) else f"Sidekick {purchase.price.plan.name}"
+    return (
+        payment_history.credits_words(purchase.quantity)
+        if is_credits(purchase)
+        else f"Sidekick {purchase.price.plan.name}"
+    )
 
 
 def _given(purchase: Purchase) -> str:
