@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing import claims, effects
+from billing import claims, fulfilment
 from billing.claims import NotClaimable
 from billing.models import (
     Adjustment,
@@ -269,7 +269,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
         owners = set(queryset.exclude(account=None).values_list("account_id", flat=True))
         for owner in owners:
             if owner:
-                effects.settle(owner)
+                fulfilment.settle(owner)
         messages.success(request, f"Tried again for {len(owners)} accounts.")
 
     @reasoned_action(description="Nothing is to be given for it", permissions=["change"])

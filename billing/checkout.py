@@ -23,7 +23,7 @@ from billing import refunds
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
-from billing.plans import A_DAY, PROCESSING, Refusal, Standing, standing
+from billing.subscriptions import A_DAY, PROCESSING, Refusal, Standing, standing
 from credits.models import Grant
 from sidekick.accounts.models import User
 

@@ -7,7 +7,7 @@ import uuid
 from django.db import transaction
 from django.utils import timezone
 
-from billing import effects, ownership
+from billing import fulfilment, ownership
 from billing.models import Transaction
 
 
@@ -22,7 +22,7 @@ def claim(payment_id: str, account_id: uuid.UUID) -> Transaction:
         if payment is None:
             raise NotClaimable("This payment has an owner already.")
         ownership.give(payment, account_id)
-        effects.settle(account_id, [payment_id])
+        fulfilment.settle(account_id, [payment_id])
     payment.refresh_from_db()
     return payment
 

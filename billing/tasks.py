@@ -7,7 +7,7 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from billing import effects, plans
+from billing import fulfilment, subscriptions
 from billing.paddle import inbox, sync
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ def apply_paddle_events(timestamp: int) -> None:
 def settle_payments(timestamp: int) -> None:
     """Every minute: payments that wait for something, and plans that are over (B7)."""
     now = timezone.now()
-    effects.settle_due(now)
+    fulfilment.settle_due(now)
     if sync.lately(now):
-        effects.end_plans(now)
+        fulfilment.end_plans(now)
 
 
 @app.periodic(cron="17 * * * *")
@@ -39,5 +39,5 @@ def sync_paddle(timestamp: int) -> None:
     report = sync.sync(timezone.now())
     if report.drifted or report.fault:
         logger.warning("paddle and we differed: %s", report)
-    if left := plans.leave_for_the_deleted():
+    if left := subscriptions.leave_for_the_deleted():
         logger.warning("ended the plans of %d deleted accounts", left)

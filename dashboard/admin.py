@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from billing import plans
+from billing import subscriptions
 from billing.models import Subscription
 from credits.models import CreditPeriod
 from credits.reports import usage
@@ -201,7 +201,7 @@ def _subscription(account: User) -> tuple[str, str, str]:
     newest = Subscription.objects.filter(account=account).order_by(F("started_at").desc(nulls_last=True)).first()
     if newest is None:
         return "Subscription", "None", "Never subscribed"
-    words = plans.WORDS.get(newest.status, newest.status)
+    words = subscriptions.WORDS.get(newest.status, newest.status)
     if newest.change_at:
         return "Subscription", words, f"{newest.change_action} on {formatting.day(newest.change_at)}"
     billed = f"next payment {formatting.day(newest.next_billed_at)}" if newest.next_billed_at else ""

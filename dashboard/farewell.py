@@ -20,9 +20,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import checkout, plans
+from billing import checkout, subscriptions
 from billing.models import Customer, PaddleEvent, Transaction
-from billing.plans import Standing
+from billing.subscriptions import Standing
 from credits.reports import usage
 from feedback.models import Report, ReportImage
 from sidekick import formatting
@@ -38,7 +38,7 @@ def why_not(account: User) -> str:
         return "This is an operator’s account: operator rights have to be taken from it first."
     if checkout.plan_is_on_its_way(account):
         # Its subscription would come when the account is gone, and charge for ever.
-        return plans.PROCESSING
+        return subscriptions.PROCESSING
     return ""
 
 
@@ -51,7 +51,7 @@ def words(account: User) -> dict[str, list[str]]:
     of_which = f", {of_them} of them bought" if bought else ""
     lost = [f"You lose {formatting.credits(available)} credits{of_which}. They can’t be paid out or moved."]
     return {
-        "lost": [*lost, *_plan(plans.standing(account, now=now), zone)],
+        "lost": [*lost, *_plan(subscriptions.standing(account, now=now), zone)],
         "erased": [
             "You are signed out everywhere, the Sidekick app included.",
             "Your name, email, password, passkeys and connected accounts are erased, and where you signed in from.",
@@ -66,7 +66,7 @@ def words(account: User) -> dict[str, list[str]]:
 
 def say(account: User) -> None:
     """Delete the account. Raises `PaddleFault` when its plan could not be ended: nothing is deleted then."""
-    plans.leave(account)
+    subscriptions.leave(account)
     with transaction.atomic():
         person = User.objects.select_for_update(no_key=True).get(id=account.id)
         if person.deleted_at is None:

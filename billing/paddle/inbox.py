@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from billing import effects, notices, ownership
+from billing import emails, fulfilment, ownership
 from billing.models import Adjustment, Customer, PaddleEvent, Snapshot, Subscription, Transaction
 from billing.paddle import schemas
 from billing.paddle.schemas import Unreadable
@@ -64,7 +64,7 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
     )
     try:
         new = _store_and_take(event, envelope, now)
-    except effects.FAILURES as error:
+    except fulfilment.FAILURES as error:
         # With it went the row. Another delivery may have stored it since, and what became of that one counts.
         event.applied_at = None
         _failed(event, error, now)
@@ -158,7 +158,7 @@ def _apply_next(event_id: str, now: datetime) -> None:
     """What can't even be committed is put off already, and must not keep those behind it waiting."""
     try:
         _apply_stored(event_id, now, wait=True)
-    except effects.FAILURES:
+    except fulfilment.FAILURES:
         logger.exception("paddle event %s can't be committed", event_id)
 
 
@@ -184,7 +184,7 @@ def _apply(event: PaddleEvent, now: datetime) -> None:
             else:
                 event.state = State.STALE
         event.error, event.due_at = "", None
-    except effects.FAILURES as error:
+    except fulfilment.FAILURES as error:
         _failed(event, error, now)
     event.save(update_fields=["state", "error", "due_at", "applied_at"])
     _log(event)
@@ -232,7 +232,7 @@ def _keep(
     known = next(iter(found), None)
     if known and (known.snapshot_at, known.snapshot_event) > stamp:
         return False
-    was_ending = isinstance(known, Subscription) and known.change_action == notices.ENDING
+    was_ending = isinstance(known, Subscription) and known.change_action == emails.ENDING
     snapshot = known or model(id=data.id)
     snapshot.snapshot_at, snapshot.snapshot_event = stamp
     snapshot.data = entity
@@ -251,7 +251,7 @@ def _keep(
         ended.update(wound_up_at=None)
     refunded = {snapshot.transaction_id} if isinstance(snapshot, Adjustment) else set()
     for account_id in sorted(affected):
-        effects.settle(account_id, refunded, now=now)
+        fulfilment.settle(account_id, refunded, now=now)
     if isinstance(snapshot, Subscription):
-        notices.follow(snapshot, was_ending=was_ending)
+        emails.follow(snapshot, was_ending=was_ending)
     return True

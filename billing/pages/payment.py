@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from billing import checkout
 from billing.checkout import State
-from billing.effects import CARD_CHANGE
+from billing.fulfilment import CARD_CHANGE
 from billing.models import PlanPrice, Purchase, Transaction
 from billing.pages import money, payment_history
 from billing.pages.plan_card import per

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
-from billing.effects import CARD_CHANGE, PLAN_CHANGE
+from billing.fulfilment import CARD_CHANGE, PLAN_CHANGE
 from billing.models import Adjustment, Line, PlanPrice, Transaction
 from billing.pages import money
 from billing.refunds import RETURNING, TAKEN, TAKING

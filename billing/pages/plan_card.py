@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from billing.models import PlanPrice
 from billing.paddle.api import Preview
 from billing.pages import money
-from billing.plans import Standing
+from billing.subscriptions import Standing
 from credits.models import Plan
 from sidekick import formatting
 

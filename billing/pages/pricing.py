@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
 
-from billing import plans
+from billing import subscriptions
 from billing.models import PlanPrice
-from billing.plans import Standing
+from billing.subscriptions import Standing
 from credits.models import Plan
 from sidekick.accounts.models import User
 
@@ -28,7 +28,7 @@ class Offer:
 
 def to(visitor: User | AnonymousUser) -> list[Offer]:
     """Every plan in the order of the pricing page. One query for visitors, four for accounts."""
-    stands = plans.standing(visitor) if isinstance(visitor, User) else None
+    stands = subscriptions.standing(visitor) if isinstance(visitor, User) else None
     prices = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD").select_related("plan")
     by_plan: dict[str, dict[str, PlanPrice]] = {}
     for price in prices.order_by("plan__position"):

@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from billing import checkout, plans
+from billing import checkout, subscriptions
 from billing.models import Customer, PlanPrice, Purchase, Transaction
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
@@ -32,7 +32,7 @@ from billing.pages import payment_history, plan_card
 from billing.pages.forms import CreditsForm, token_of
 from billing.pages.payment import Bill, Progress
 from billing.pages.plan_card import Overview
-from billing.plans import Refusal, Standing, TooOften
+from billing.subscriptions import Refusal, Standing, TooOften
 from credits.ledger.periods import FREE
 from credits.models import Plan
 from sidekick.accounts.decorators import signed_in
@@ -70,7 +70,7 @@ def billing(request: Request) -> HttpResponse:
 @posted
 def buy_credits(request: Request) -> HttpResponse:
     """Begin to buy additional credits: on to the pay page, or the form again with what is wrong (B4)."""
-    stands = plans.standing(request.user)
+    stands = subscriptions.standing(request.user)
     price = PlanPrice.objects.per_credit().filter(plan=stands.plan).first()
     if price is None:
         return _billing(request, problem=Refusal(checkout.why_not(request.user, stands)))
@@ -101,10 +101,10 @@ def subscribe(request: Request, price_id: int) -> HttpResponse:
 @require_safe
 def plan(request: Request) -> HttpResponse:
     """Which plan to change to (B6)."""
-    stands = plans.standing(request.user)
+    stands = subscriptions.standing(request.user)
     if not stands.may_change:
         return redirect("billing")
-    context = {"title": "Change plan", "stands": stands, "choices": plans.choices(request.user, stands)}
+    context = {"title": "Change plan", "stands": stands, "choices": subscriptions.choices(request.user, stands)}
     return _render(request, "plan", context)
 
 
@@ -116,16 +116,16 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
     problem: Problem | None = None
     if request.method == "POST":
         try:
-            plans.change(request.user, price)
+            subscriptions.change(request.user, price)
         except (Refusal, PaddleFault) as fault:
             problem = fault
         else:
             messages.success(request, f"Your plan changes to {price.plan.name}.")
             return redirect("billing")
-    stands, words = plans.standing(request.user), []
+    stands, words = subscriptions.standing(request.user), []
     try:
         _not_too_often(request, "paddle")
-        preview = plans.preview(request.user, price)
+        preview = subscriptions.preview(request.user, price)
         words = plan_card.consequences(preview, price, stands, request.user.zone)
     except (Refusal, PaddleFault) as fault:
         problem = problem or fault
@@ -137,10 +137,10 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: Request) -> HttpResponse:
     """What happens and when, then the cancellation itself (B2)."""
-    stands, problem = plans.standing(request.user), None
+    stands, problem = subscriptions.standing(request.user), None
     if request.method == "POST":
         try:
-            plans.cancel(request.user)
+            subscriptions.cancel(request.user)
         except (Refusal, PaddleFault) as fault:
             problem = fault
         else:
@@ -161,7 +161,7 @@ def cancel(request: Request) -> HttpResponse:
 def keep(request: Request) -> HttpResponse:
     """Undo what is scheduled, with one click (B3)."""
     try:
-        plans.keep(request.user)
+        subscriptions.keep(request.user)
     except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     messages.success(request, "Your plan goes on as before.")
@@ -171,10 +171,10 @@ def keep(request: Request) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def resume(request: Request) -> HttpResponse:
-    stands, problem = plans.standing(request.user), None
+    stands, problem = subscriptions.standing(request.user), None
     if request.method == "POST":
         try:
-            plans.resume(request.user)
+            subscriptions.resume(request.user)
         except (Refusal, PaddleFault) as fault:
             problem = fault
         else:
@@ -190,7 +190,7 @@ def resume(request: Request) -> HttpResponse:
 @require_safe
 def coming(request: Request) -> HttpResponse:
     """Whether the plan that was paid for is there, for a page that is open."""
-    stands = plans.standing(request.user)
+    stands = subscriptions.standing(request.user)
     if stands.coming is None:
         return HttpResponseClientRedirect(reverse("billing"))
     return render(request, "billing/_coming.html", {"stands": stands})
@@ -200,7 +200,7 @@ def coming(request: Request) -> HttpResponse:
 @posted
 def card(request: Request) -> HttpResponse:
     """To the checkout that takes a new card; of an overdue subscription it pays what is due (B7, B9)."""
-    stands = plans.standing(request.user)
+    stands = subscriptions.standing(request.user)
     if not stands.may_update_card or not stands.subscription:
         return _billing(request, problem=Refusal("There is no running plan whose card could be updated."))
     try:
@@ -219,7 +219,7 @@ def card(request: Request) -> HttpResponse:
 @posted
 def portal(request: Request) -> HttpResponse:
     """To Paddle's own pages for this customer, by a link that is made now and kept nowhere (B7)."""
-    stands = plans.standing(request.user)
+    stands = subscriptions.standing(request.user)
     customer_id = _customer_id(request.user)
     if not customer_id:
         return _billing(request, problem=Refusal("Paddle, which handles our payments, has nothing about you yet."))
@@ -297,7 +297,7 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
     """The Billing page, or the one region of it that was asked for."""
     account, now = request.user, timezone.now()
     zone = account.zone
-    stands = plans.standing(account, now=now)
+    stands = subscriptions.standing(account, now=now)
     context: dict[str, Any] = {"title": "Billing", "stands": stands, **_credits(account, stands, form)}
     if is_fragment(request) and request.htmx.target == CREDITS_REGION and form:
         return _render(
@@ -325,7 +325,7 @@ def _credits(account: User, stands: Standing, form: CreditsForm | None) -> dict[
 
 
 def _upgrades(account: User, stands: Standing) -> list[PlanPrice]:
-    return [price for price in plans.choices(account, stands) if price.interval == PlanPrice.Interval.MONTH]
+    return [price for price in subscriptions.choices(account, stands) if price.interval == PlanPrice.Interval.MONTH]
 
 
 def _history(request: Request) -> dict[str, Any]:

@@ -13,12 +13,12 @@ import time_machine
 from django.utils import timezone
 from pytest_django import Settings
 
-from billing import checkout, plans
+from billing import checkout, subscriptions
 from billing.checkout import State
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
-from billing.plans import Refusal
+from billing.subscriptions import Refusal
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing import store as stores
@@ -150,7 +150,7 @@ def test_a_plan_whose_subscription_is_not_here_yet_is_on_its_way_for_a_day(
         if body["event_type"] in events_told:
             inbox.receive(json.dumps(body).encode())
     assert Transaction.objects.get().status == "completed"
-    assert plans.standing(alice).subscription is None
+    assert subscriptions.standing(alice).subscription is None
     with time_machine.travel(timezone.now() + timedelta(hours=hours), tick=True):
         if refused:
             with pytest.raises(Refusal, match="being processed"):
@@ -177,7 +177,7 @@ def test_what_a_period_that_is_not_paid_yet_was_before_says_nothing_about_its_pr
     store: Store, alice: User
 ) -> None:  # B6 M9
     subscription = store.subscribe(alice, "pro")
-    plans.change(alice, price("starter"))
+    subscriptions.change(alice, price("starter"))
     store.deliver()
     store.world.renew(subscription)
     for body in api.events_after(store.cursor):
@@ -185,7 +185,7 @@ def test_what_a_period_that_is_not_paid_yet_was_before_says_nothing_about_its_pr
             inbox.receive(json.dumps(body).encode())
     Subscription.objects.update(period_starts_at=period(alice).paid_until)
     with pytest.raises(Refusal, match="being processed"):
-        plans.change(alice, price("pro"))
+        subscriptions.change(alice, price("pro"))
 
 
 def test_after_a_chargeback_neither_credits_nor_a_plan_can_be_bought(store: Store, pro: str, alice: User) -> None:
@@ -319,16 +319,16 @@ def test_cancelling_beside_a_failing_paddle_either_is_done_or_changes_nothing(
 ) -> None:  # B2 B3
     store.world.faults.add(fault, method="POST", path="/subscriptions", seconds=3)
     try:
-        plans.cancel(alice)
+        subscriptions.cancel(alice)
     except PaddleFault:
-        plans.cancel(alice)
-    stands = plans.standing(alice)
+        subscriptions.cancel(alice)
+    stands = subscriptions.standing(alice)
     assert stands.ends_at
     assert stands.may_keep
-    plans.keep(alice)
+    subscriptions.keep(alice)
     store.deliver()
-    assert plans.standing(alice).ends_at is None
-    assert plans.standing(alice).renews_at
+    assert subscriptions.standing(alice).ends_at is None
+    assert subscriptions.standing(alice).renews_at
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -336,32 +336,32 @@ def test_an_upgrade_beside_a_failing_paddle_is_charged_once(store: Store, alice:
     subscription = store.subscribe(alice, "starter")
     store.world.faults.add(fault, method="PATCH", path="/subscriptions", seconds=3)
     try:
-        plans.change(alice, price("pro"))
+        subscriptions.change(alice, price("pro"))
     except PaddleFault:
-        plans.change(alice, price("pro"))
+        subscriptions.change(alice, price("pro"))
     store.deliver()
     changes = [one for one in store.world.state.rows("txn") if one["origin"] == "subscription_update"]
     assert [one["status"] for one in changes] == ["completed"]
-    assert plans.standing(alice).plan.slug == "pro"
+    assert subscriptions.standing(alice).plan.slug == "pro"
     assert store.world.state.get("sub", subscription)["items"][0]["price"]["id"] == price("pro").paddle_price_id
     assert_books_balance()
 
 
 def test_an_upgrade_adds_credits_and_a_downgrade_waits_for_the_renewal(store: Store, alice: User) -> None:  # B6 M9
     subscription = store.subscribe(alice, "starter")
-    plans.change(alice, price("pro"))
+    subscriptions.change(alice, price("pro"))
     store.deliver()
     grown = period(alice)
     assert grown.plan_id == "pro"
     assert Decimal(999) < grown.allocation <= 1000
-    plans.change(alice, price("starter"))
+    subscriptions.change(alice, price("starter"))
     store.deliver()
-    stands = plans.standing(alice)
+    stands = subscriptions.standing(alice)
     assert (stands.plan.slug, stands.next_plan and stands.next_plan.slug) == ("pro", "starter")
-    plans.change(alice, price("pro"))
+    subscriptions.change(alice, price("pro"))
     store.deliver()
-    assert plans.standing(alice).next_plan is None
-    plans.change(alice, price("starter"))
+    assert subscriptions.standing(alice).next_plan is None
+    subscriptions.change(alice, price("starter"))
     store.world.renew(subscription)
     store.deliver()
     assert (period(alice).plan_id, period(alice).allocation) == ("starter", 250)
@@ -374,20 +374,20 @@ def test_a_declined_upgrade_changes_nothing_and_says_so(store: Store, alice: Use
     subscription = store.subscribe(alice, "starter")
     store.world.fail_next_payment(subscription)
     with pytest.raises(PaddleFault, match="declined"):
-        plans.change(alice, price("pro"))
+        subscriptions.change(alice, price("pro"))
     store.deliver()
-    assert plans.standing(alice).plan.slug == "starter"
-    assert plans.standing(alice).next_plan is None
+    assert subscriptions.standing(alice).plan.slug == "starter"
+    assert subscriptions.standing(alice).next_plan is None
     assert_books_balance()
 
 
 def test_previews_are_paddles_own(store: Store, alice: User) -> None:  # B6
     store.subscribe(alice, "starter")
-    dearer = plans.preview(alice, price("pro"))
+    dearer = subscriptions.preview(alice, price("pro"))
     assert (dearer.action, dearer.currency) == ("charge", "USD")
     assert 0 < dearer.amount <= 2880
     with pytest.raises(Refusal, match="on Starter already"):
-        plans.preview(alice, price("starter"))
+        subscriptions.preview(alice, price("starter"))
 
 
 def test_a_plan_whose_payment_is_on_its_way_can_not_be_changed(store: Store, alice: User) -> None:  # B6
@@ -397,7 +397,7 @@ def test_a_plan_whose_payment_is_on_its_way_can_not_be_changed(store: Store, ali
         if body["event_type"].startswith("subscription."):
             inbox.learn(body["data"] | {"updated_at": body["data"]["updated_at"]})
     with pytest.raises(Refusal):
-        plans.change(alice, price("pro"))
+        subscriptions.change(alice, price("pro"))
 
 
 def test_month_to_year_begins_a_new_period_and_back_is_refused(store: Store, alice: User) -> None:  # B6 M7
@@ -406,12 +406,12 @@ def test_month_to_year_begins_a_new_period_and_back_is_refused(store: Store, ali
 
     setup.set_up(dry_run=False)
     store.subscribe(alice, "pro")
-    plans.change(alice, price("pro", "year"))
+    subscriptions.change(alice, price("pro", "year"))
     store.deliver()
     opened = period(alice)
     assert opened.paid_until
     assert opened.paid_until - opened.starts_at > timedelta(days=360)
     assert opened.ends_at - opened.starts_at < timedelta(days=32)
     with pytest.raises(Refusal, match="paid for a year"):
-        plans.change(alice, price("pro"))
+        subscriptions.change(alice, price("pro"))
     assert_books_balance()

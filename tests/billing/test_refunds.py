@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from billing import effects, refunds
+from billing import fulfilment, refunds
 from billing.models import Adjustment, PaddleEvent, Transaction
 from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry
@@ -345,7 +345,7 @@ def test_a_year_refunded_and_canceled_leaves_nothing_whichever_is_first(alice: U
     for what in (first, "canceled", "refunded"):
         if what == "canceled":
             hear("subscription.canceled", over, now.isoformat(), now=now)
-            effects.end_plans(now)
+            fulfilment.end_plans(now)
         else:
             hear("adjustment.created", refund(1, 1633, of=name("txn", 1), line_id=None), now=now)
     assert left(alice) == [("allocation", 50)]
@@ -552,7 +552,7 @@ def test_what_an_operator_gave_back_is_not_given_back_again(buyer: User) -> None
 def test_refunds_leave_a_line_each_that_says_why_and_repeating_leaves_none(buyer: User) -> None:  # P4 O1
     told(refund(1, 1089), 1)
     for _ in range(3):
-        effects.settle(buyer.id, [TRANSACTION], now=NOW)
+        fulfilment.settle(buyer.id, [TRANSACTION], now=NOW)
     [entry] = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.VOIDED)
     assert (entry.amount, entry.reason) == (-40, f"Paddle {TRANSACTION}: 40 credits' money went back.")
     assert PaddleEvent.objects.filter(state="failed").count() == 0

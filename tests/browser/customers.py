@@ -11,7 +11,7 @@ from decimal import Decimal
 from urllib.parse import quote
 from uuid import uuid4
 
-from billing import checkout, effects, plans
+from billing import checkout, fulfilment, subscriptions
 from billing.models import Purchase
 from billing.paddle import api
 from credits.ledger import grants, periods
@@ -147,7 +147,7 @@ def overdue(store: Store) -> tuple[User, Pages]:
 
 def leaving(store: Store) -> tuple[User, Pages]:
     user, _ = buyer("pro", store)
-    plans.cancel(user)
+    subscriptions.cancel(user)
     store.deliver()
     return user, {"billing": BILLING, "pricing": "/pricing"}
 
@@ -161,13 +161,13 @@ def pausing(store: Store) -> tuple[User, Pages]:
 def paused(store: Store) -> tuple[User, Pages]:
     user, subscription = buyer("pro", store)
     store.pause(subscription)
-    effects.end_plans(store.world.now())
+    fulfilment.end_plans(store.world.now())
     return user, {"billing": BILLING, "way back": f"{BILLING}/resume"}
 
 
 def going_down(store: Store) -> tuple[User, Pages]:
     user, _ = buyer("pro", store)
-    plans.change(user, price("starter"))
+    subscriptions.change(user, price("starter"))
     store.deliver()
     return user, {"billing": BILLING, "plans": f"{BILLING}/plan"}
 

@@ -21,7 +21,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import ownership, plans
+from billing import ownership, subscriptions
 from billing.models import Customer, PaddleEvent, Subscription, Transaction
 from billing.paddle import api, inbox
 from credits.ledger import grants
@@ -369,7 +369,7 @@ def test_the_plan_ends_at_paddle_before_the_account_goes(proven: Client, alice: 
     """Broken off in between, nobody is charged for an account that is gone."""  # A10 B2
     subscription = store.subscribe(alice, "pro")
     if how == "leaving":
-        plans.cancel(alice)
+        subscriptions.cancel(alice)
         store.deliver()
     elif how == "paused":
         store.pause(subscription)
@@ -484,7 +484,7 @@ def test_a_subscription_that_is_heard_of_too_late_is_ended(alice: User, store: S
     farewell.say(alice)
     store.deliver()
     assert Subscription.objects.get().status == "active"
-    assert [plans.leave_for_the_deleted(), plans.leave_for_the_deleted()] == [1, 0]
+    assert [subscriptions.leave_for_the_deleted(), subscriptions.leave_for_the_deleted()] == [1, 0]
     assert Subscription.objects.get().status == "canceled"
 
 

@@ -12,7 +12,7 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db import transaction as database
 from django.utils import timezone
 
-from billing import effects, tasks
+from billing import fulfilment, tasks
 from billing.models import Adjustment, Customer, PaddleEvent, Subscription, Transaction
 from billing.paddle import inbox
 from billing.paddle.schemas import Unreadable
@@ -478,7 +478,7 @@ def deliver(bodies: list[bytes], dice: random.Random) -> None:
             killed_in_between(body, AFTERWARDS)
         receive(body, AFTERWARDS)
         if dice.random() < 0.1:
-            effects.settle_due(AFTERWARDS)
+            fulfilment.settle_due(AFTERWARDS)
 
 
 def end_of(account: User, bodies: list[bytes], dice: random.Random | None) -> dict[str, Any]:
@@ -489,8 +489,8 @@ def end_of(account: User, bodies: list[bytes], dice: random.Random | None) -> di
         for body in [] if dice else bodies:
             receive(body, AFTERWARDS)
         for minute in range(2):
-            effects.settle_due(AFTERWARDS + timedelta(minutes=minute))
-            effects.end_plans(AFTERWARDS + timedelta(minutes=minute))
+            fulfilment.settle_due(AFTERWARDS + timedelta(minutes=minute))
+            fulfilment.end_plans(AFTERWARDS + timedelta(minutes=minute))
         assert not PaddleEvent.objects.filter(state="failed").exists()
         assert not Subscription.objects.over().exists()
         assert_books_balance()

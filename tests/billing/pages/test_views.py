@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import effects, plans
+from billing import fulfilment, subscriptions
 from billing.models import Adjustment, Customer, PlanPrice, Purchase, Subscription, Transaction
 from billing.pages import payment_history
 from credits.models import Grant
@@ -267,7 +267,7 @@ def test_an_overdue_payment_says_how_long_the_plan_stays(
     assert rows(html)[0]["Status"] == "Past due"
     clock.move_to(datetime(2026, 6, 11, tzinfo=UTC))
     sign_in(browser, alice)
-    effects.end_plans(timezone.now())
+    fulfilment.end_plans(timezone.now())
     over = words(page(browser))
     assert "Your account is on Free until it does. Update your card" in over
     assert "Nothing more is charged. Your account stays on Free." in words(page(browser, f"{HOME}/cancel"))
@@ -277,7 +277,7 @@ def test_an_upgrade_whose_payment_is_on_its_way_says_so_and_updates_itself(  # B
     browser: Client, store: Store, alice: User
 ) -> None:
     store.subscribe(alice, "starter")
-    plans.change(alice, price("pro"))
+    subscriptions.change(alice, price("pro"))
     shown = page(browser)
     assert "Pro is being set up." in words(shown)
     assert "Plan Starter Active Pro is $39 a month" in words(shown)
@@ -297,7 +297,7 @@ def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store
     assert "Paused" in html
     assert "Pro is paused." in words(html)
     assert "It resumes on 12 Jun 2026." in words(html)
-    effects.end_plans(timezone.now())
+    fulfilment.end_plans(timezone.now())
     followed = words(page(browser))
     assert "Your account is on Free until it resumes, and nothing is charged." in followed
     assert "Plan Free Paused $0 for now, Pro is $39 a month" in followed
@@ -310,7 +310,7 @@ def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store
 
 def test_a_paused_plan_can_be_canceled_at_once(browser: Client, store: Store, pro: str) -> None:  # B2
     store.pause(pro, days=40)
-    effects.end_plans(timezone.now())
+    fulfilment.end_plans(timezone.now())
     asked = words(page(browser, f"{HOME}/cancel"))
     assert "Cancel Pro? Pro ends at once and can’t be resumed. Nothing more is charged." in asked
     assert "You can change your mind" not in asked
@@ -403,7 +403,7 @@ def test_a_declined_card_changes_nothing_and_says_so(browser: Client, store: Sto
     text = words(refused.content.decode())
     assert "Your card was declined, and the plan stays as it was." in text
     assert "Confirm change to Pro" in text
-    assert plans.standing(alice).plan.slug == "starter"
+    assert subscriptions.standing(alice).plan.slug == "starter"
 
 
 @pytest.mark.parametrize("plan", ["pro", "free"])

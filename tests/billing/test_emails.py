@@ -14,7 +14,7 @@ import time_machine
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries
 
-from billing import effects, notices
+from billing import emails, fulfilment
 from billing.models import Subscription
 from billing.paddle import inbox
 from credits.models import CreditPeriod
@@ -153,7 +153,7 @@ def test_an_unpaid_plan_that_is_canceled_is_told_of_both(subscriber: User, clock
 
 
 def end(at: datetime) -> None:
-    effects.end_plans(at)
+    fulfilment.end_plans(at)
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -235,7 +235,7 @@ def test_an_event_that_fails_tells_nobody_until_it_is_applied(
         raise ValueError
 
     with monkeypatch.context() as broken:
-        broken.setattr(effects, "settle", refuse)
+        broken.setattr(fulfilment, "settle", refuse)
         Subscription.objects.update(account=None)
         body = event(77, "subscription.updated", subscription(PRO, transaction_id=name("txn", 1), **CANCEL), MARCH)
         assert receive(body, moment(MARCH, minutes=1)).state == "failed"
@@ -261,7 +261,7 @@ def test_what_is_nothing_to_write_about_costs_nothing(
 ) -> None:
     known = Subscription.objects.get(id=SUBSCRIPTION)
     with django_assert_num_queries(0):
-        notices.follow(known, was_ending=False)
+        emails.follow(known, was_ending=False)
 
 
 def test_a_stranger_is_told_nothing_of_it(subscriber: User, charlie: User) -> None:  # B10

@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from billing import effects, plans
+from billing import fulfilment, subscriptions
 from billing.models import PlanPrice, Subscription
 from billing.paddle import setup
-from billing.plans import Refusal
+from billing.subscriptions import Refusal
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.billing.bodies import MARCH, MAY, SUBSCRIPTION, hear, subscription
@@ -53,8 +53,8 @@ def test_a_year_whose_money_went_back_can_not_be_changed(store: Store, alice: Us
     bought = store.buy(alice, "starter", interval="year")
     store.world.refund(bought.transaction_id)
     store.deliver()
-    assert plans.standing(alice).may_change
-    for ask in (plans.preview, plans.change):
+    assert subscriptions.standing(alice).may_change
+    for ask in (subscriptions.preview, subscriptions.change):
         with pytest.raises(Refusal, match="went back to you"):
             ask(alice, price("pro", "year"))
     assert period(alice).plan_id == "starter"
@@ -68,7 +68,7 @@ def test_a_year_whose_money_came_again_can_be_changed(store: Store, alice: User)
     store.deliver()
     store.world.reverse(disputed["id"])
     store.deliver()
-    plans.change(alice, price("pro", "year"))
+    subscriptions.change(alice, price("pro", "year"))
     store.deliver()
     assert period(alice).plan_id == "pro"
     assert_books_balance()
@@ -93,21 +93,21 @@ def test_only_a_paused_plan_is_canceled_at_once(
     Subscription.objects.update(account=alice)
     over = subscription(status="canceled", canceled_at=MAY, updated_at=MAY)
     wire.says(*([data(known)] if status == "paused" else []), data(over))
-    plans.cancel(alice)
+    subscriptions.cancel(alice)
     asked = wire.seen[-1]
     assert (asked.path, asked.body) == (f"/subscriptions/{SUBSCRIPTION}/cancel", {"effective_from": when})
-    assert plans.standing(alice).subscription is None
+    assert subscriptions.standing(alice).subscription is None
 
 
 def test_a_plan_that_has_gone_on_meanwhile_keeps_what_was_charged_for(store: Store, alice: User) -> None:  # B2
     """Its pause is over at Paddle, the card is charged, and no webhook has told of it yet."""
     paused = store.subscribe(alice, "pro")
     store.pause(paused, days=40)
-    effects.end_plans(timezone.now())
+    fulfilment.end_plans(timezone.now())
     store.world.resume(paused)
-    plans.cancel(alice)
+    subscriptions.cancel(alice)
     store.deliver()
-    effects.end_plans(timezone.now())
-    stands = plans.standing(alice)
+    fulfilment.end_plans(timezone.now())
+    stands = subscriptions.standing(alice)
     assert (stands.plan.slug, stands.ends_at) == ("pro", stands.period.paid_until)
     assert_books_balance()

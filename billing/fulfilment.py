@@ -20,7 +20,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.utils import timezone
 
-from billing import notices, refunds
+from billing import emails, refunds
 from billing.models import Adjustment, Line, PlanPrice, Subscription, Transaction
 from credits.ledger import grants, locking, periods
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
@@ -188,7 +188,7 @@ def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
         paid_from = payment.period_starts_at if payment and payment.subscription_id == subscription.id else None
         if current and paid_from and paid_from < ended_at:
             periods.open_free(account_id, starts_at=ended_at, now=now)
-            notices.ended(subscription, current, ended_at)
+            emails.ended(subscription, current, ended_at)
         if subscription.id not in waiting:
             Subscription.objects.filter(id=subscription.id).update(wound_up_at=now)
 
