@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from billing.simulator import api, pages
-from billing.simulator.calls import Call
+from billing.simulator.api import router
+from billing.simulator.api.calls import Call
 from billing.simulator.faults import Fault
-from billing.simulator.pages import Reply
+from billing.simulator.pages import views
+from billing.simulator.pages.views import Reply
 from billing.simulator.world import World
 
 HERE = "127.0.0.1"
@@ -98,10 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.server.ticking:
             self.server.world.catch_up()
-        if api.is_api(call.path):
+        if router.is_api(call.path):
             self._answer_api(call)
         else:
-            self._send(pages.answer(self.server.world, call))
+            self._send(views.answer(self.server.world, call))
 
     def _call(self) -> Call | None:
         length = self.headers.get("Content-Length", "0")
@@ -126,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
         elif fault and fault.kind == "unanswered":
-            api.answer(world, call)
+            router.answer(world, call)
             self._hang_up()
             return
         elif fault and fault.kind == "closed":
@@ -135,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault:
             self._send(_faulty(fault))
             return
-        status, body = api.answer(world, call)
+        status, body = router.answer(world, call)
         self._send(Reply(status, b"" if body is None else json.dumps(body).encode(), "application/json"))
 
     def _hang_up(self) -> None:
@@ -157,7 +158,7 @@ def _is_ours(call: Call) -> bool:
     host = call.headers.get("host", "")
     if not OWN_HOST.fullmatch(host):
         return False
-    if call.method == "GET" or api.is_api(call.path):
+    if call.method == "GET" or router.is_api(call.path):
         return True
     origin, site = call.headers.get("origin"), call.headers.get("sec-fetch-site")
     return origin in {None, f"http://{host}"} and site in {None, "same-origin", "none"}
@@ -175,7 +176,7 @@ def _faulty(fault: Fault) -> Reply:
             "type": "request_error" if status == 429 else "api_error",
             "code": code,
             "detail": "The simulator was asked to fail this call.",
-            "documentation_url": f"{api.ERRORS}/{code}",
+            "documentation_url": f"{router.ERRORS}/{code}",
         },
         "meta": {"request_id": "simulated-fault"},
     }

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from billing.simulator import deliveries
-from billing.simulator.refusals import unknown
-from billing.simulator.shapes import Entity, iso
+from billing.simulator.errors import unknown
+from billing.simulator.schemas import Entity, iso
+from billing.simulator.webhooks import deliveries
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # No two events share a moment, or nobody could tell which snapshot is newer.

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from billing.simulator import adjustments, checkout, deliveries, subscriptions
-from billing.simulator.courier import Courier
+from billing.simulator.commerce import adjustments, checkout, subscriptions
+from billing.simulator.errors import Refused
 from billing.simulator.faults import Faults
-from billing.simulator.refusals import Refused
-from billing.simulator.shapes import Entity, copied
+from billing.simulator.schemas import Entity, copied
 from billing.simulator.state import State
+from billing.simulator.webhooks import deliveries
+from billing.simulator.webhooks.courier import Courier
 
 # What happens at one time is told some milliseconds apart; a whole period later all of it is due.
 SAME_MOMENT = timedelta(seconds=1)

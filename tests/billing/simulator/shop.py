@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from billing.simulator import api
-from billing.simulator.calls import Call
+from billing.simulator.api import router
+from billing.simulator.api.calls import Call
 from billing.simulator.world import World
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ class Shop:
             headers={"authorization": f"Bearer {key}"},
             body=raw,
         )
-        status, answer = api.answer(self.world, asked)
+        status, answer = router.answer(self.world, asked)
         if status >= 300:
             assert answer
             error = answer["error"]
