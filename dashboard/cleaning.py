@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from credits.models import Hold
-from dashboard import farewell
+from dashboard.account import deletion
 from sidekick.accounts.models import DeviceSession, Letter
 
 KEEP_SESSIONS = timedelta(days=90)
@@ -35,7 +35,7 @@ def clean(now: datetime) -> dict[str, int]:
         "request_counts": _expired("accounts_request_count", "starts_at", now - A_DAY),
     }
     call_command("clearsessions")
-    farewell.forget_again()
+    deletion.forget_again()
     logger.info("removed %s", removed)
     return removed
 

@@ -37,7 +37,7 @@ from credits.models import Grant, UsageEvent
 from credits.reports import csv_export
 from credits.reports.snapshot import snapshot
 from credits.usage import recording
-from dashboard import my_data
+from dashboard.account import data_export
 from sidekick import replica
 from sidekick.accounts.models import User
 from sidekick.database import GONE_SOON, from_url
@@ -241,16 +241,16 @@ def test_a_file_comes_from_the_replica_and_has_what_was_recorded_just_now(
 
 def test_everything_about_an_account_comes_from_the_replica(world: Pair, alice: User) -> None:  # A10
     grants.grant(alice.id, Decimal(5), kind=Grant.Kind.PURCHASED, source_key="bought")
-    with my_data.written(alice) as file:
+    with data_export.written(alice) as file:
         found = file.read().splitlines()
-    with my_data._written(alice, "default") as file:
+    with data_export._written(alice, "default") as file:
         # The first line says when.
         assert found[1:] == file.read().splitlines()[1:]
     assert len(found) > MANY
     log = (world.standby.pgdata / "log").read_text()
     assert "credits_ledgerentry" in log
     assert "BEGIN ISOLATION LEVEL REPEATABLE READ" in log
-    assert log.count('"credits_usageevent"."request_id" >') >= MANY // my_data.AT_A_TIME
+    assert log.count('"credits_usageevent"."request_id" >') >= MANY // data_export.AT_A_TIME
 
 
 def test_a_primary_that_does_nothing_is_not_ahead(world: Pair) -> None:
@@ -466,15 +466,15 @@ def test_a_replica_frozen_midway_is_given_up(
         monkeypatch.setattr(csv_export, "_file", file)
         assert download(browser) == stored(alice)
     else:
-        read = my_data._read
+        read = data_export._read
 
         def reading(rows: Any) -> Any:
             if not frozen:
                 freeze()
             return read(rows)
 
-        monkeypatch.setattr(my_data, "_read", reading)
-        with my_data.written(alice) as made:
+        monkeypatch.setattr(data_export, "_read", reading)
+        with data_export.written(alice) as made:
             assert len(made.read().splitlines()) > MANY
     spent = time.monotonic() - began
     with suppress(ProcessLookupError):

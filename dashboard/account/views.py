@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from billing.paddle.api import PaddleFault
-from dashboard import farewell, my_data
-from dashboard.forms import FarewellForm, ProfileForm, zones
+from dashboard.account import data_export, deletion
+from dashboard.account.forms import FarewellForm, ProfileForm, zones
 from sidekick.accounts import user_agents
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.models import DeviceSession
@@ -105,7 +105,7 @@ def download(request: Request) -> HttpResponse | FileResponse:
     if not ratelimit.consume(request, action="download_my_data", user=request.user):
         return render(request, "429.html", {"title": "That was a bit fast"}, status=429)
     name = f"sidekick-{timezone.now():%Y-%m-%d}.json"
-    return FileResponse(my_data.written(request.user), as_attachment=True, filename=name)
+    return FileResponse(data_export.written(request.user), as_attachment=True, filename=name)
 
 
 @proven
@@ -113,16 +113,16 @@ def download(request: Request) -> HttpResponse | FileResponse:
 def delete(request: Request) -> HttpResponse:
     """What is lost and what stays, then the farewell itself (A10)."""
     form = FarewellForm(request.user, request.POST if request.method == "POST" else None)
-    refusal = farewell.why_not(request.user)
+    refusal = deletion.why_not(request.user)
     if request.method == "POST" and not refusal and form.is_valid():
         try:
-            farewell.say(request.user)
+            deletion.say(request.user)
         except PaddleFault as fault:
             refusal = f"{fault} Nothing was deleted."
         else:
             flow.logout(request, show_message=False)
             return redirect("farewell")
-    context = {"title": "Delete account", "form": form, "refusal": refusal, "words": farewell.words(request.user)}
+    context = {"title": "Delete account", "form": form, "refusal": refusal, "words": deletion.words(request.user)}
     status = 409 if refusal and form.is_bound else 422 if form.errors else 200
     return _render(request, "delete", context, status=status)
 
