@@ -10,4 +10,4 @@ class DeskConfig(admin.AdminConfig):
     """Django's admin, arranged as operators work."""
 
     default = False
-    default_site = "dashboard.desk.Desk"
+    default_site = "dashboard.backoffice.site.Desk"

@@ -11,7 +11,7 @@ from django.test import Client
 from credits.models import Grant
 from sidekick.accounts.models import DeviceSession, User
 from tests.conftest import make_user
-from tests.dashboard import rows
+from tests.dashboard.backoffice import rows
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[Client, User], None]

@@ -73,7 +73,7 @@ class Desk(AdminSite):
     def find(self, request: HttpRequest) -> HttpResponse:
         """The page of whatever has this id or email; what was looked for, where there is no such thing."""
         # The rooms' tables can't be imported before the apps are ready, and this module is.
-        from dashboard.finding import find
+        from dashboard.backoffice.search import find
 
         wanted = request.GET.get("q", "").replace("\0", "").strip()
         found = find(wanted, request) if wanted else None

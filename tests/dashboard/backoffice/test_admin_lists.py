@@ -21,8 +21,8 @@ from billing.models import PaddleEvent
 from sidekick.accounts.models import DeviceSession, Letter, User
 from sidekick.admin.filters import LatestValues
 from tests.conftest import make_user
-from tests.dashboard import rows
-from tests.dashboard.test_admin import SignIn, address
+from tests.dashboard.backoffice import rows
+from tests.dashboard.backoffice.test_admin import SignIn, address
 
 pytestmark = pytest.mark.django_db
 # Tables of a few rows, whatever becomes of the house.

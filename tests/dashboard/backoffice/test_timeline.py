@@ -18,13 +18,13 @@ from django.utils import timezone
 from billing.models import Purchase, Transaction, WaitingPayment
 from credits.ledger import grants
 from credits.models import Grant
-from dashboard import timeline
-from dashboard.timeline import KINDS, PAGE_SIZE, Happening, Mark
+from dashboard.backoffice import timeline
+from dashboard.backoffice.timeline import KINDS, PAGE_SIZE, Happening, Mark
 from feedback.models import ReportChange
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.conftest import make_user
 from tests.credits.books import use
-from tests.dashboard import rows
+from tests.dashboard.backoffice import rows
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[Client, User], None]

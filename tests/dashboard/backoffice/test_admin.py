@@ -17,12 +17,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing.models import PaddleEvent
-from dashboard.desk import GROUPS, Desk
+from dashboard.backoffice.site import GROUPS, Desk
 from sidekick.accounts.models import User
 from sidekick.admin.base import OperatorAdmin, ReadOnlyAdmin, ReasonedAdmin
 from sidekick.admin.filters import BoundedPaginator
 from tests.conftest import make_user
-from tests.dashboard import rows
+from tests.dashboard.backoffice import rows
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[Client, User], None]
