@@ -1,7 +1,8 @@
 from django.urls import path
 
-from dashboard import mailbox, views
+from dashboard import views
 from dashboard.account import views as account_views
+from dashboard.dev import mailbox
 
 urlpatterns = [
     path("", views.home, name="home"),

@@ -345,7 +345,7 @@ if PRODUCTION:
     # Seconds for each step of the conversation; a mail server that says nothing must not hold the worker.
     EMAIL_TIMEOUT = 20
 else:
-    EMAIL_BACKEND = "dashboard.mailbox.EmailBackend"
+    EMAIL_BACKEND = "dashboard.dev.mailbox.EmailBackend"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
 
 # Security -------------------------------------------------------------------------------------------------------

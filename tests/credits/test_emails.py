@@ -20,7 +20,7 @@ from credits import emails, tasks
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan, Wallet
 from credits.usage import recording
-from dashboard import demo
+from dashboard.dev import demo
 from sidekick.accounts.models import Letter, User
 from tests.conftest import make_user
 from tests.credits.books import NOW, assert_books_balance, at_once, event, period, use

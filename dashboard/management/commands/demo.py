@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from dashboard import demo
+from dashboard.dev import demo
 
 
 class Command(BaseCommand):

@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
-from dashboard import demo
+from dashboard.dev import demo
 from sidekick.accounts.models import User
 
 STOP_WITHIN = 10.0

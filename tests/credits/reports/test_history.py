@@ -21,7 +21,7 @@ from credits.models import Grant, LedgerEntry, Plan
 from credits.reports import history, usage
 from credits.reports.history import Change
 from credits.reports.spans import Span
-from dashboard import demo
+from dashboard.dev import demo
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, debt, remaining, use
 

@@ -29,7 +29,7 @@ from credits import emails as credits_emails
 from credits.ledger import grants, periods
 from credits.models import Grant, Plan
 from credits.usage import recording
-from dashboard import demo_feedback
+from dashboard.dev import demo_feedback
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
 

@@ -15,7 +15,7 @@ from django.test import Client
 from credits.models import CreditPeriod, UsageEvent
 from credits.reports import usage as reports_usage
 from credits.reports.usage import Balance
-from dashboard import demo
+from dashboard.dev import demo
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance
 

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from pytest_django import Settings
 
-from dashboard.letter_samples import SAMPLES
+from dashboard.dev.email_samples import SAMPLES
 from dashboard.urls import urlpatterns
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def mail_folder(settings: Settings, tmp_path: Path) -> Path:
 
 
 def send(subject: str, text: str) -> None:
-    connection = get_connection("dashboard.mailbox.EmailBackend")
+    connection = get_connection("dashboard.dev.mailbox.EmailBackend")
     EmailMessage(subject, text, "hello@example.com", ["alice@example.com"], connection=connection).send()
 
 
@@ -112,7 +112,7 @@ def test_a_letter_is_shown_in_a_frame_that_can_do_nothing(client: Client, name: 
 
 
 def test_html_of_a_mail_is_shown_in_a_frame_that_can_do_nothing(client: Client, mail_folder: Path) -> None:
-    connection = get_connection("dashboard.mailbox.EmailBackend")
+    connection = get_connection("dashboard.dev.mailbox.EmailBackend")
     message = EmailMultiAlternatives("Hi", "Plainly", "a@example.com", ["b@example.com"], connection=connection)
     message.attach_alternative("<html><head></head><body><script>alert(1)</script></body></html>", "text/html")
     message.send()

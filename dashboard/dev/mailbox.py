@@ -20,7 +20,7 @@ from django.core.mail.backends.console import EmailBackend as ConsoleEmailBacken
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from dashboard.letter_samples import SAMPLES
+from dashboard.dev.email_samples import SAMPLES
 
 SHOWN = 100
 # An email may style itself, and can do nothing else: no script, no picture, no form.
