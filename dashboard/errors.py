@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
-from dashboard import shell
+from dashboard import context as dashboard_context
 from dashboard.middleware import toast
 from sidekick import database, metrics
 from sidekick.api import problems
@@ -65,7 +65,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return unavailable(request)
     if problems.is_api(request):
         return problems.problem_response(500, CODES[500], f"{TITLES[500]}.")
-    context = {"title": TITLES[500], "theme": shell.theme(request), "home_url": settings.HOME_URL}
+    context = {"title": TITLES[500], "theme": dashboard_context.theme(request), "home_url": settings.HOME_URL}
     return HttpResponse(render_to_string("500.html", context), status=500)
 
 
@@ -77,7 +77,12 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         response = toast(503)
     else:
         again = request.method == "GET"
-        context = {"title": TITLES[503], "theme": shell.theme(request), "home_url": settings.HOME_URL, "again": again}
+        context = {
+            "title": TITLES[503],
+            "theme": dashboard_context.theme(request),
+            "home_url": settings.HOME_URL,
+            "again": again,
+        }
         response = HttpResponse(render_to_string("503.html", context), status=503)
     response.headers["Retry-After"] = RETRY_AFTER
     response.headers["Cache-Control"] = "no-store"

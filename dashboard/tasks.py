@@ -12,7 +12,7 @@ from procrastinate.exceptions import UniqueViolation
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from dashboard import cleaning
+from dashboard.ops import retention
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 @app.task(queueing_lock="clean", lock="clean")
 def clean(timestamp: int) -> None:
     """Every night. A missed one is made up for by the next."""
-    cleaning.clean(timezone.now())
+    retention.clean(timezone.now())
 
 
 @app.periodic(cron="41 3 * * *")
@@ -29,7 +29,7 @@ def clean(timestamp: int) -> None:
 async def remove_failed_jobs(context: JobContext, timestamp: int) -> None:
     """Every night: jobs that failed for good and that nobody looked at for a month."""
     await context.app.job_manager.delete_old_jobs(
-        nb_hours=cleaning.KEEP_FAILED_JOBS // timedelta(hours=1),
+        nb_hours=retention.KEEP_FAILED_JOBS // timedelta(hours=1),
         include_failed=True,
         include_cancelled=True,
         include_aborted=True,

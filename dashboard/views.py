@@ -17,7 +17,7 @@ from django_htmx.http import trigger_client_event
 
 from billing.models import PlanPrice
 from billing.pages import pricing as pages_pricing
-from dashboard import shell
+from dashboard import context as dashboard_context
 from sidekick.web.rendering import is_fragment
 
 
@@ -45,7 +45,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember the chosen theme (N5): back to the page it was chosen on, or a word to the script that asked."""
     choice = request.POST.get("theme", "")
-    if choice not in shell.THEMES:
+    if choice not in dashboard_context.THEMES:
         raise BadRequest("no such theme")
     if is_fragment(request):
         response = trigger_client_event(HttpResponse(status=204), "sidekick:theme", {"value": choice})
@@ -55,7 +55,12 @@ def theme(request: HttpRequest) -> HttpResponse:
         # Not `redirect`, which takes a word without a slash for the name of a view.
         response = HttpResponseRedirect(back if safe else reverse("home"))
     response.set_cookie(
-        shell.THEME_COOKIE, choice, timedelta(days=365), secure=settings.PRODUCTION, httponly=True, samesite="Lax"
+        dashboard_context.THEME_COOKIE,
+        choice,
+        timedelta(days=365),
+        secure=settings.PRODUCTION,
+        httponly=True,
+        samesite="Lax",
     )
     return response
 

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard import shell
+from dashboard import context as dashboard_context
 from sidekick.accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -68,15 +68,15 @@ def test_bar_holds_logo_theme_and_a_menu_with_email_and_logout(browser: Client, 
 
 
 def test_a_page_below_a_section_marks_its_tab() -> None:
-    assert [tab.label for tab in shell.tabs("/dashboard/credits/models") if tab.active] == ["Credits"]
-    assert not [tab for tab in shell.tabs("/dashboard/creditsandmore") if tab.active]
+    assert [tab.label for tab in dashboard_context.tabs("/dashboard/credits/models") if tab.active] == ["Credits"]
+    assert not [tab for tab in dashboard_context.tabs("/dashboard/creditsandmore") if tab.active]
 
 
 def test_the_shell_asks_the_database_nothing(
     rf: RequestFactory, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
-        context = shell.context(rf.get("/dashboard/feedback"))
+        context = dashboard_context.context(rf.get("/dashboard/feedback"))
     assert [tab.label for tab in context["tabs"] if tab.active] == ["Feedback"]
 
 

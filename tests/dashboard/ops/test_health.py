@@ -15,7 +15,7 @@ from procrastinate.contrib.django import app
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from billing.models import PaddleEvent
-from dashboard import health
+from dashboard.ops import health
 from sidekick.accounts.models import Letter
 
 pytestmark = pytest.mark.django_db

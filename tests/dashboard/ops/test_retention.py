@@ -18,7 +18,8 @@ from procrastinate.jobs import Job
 from pytest_django import Settings
 
 from credits.models import AIModel, Hold
-from dashboard import cleaning, tasks
+from dashboard import tasks
+from dashboard.ops import retention
 from sidekick.accounts import tokens
 from sidekick.accounts.api import throttling
 from sidekick.accounts.models import DeviceSession, Letter, User
@@ -45,7 +46,7 @@ def test_sessions_are_kept_for_ninety_days_after_their_end(alice: User, settings
     ]
     for ended in (True, False):
         session(alice, unseen=limit + timedelta(minutes=1), ended=ended)
-    assert cleaning.clean(NOW)["device_sessions"] == 2
+    assert retention.clean(NOW)["device_sessions"] == 2
     assert set(DeviceSession.objects.all()) == set(kept)
 
 
@@ -58,7 +59,7 @@ def test_holds_are_kept_as_long_as_usage_may_name_them(alice: User, settings: Se
     for name, at in ended.items():
         state = "settled" if at else "open"
         Hold.objects.create(request_id=name, max_output_tokens=1, state=state, ended_at=at, **fields)
-    assert cleaning.clean(NOW)["holds"] == 1
+    assert retention.clean(NOW)["holds"] == 1
     assert set(Hold.objects.values_list("request_id", flat=True)) == {"young", "open"}
 
 
@@ -66,7 +67,7 @@ def test_holds_are_kept_as_long_as_usage_may_name_them(alice: User, settings: Se
 def test_counts_of_requests_are_forgotten_after_a_day() -> None:  # O4
     for name, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
         throttling.count(name, 5, NOW - age)
-    assert cleaning.clean(NOW)["request_counts"] == 1
+    assert retention.clean(NOW)["request_counts"] == 1
 
 
 @pytest.mark.django_db
@@ -75,7 +76,7 @@ def test_letters_are_kept_for_half_a_year_and_those_that_wait_for_ever(alice: Us
     for when, done in ((NOW, True), (old, True), (old, False)):
         sent = {"due_at": None, "sent_at": when} if done else {"due_at": when}
         Letter.objects.create(account=alice, template="x", to=alice.email, subject="x", created_at=when, **sent)
-    assert cleaning.clean(NOW)["letters"] == 1
+    assert retention.clean(NOW)["letters"] == 1
     assert list(Letter.objects.filter(created_at=old).values_list("sent_at", flat=True)) == [None]
 
 
@@ -84,7 +85,7 @@ def test_what_expired_in_the_cache_goes(alice: User) -> None:  # O4
     cache.clear()
     cache.set("short", 1, 60)
     cache.set("long", 1, 7200)
-    assert cleaning.clean(NOW + timedelta(hours=1))["cache"] == 1
+    assert retention.clean(NOW + timedelta(hours=1))["cache"] == 1
     with connection.cursor() as cursor:
         cursor.execute("SELECT cache_key FROM cache")
         assert [key for (key,) in cursor.fetchall()] == [":1:long"]
@@ -92,10 +93,10 @@ def test_what_expired_in_the_cache_goes(alice: User) -> None:  # O4
 
 @pytest.mark.django_db
 def test_more_than_a_batch_goes_too(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     for _ in range(5):
         session(alice, unseen=timedelta(days=365))
-    assert cleaning.clean(NOW)["device_sessions"] == 5
+    assert retention.clean(NOW)["device_sessions"] == 5
 
 
 def empty_queue() -> None:
