@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from feedback import export, forwarding, triage
+from feedback import csv_export, triage, webhook
 from feedback.forms import TextField
 from feedback.models import TEXT_LENGTH, Delivery, Report, ReportChange, ReportImage, ReportQuerySet
 from sidekick.admin.base import MOST_AT_ONCE, Reason, ReasonedAdmin, ReasonForm, account, badge, reasoned_action
@@ -236,7 +236,7 @@ class ReportAdmin(ReasonedAdmin):
             action_flag=CHANGE,
             change_message=f"Exported as CSV: {form.cleaned_data['reason']}",
         )
-        answer = StreamingHttpResponse(export.lines(queryset), content_type="text/csv; charset=utf-8")
+        answer = StreamingHttpResponse(csv_export.lines(queryset), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="reports-{timezone.now():%Y-%m-%d}.csv"'
         return answer
 
@@ -246,7 +246,7 @@ class ReportAdmin(ReasonedAdmin):
         waiting = Delivery.objects.filter(report__in=queryset.values("pk"), delivered_at=None).order_by("change_id")
         changes = list(waiting.values_list("change_id", flat=True))
         for change_id in changes:
-            forwarding.again(change_id)
+            webhook.again(change_id)
         messages.success(request, f"{len(changes)} changes are forwarded again.")
 
     def _ask(self, request: HttpRequest, form: forms.Form, chosen: ReportQuerySet, title: str) -> HttpResponse:

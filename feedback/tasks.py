@@ -8,7 +8,7 @@ from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from feedback import forwarding
+from feedback import webhook
 from feedback.models import ReportImage
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ GROWING = RetryStrategy(max_attempts=8, exponential_wait=4)
 @app.task(retry=GROWING)
 def forward(change_id: int) -> None:
     """Tell the webhook of one change (F6)."""
-    forwarding.deliver(change_id, now=timezone.now())
+    webhook.deliver(change_id, now=timezone.now())
 
 
 @app.periodic(cron="41 * * * *")

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from feedback import forwarding
+from feedback import webhook
 from feedback.models import Report, ReportChange
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
@@ -38,7 +38,7 @@ def change(
         reason=reason,
         created_at=now,
     )
-    forwarding.enqueue(done)
+    webhook.enqueue(done)
     _tell(report, done)
     return done
 

@@ -8,7 +8,7 @@ from sidekick.api import docs
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
     path("", include("credits.pages.urls")),
-    path("", include("feedback.urls")),
+    path("", include("feedback.pages.urls")),
     path("", include("billing.pages.urls")),
     path("accounts/", include("sidekick.accounts.urls")),
     path("api/v1/", include("sidekick.api.urls")),

@@ -9,7 +9,7 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw
 
-from feedback import images, reporting, triage
+from feedback import images, submission, triage
 from feedback.models import Report
 from sidekick.accounts.models import User
 
@@ -100,7 +100,7 @@ def _make(told: Told, user: User, operator: User, now: datetime) -> None:
     )
     added = [("requests-table.png", images.clean(_picture()))] if told.picture else []
     sent_at = now - timedelta(days=told.days, hours=2)
-    report = reporting.send(unsaved, form_token=uuid.uuid4(), kept=[], added=added, now=sent_at)
+    report = submission.send(unsaved, form_token=uuid.uuid4(), kept=[], added=added, now=sent_at)
     for days, status, reply in told.answers:
         at = now - timedelta(days=days, hours=1)
         triage.change(report.pk, status=status, reply=reply or None, by=operator, reason="Weekly triage.", now=at)

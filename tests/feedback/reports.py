@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from feedback import images, reporting
+from feedback import images, submission
 from feedback.models import Report
 from sidekick.accounts.models import User
 from tests.feedback import pictures
@@ -49,7 +49,7 @@ def made(
     """A stored report."""
     words = {"kind": "bug", "title": f"Report {uuid.uuid4()}", "description": "It broke.", "priority": "low", **changed}
     added = [(f"shot-{n}.png", images.clean(pictures.png(64 + n))) for n in range(pictured)]
-    return reporting.send(
+    return submission.send(
         Report(account=account, **words),
         form_token=token or uuid.uuid4(),
         kept=[],

@@ -20,7 +20,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from feedback import export, forwarding, triage
+from feedback import csv_export, triage, webhook
 from feedback.models import Delivery, Report
 from sidekick.accounts.models import Letter, User
 from tests.conftest import make_user
@@ -209,12 +209,12 @@ def test_all_that_match_are_exported_not_only_the_page(desk: Client, alice: User
 
 @pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@a", "\ta", "\ra", "\n=1", "＝1"])
 def test_a_formula_is_defused(cell: str) -> None:  # F6
-    assert export.defused(cell) == f"'{cell}"
+    assert csv_export.defused(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "a=1", "1", "1-2", "'=1", " x"])
 def test_what_is_no_formula_stays(cell: str) -> None:
-    assert export.defused(cell) == cell
+    assert csv_export.defused(cell) == cell
 
 
 def test_what_was_not_delivered_is_forwarded_again_with_a_reason(
@@ -226,10 +226,10 @@ def test_what_was_not_delivered_is_forwarded_again_with_a_reason(
     html = desk.get(page_of(report)).content.decode()
     assert "answered 500" in html
     assert "Forward to the webhook again" in html
-    before = ProcrastinateJob.objects.filter(task_name=forwarding.TASK).count()
+    before = ProcrastinateJob.objects.filter(task_name=webhook.TASK).count()
     response = act(desk, "forward_again", report, reason="It is up again")
     assert [str(message) for message in get_messages(response.wsgi_request)] == ["1 changes are forwarded again."]
-    assert ProcrastinateJob.objects.filter(task_name=forwarding.TASK).count() == before + 1
+    assert ProcrastinateJob.objects.filter(task_name=webhook.TASK).count() == before + 1
     assert "It is up again" in LogEntry.objects.get().change_message
 
 

@@ -21,9 +21,9 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job
 from pytest_django import Settings
 
-from feedback import forwarding, tasks, triage
-from feedback.forwarding import NotDelivered
+from feedback import tasks, triage, webhook
 from feedback.models import Delivery
+from feedback.webhook import NotDelivered
 from sidekick.accounts.models import User
 from tests.conftest import make_user
 from tests.credits.books import at_once
@@ -137,7 +137,7 @@ def test_a_server_that_is_not_there_is_an_error_without_its_address(alice: User,
     settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET = "http://127.0.0.1:9/key-in-path", SECRET
     change = made(alice).changes.get()
     with pytest.raises(NotDelivered):
-        forwarding.deliver(change.pk, now=NOW)
+        webhook.deliver(change.pk, now=NOW)
     assert Delivery.objects.get().error == "ConnectionError"
 
 
@@ -153,7 +153,7 @@ def test_what_was_delivered_is_not_told_again(hook: Hook, alice: User) -> None:
 def test_without_a_webhook_nothing_is_noted(alice: User) -> None:
     made(alice)
     assert not Delivery.objects.exists()
-    assert not ProcrastinateJob.objects.filter(task_name=forwarding.TASK).exists()
+    assert not ProcrastinateJob.objects.filter(task_name=webhook.TASK).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -165,7 +165,7 @@ def test_a_real_worker_forwards_and_tries_again_later(
     hook.status = 500
     made(make_user("alice@example.com"))
     run_worker(monkeypatch)
-    job = ProcrastinateJob.objects.get(task_name=forwarding.TASK)
+    job = ProcrastinateJob.objects.get(task_name=webhook.TASK)
     assert job.status == "todo"
     assert job.scheduled_at
     assert timedelta(seconds=2) < job.scheduled_at - timezone.now() < timedelta(seconds=5)
@@ -175,7 +175,7 @@ def test_a_real_worker_forwards_and_tries_again_later(
 def test_pauses_grow_and_end_within_a_day() -> None:  # F6
     pauses = []
     for attempts in range(10):
-        job = Job(id=1, queue="", lock=None, queueing_lock=None, task_name=forwarding.TASK, attempts=attempts)
+        job = Job(id=1, queue="", lock=None, queueing_lock=None, task_name=webhook.TASK, attempts=attempts)
         decision = tasks.GROWING.get_retry_decision(exception=NotDelivered(), job=job)
         if decision and decision.retry_at:
             pauses.append(round((decision.retry_at - timezone.now()).total_seconds()))

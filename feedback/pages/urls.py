@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from feedback import views
+from feedback.pages import views
 
 urlpatterns = [
     path("dashboard/feedback", views.bug, name="feedback"),

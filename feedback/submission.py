@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from feedback import drafts, forwarding
+from feedback import drafts, webhook
 from feedback.drafts import Named
 from feedback.models import Report, ReportChange, ReportImage
 from sidekick.accounts import emails
@@ -56,7 +56,7 @@ def send(
     report.created_at = report.changed_at = now
     report.save(force_insert=True)
     _add_images(report, form_token, kept, added, now)
-    forwarding.enqueue(ReportChange.objects.create(report=report, status=report.status, created_at=now))
+    webhook.enqueue(ReportChange.objects.create(report=report, status=report.status, created_at=now))
     emails.write(
         "feedback/email/received",
         to=report.account,

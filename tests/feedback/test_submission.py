@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from feedback import drafts, images, tasks, triage
 from feedback.models import Report, ReportChange, ReportImage
-from feedback.reporting import TooMany
+from feedback.submission import TooMany
 from sidekick.accounts import emails
 from sidekick.accounts.models import Letter, User
 from tests.conftest import make_user

@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_safe
 
-from feedback import drafts, images, reporting
+from feedback import drafts, images, submission
 from feedback.forms import ReportForm, path_or_nothing
 from feedback.models import Report, ReportImage
-from feedback.reporting import ImagesGone, TooMany
+from feedback.submission import ImagesGone, TooMany
 from sidekick.accounts.decorators import signed_in
 from sidekick.web.pagination import Pages
 from sidekick.web.rendering import Request, is_fragment, render_page
@@ -130,7 +130,7 @@ def _send(request: Request, form: ReportForm, now: datetime) -> Report:
         page=words["page"],
         browser=_browser(request),
     )
-    return reporting.send(unsaved, form_token=form.token, kept=form.ticked, added=form.added, now=now)
+    return submission.send(unsaved, form_token=form.token, kept=form.ticked, added=form.added, now=now)
 
 
 def _show(request: Request, form: ReportForm, *, status: int = 200) -> HttpResponse:
@@ -158,7 +158,7 @@ def _too_many(refusal: TooMany, now: datetime, zone: ZoneInfo) -> str:
     clock = timezone.localtime(refusal.again_at, zone).strftime("%H:%M")
     wait = "a minute" if minutes <= 1 else f"{minutes:.0f} minutes"
     return (
-        f"You have sent {reporting.MOST_IN_AN_HOUR} reports within an hour, which is the most we take. "
+        f"You have sent {submission.MOST_IN_AN_HOUR} reports within an hour, which is the most we take. "
         f"You can send this one in {wait}, at {clock} ({zone.key}); everything you wrote is still here."
     )
 
