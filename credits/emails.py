@@ -94,7 +94,7 @@ def forget(account_id: uuid.UUID) -> None:
 def unsubscribe_url(account: User) -> str:
     """Where one POST ends these letters, for who holds the link and nobody else (RFC 8058)."""
     token = signing.dumps(str(account.pk), salt=SALT)
-    return settings.SITE_URL + reverse("stop_balance_emails", args=[token])
+    return settings.SITE_URL + reverse("credits:stop_balance_emails", args=[token])
 
 
 def account_of(token: str) -> User | None:

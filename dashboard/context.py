@@ -17,9 +17,9 @@ from sidekick.web.rendering import is_fragment
 THEME_COOKIE = "theme"
 THEMES = ("light", "dark", "system")
 SECTIONS = (
-    ("credits", "Credits", "gauge"),
-    ("feedback", "Feedback", "message-square"),
-    ("billing", "Billing", "credit-card"),
+    ("credits:requests", "Credits", "gauge"),
+    ("feedback:bug", "Feedback", "message-square"),
+    ("billing:overview", "Billing", "credit-card"),
 )
 
 

@@ -23,14 +23,14 @@ from sidekick.web.rendering import is_fragment
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    if reverse("home") != settings.HOME_URL:
+    if reverse("dashboard:home") != settings.HOME_URL:
         return redirect(settings.HOME_URL)
     return render(request, "dashboard/home.html", _plans(request))
 
 
 @require_safe
 def pricing(request: HttpRequest) -> HttpResponse:
-    if reverse("pricing") != settings.PRICING_URL:
+    if reverse("dashboard:pricing") != settings.PRICING_URL:
         return redirect(settings.PRICING_URL)
     context = {"title": "Pricing", "credit": PlanPrice.objects.per_credit().first(), **_plans(request)}
     return render(request, "dashboard/pricing.html", context)
@@ -38,7 +38,7 @@ def pricing(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
-    return redirect("credits")
+    return redirect("credits:requests")
 
 
 @require_POST
@@ -53,7 +53,7 @@ def theme(request: HttpRequest) -> HttpResponse:
         back = request.POST.get("next", "")
         safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
         # Not `redirect`, which takes a word without a slash for the name of a view.
-        response = HttpResponseRedirect(back if safe else reverse("home"))
+        response = HttpResponseRedirect(back if safe else reverse("dashboard:home"))
     response.set_cookie(
         dashboard_context.THEME_COOKIE,
         choice,

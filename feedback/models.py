@@ -87,7 +87,7 @@ class Report(models.Model):
         return f"{self.reference} {self.title}"
 
     def get_absolute_url(self) -> str:
-        return reverse("report", args=[self.id])
+        return reverse("feedback:report", args=[self.id])
 
     @property
     def reference(self) -> str:
@@ -164,7 +164,7 @@ class ReportImage(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        return reverse("report_image", args=[self.id])
+        return reverse("feedback:image", args=[self.id])
 
 
 # How long a form with an error may stay open until its images are gone.

@@ -7,6 +7,8 @@ from sidekick.api import docs
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
+    path("", include("dashboard.account.urls")),
+    path("", include("dashboard.dev.urls")),
     path("", include("credits.pages.urls")),
     path("", include("feedback.pages.urls")),
     path("", include("billing.pages.urls")),

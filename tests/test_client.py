@@ -182,6 +182,6 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(client: ModuleType, stubbo
 
 def test_the_docs_name_what_there_is() -> None:
     text = (CLIENT.parent / "api.md").read_text()
-    assert reverse("openapi") in text
+    assert reverse("api:openapi") in text
     assert reverse("api_docs") in text
     assert "](client.py)" in text

@@ -51,14 +51,14 @@ def posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
     @wraps(view)
     def act(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        return redirect("billing") if request.method in {"GET", "HEAD"} else acting(request, *args, **kwargs)
+        return redirect("billing:overview") if request.method in {"GET", "HEAD"} else acting(request, *args, **kwargs)
 
     return act
 
 
 @signed_in
 @require_safe
-def billing(request: Request) -> HttpResponse:
+def overview(request: Request) -> HttpResponse:
     if request.GET.get("checkout") in {"completed", "closed"}:
         return _back_from_checkout(request)
     if is_fragment(request) and request.htmx.target == PAYMENTS_REGION:
@@ -103,7 +103,7 @@ def plan(request: Request) -> HttpResponse:
     """Which plan to change to (B6)."""
     stands = subscriptions.standing(request.user)
     if not stands.may_change:
-        return redirect("billing")
+        return redirect("billing:overview")
     context = {"title": "Change plan", "stands": stands, "choices": subscriptions.choices(request.user, stands)}
     return _render(request, "plan", context)
 
@@ -121,7 +121,7 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
             problem = fault
         else:
             messages.success(request, f"Your plan changes to {price.plan.name}.")
-            return redirect("billing")
+            return redirect("billing:overview")
     stands, words = subscriptions.standing(request.user), []
     try:
         _not_too_often(request, "paddle")
@@ -146,9 +146,9 @@ def cancel(request: Request) -> HttpResponse:
         else:
             later = "" if stands.may_resume else " Nothing changes until it ends."
             messages.success(request, f"Your subscription is canceled.{later}")
-            return redirect("billing")
+            return redirect("billing:overview")
     elif not stands.may_cancel:
-        return redirect("billing")
+        return redirect("billing:overview")
     name = stands.price.plan.name if stands.price else "subscription"
     free = Plan.objects.get(slug=FREE)
     words = plan_card.cancellation(stands, free, request.user.zone)
@@ -165,7 +165,7 @@ def keep(request: Request) -> HttpResponse:
     except (Refusal, PaddleFault) as problem:
         return _billing(request, problem=problem)
     messages.success(request, "Your plan goes on as before.")
-    return redirect("billing")
+    return redirect("billing:overview")
 
 
 @signed_in
@@ -179,9 +179,9 @@ def resume(request: Request) -> HttpResponse:
             problem = fault
         else:
             messages.success(request, "Your plan is back as soon as the payment arrives.")
-            return redirect("billing")
+            return redirect("billing:overview")
     elif not stands.may_resume:
-        return redirect("billing")
+        return redirect("billing:overview")
     name = stands.price.plan.name if stands.price else "your plan"
     return _render(request, "resume", {"title": f"Resume {name}", "name": name, "stands": stands}, problem)
 
@@ -192,7 +192,7 @@ def coming(request: Request) -> HttpResponse:
     """Whether the plan that was paid for is there, for a page that is open."""
     stands = subscriptions.standing(request.user)
     if stands.coming is None:
-        return HttpResponseClientRedirect(reverse("billing"))
+        return HttpResponseClientRedirect(reverse("billing:overview"))
     return render(request, "billing/_coming.html", {"stands": stands})
 
 
@@ -210,8 +210,8 @@ def card(request: Request) -> HttpResponse:
         return _billing(request, problem=problem)
     # From here on it is known to be of this account, which is what the pay page asks.
     inbox.take_note(opened)
-    back = request.build_absolute_uri(reverse("billing"))
-    here = f"{reverse('pay')}?{urlencode({'_ptxn': opened['id']})}"
+    back = request.build_absolute_uri(reverse("billing:overview"))
+    here = f"{reverse('billing:pay')}?{urlencode({'_ptxn': opened['id']})}"
     return _away(request, checkout.checkout_link(opened["id"], back) or here)
 
 
@@ -254,13 +254,13 @@ def pay(request: Request) -> HttpResponse:
         raise Http404
     bought = Purchase.objects.filter(account=request.user, transaction_id=transaction_id).first()
     if bought:
-        return redirect("purchase", bought.id)
+        return redirect("billing:purchase", bought.id)
     payment = get_object_or_404(Transaction, account=request.user, pk=transaction_id)
     if payment.status in {"paid", "completed", "canceled"}:
         messages.info(request, "That checkout is closed already. There is nothing to pay.")
-        return redirect("billing")
+        return redirect("billing:overview")
     title, bill = pages_payment.of_subscription(payment, request.user.zone)
-    return _pay_page(request, title, bill, payment.id, reverse("billing"), {})
+    return _pay_page(request, title, bill, payment.id, reverse("billing:overview"), {})
 
 
 @signed_in
@@ -285,7 +285,7 @@ def progress(request: Request, purchase_id: str) -> HttpResponse:
     bought = _purchase(request, purchase_id)
     done = _progress(request, bought, completed="completed" in request.GET)
     if done.step == "ready":
-        return _away(request, reverse("purchase", args=[bought.id]))
+        return _away(request, reverse("billing:purchase", args=[bought.id]))
     return render(
         request,
         "billing/_progress.html",
@@ -301,7 +301,7 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
     context: dict[str, Any] = {"title": "Billing", "stands": stands, **_credits(account, stands, form)}
     if is_fragment(request) and request.htmx.target == CREDITS_REGION and form:
         return _render(
-            request, "billing", context, problem, fragment="billing/_credits.html", invalid=bool(form.errors)
+            request, "overview", context, problem, fragment="billing/_credits.html", invalid=bool(form.errors)
         )
     context |= {
         "overview": Overview.of(stands, zone, now),
@@ -311,7 +311,7 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
         **_history(request),
         **_pending(request, now),
     }
-    return _render(request, "billing", context, problem, invalid=bool(form and form.errors))
+    return _render(request, "overview", context, problem, invalid=bool(form and form.errors))
 
 
 def _credits(account: User, stands: Standing, form: CreditsForm | None) -> dict[str, Any]:
@@ -382,7 +382,7 @@ def _since(request: Request) -> int:
 
 def _to_checkout(request: Request, bought: Purchase) -> HttpResponse:
     """To the simulator's checkout at once, or to our page, which opens the real one."""
-    here = reverse("purchase", args=[bought.id])
+    here = reverse("billing:purchase", args=[bought.id])
     link = (
         checkout.checkout_link(bought.transaction_id, request.build_absolute_uri(here)) if bought.transaction_id else ""
     )
@@ -394,7 +394,7 @@ def _back_from_checkout(request: Request) -> HttpResponse:
         messages.info(request, "The checkout is closed. Nothing was charged.")
     else:
         messages.success(request, "Thank you. It can take a minute until this page shows it.")
-    return redirect("billing")
+    return redirect("billing:overview")
 
 
 def _pay_page(

@@ -41,7 +41,7 @@ class HoldsView(HoldingView):
             raise Problem(400, "invalid", "This asks for no hold.", errors=bodies.faults(error)) from None
         hold = _reserve(wish)
         answer = HeldCredits(id=hold.id, amount=hold.amount, expires_at=hold.expires_at)
-        location = {"Location": reverse("api_hold", args=[hold.id])}
+        location = {"Location": reverse("api:hold", args=[hold.id])}
         return Response(answer.model_dump(mode="json"), status=201, headers=location)
 
 

@@ -110,7 +110,8 @@ def export(request: Request, view: str) -> HttpResponseBase:
             return _download(_written(view, balance, filters, shown), f"sidekick-{view}-{filters.dates_in_name}.csv")
     if refusal:
         messages.error(request, refusal)
-    return redirect(f"{reverse(EXPORTS[view])}?{request.GET.urlencode()}")
+    address = reverse(f"credits:{view}")
+    return redirect(f"{address}?{request.GET.urlencode()}")
 
 
 @signed_in
@@ -148,7 +149,7 @@ def _live(request: Request) -> Live:
     return Live.of(request, balance, request.user.zone)
 
 
-EXPORTS = {"requests": "credits", "models": "credits_models", "history": "credits_history"}
+EXPORTS = {"requests", "models", "history"}
 
 
 def _too_long(sums: list[ModelUsage]) -> str:

@@ -33,7 +33,7 @@ def profile(request: Request) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         form.save()
         messages.success(request, "Your profile is saved.")
-        return redirect("account")
+        return redirect("account:profile")
     context = {"title": "Account", "view": "profile", "form": form, "zones": zones()}
     return _render(request, "profile", context, status=422 if form.errors else 200)
 
@@ -77,7 +77,7 @@ def end_session(request: Request, session_id: str) -> HttpResponse:
         return redirect("account_login")
     request.user.device_sessions.filter(id=session.id).end(DeviceSession.Ended.BY_CUSTOMER)
     messages.success(request, "That device is signed out.")
-    return redirect("sessions")
+    return redirect("account:sessions")
 
 
 @signed_in
@@ -88,7 +88,7 @@ def end_other_sessions(request: Request) -> HttpResponse:
         others = others.exclude(id=request.device_session.id)
     ended = others.end(DeviceSession.Ended.BY_CUSTOMER)
     messages.success(request, f"{ended} other device{' is' if ended == 1 else 's are'} signed out.")
-    return redirect("sessions")
+    return redirect("account:sessions")
 
 
 @signed_in
@@ -121,7 +121,7 @@ def delete(request: Request) -> HttpResponse:
             refusal = f"{fault} Nothing was deleted."
         else:
             flow.logout(request, show_message=False)
-            return redirect("farewell")
+            return redirect("account:deleted")
     context = {"title": "Delete account", "form": form, "refusal": refusal, "words": deletion.words(request.user)}
     status = 409 if refusal and form.is_bound else 422 if form.errors else 200
     return _render(request, "delete", context, status=status)

@@ -90,7 +90,7 @@ def image(request: Request, image_id: str) -> HttpResponse:
     return answer
 
 
-_ADDRESSES = {Report.Kind.BUG: "feedback", Report.Kind.FEATURE: "feedback_feature"}
+_ADDRESSES = {Report.Kind.BUG: "feedback:bug", Report.Kind.FEATURE: "feedback:feature"}
 
 
 def _form(request: Request, kind: Report.Kind) -> HttpResponse:
@@ -113,7 +113,7 @@ def _form(request: Request, kind: Report.Kind) -> HttpResponse:
         except ImagesGone:
             form.add_error("images", GONE)
         else:
-            return redirect("report_sent", done.id)
+            return redirect("feedback:sent", done.id)
     form.kept = drafts.keep(request.user, form.token, form.ticked, form.added, now)
     return _show(request, form, status=status)
 
@@ -178,7 +178,7 @@ def _came_from(request: Request) -> str:
     if not url_has_allowed_host_and_scheme(before, allowed_hosts={request.get_host()}):
         return ""
     path = urlsplit(before).path
-    inside = path.startswith((reverse("feedback"), reverse("account_login")))
+    inside = path.startswith((reverse("feedback:bug"), reverse("account_login")))
     return "" if inside else path_or_nothing(path)
 
 

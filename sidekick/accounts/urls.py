@@ -15,7 +15,7 @@ from sidekick.accounts.sign_in.reauthentication import proven
 
 from . import views
 
-security = RedirectView.as_view(pattern_name="security")
+security = RedirectView.as_view(pattern_name="account:security")
 
 # allauth asks for proof, too, but nothing of an account without a password: what stands here is asked of everyone.
 guarded = [

@@ -54,4 +54,4 @@ def prove_by_email(request: HttpRequest) -> HttpResponseBase:
 def disconnect(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Let Google or GitHub open this account no longer. An emailed code always does, so the last one may go, too."""
     connect.disconnect(request, get_object_or_404(SocialAccount, pk=pk, user=request.user))
-    return redirect("security")
+    return redirect("account:security")

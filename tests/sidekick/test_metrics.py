@@ -207,7 +207,7 @@ def counted(name: str, **labels: str) -> float:
 
 @pytest.mark.django_db
 def test_requests_are_counted_by_view_method_and_class_of_status(client: Client) -> None:  # O3
-    found = {"view": "pricing", "method": "GET", "status": "2xx"}
+    found = {"view": "dashboard:pricing", "method": "GET", "status": "2xx"}
     lost = {"view": "none", "method": "GET", "status": "4xx"}
     before = counted("sidekick_requests_total", **found), counted("sidekick_requests_total", **lost)
     client.get("/pricing")

@@ -99,7 +99,7 @@ def _start_simulator() -> subprocess.Popen[bytes]:
     _refuse_taken(port)
     command = [sys.executable, "-m", "billing.simulator", "--port", str(port), "--state", str(state)]
     command += ["--api-key", settings.PADDLE_API_KEY, "--secret", settings.PADDLE_WEBHOOK_SECRETS[0]]
-    command += ["--payment-link", settings.SITE_URL + reverse("pay")]
+    command += ["--payment-link", settings.SITE_URL + reverse("billing:pay")]
     simulator = subprocess.Popen(command, cwd=settings.BASE_DIR, start_new_session=True)
     _wait_until_served(port, [simulator])
     return simulator

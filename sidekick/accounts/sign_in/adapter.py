@@ -55,7 +55,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return methods or ([by_email] if user.is_authenticated else [])
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
-        return reverse("security")
+        return reverse("account:security")
 
     def send_account_already_exists_mail(self, email: str) -> None:
         """Take as long as making an account would: hashing a password is most of that (A9)."""
