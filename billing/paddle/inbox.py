@@ -12,7 +12,7 @@ each other's rows, can't wait for each other.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
@@ -23,10 +23,9 @@ from billing import emails, fulfilment, ownership
 from billing.models import Adjustment, Customer, PaddleEvent, Snapshot, Subscription, Transaction
 from billing.paddle import schemas
 from billing.paddle.schemas import Unreadable
+from sidekick.retries import pause_after
 
 State = PaddleEvent.State
-FIRST_PAUSE = timedelta(minutes=1)
-DOUBLINGS = 10  # Pauses grow from a minute to 17 hours, and stay there: nothing is given up.
 APPLIED_AT_ONCE = 500
 
 # The first word of an event's type names its entity. A type that Paddle adds for one of these is understood as well.
@@ -148,7 +147,7 @@ def apply_due(now: datetime) -> int:
     due = list(PaddleEvent.objects.due(now).values_list("event_id", "attempts")[:APPLIED_AT_ONCE])
     for event_id, attempts in due:
         still_due = PaddleEvent.objects.due(now).filter(event_id=event_id)
-        if still_due.update(attempts=attempts + 1, due_at=now + _pause_after(attempts + 1)):
+        if still_due.update(attempts=attempts + 1, due_at=now + pause_after(attempts + 1)):
             # Another worker that came too late for it may hold its row for an instant.
             _apply_next(event_id, now)
     return len(due)
@@ -192,17 +191,13 @@ def _apply(event: PaddleEvent, now: datetime) -> None:
 
 def _failed(event: PaddleEvent, error: Exception, now: datetime) -> None:
     """It changes nothing, keeps its error and is tried again after a pause."""
-    event.state, event.due_at = State.FAILED, now + _pause_after(event.attempts)
+    event.state, event.due_at = State.FAILED, now + pause_after(event.attempts)
     # PostgreSQL's further lines quote the row, and with it the customer.
     event.error = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _log(event: PaddleEvent) -> None:
     logger.info("paddle event %s %s: %s", event.event_id, event.event_type, event.state)
-
-
-def _pause_after(attempts: int) -> timedelta:
-    return FIRST_PAUSE * (1 << min(attempts - 1, DOUBLINGS))
 
 
 def _take(envelope: schemas.Envelope, now: datetime) -> bool:
