@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +22,18 @@ GONE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-# A replica is given up sooner: the primary answers in its place.
-GONE_SOON = {
-    "connect_timeout": 2,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 10_000,
-}
 IDLE_SECONDS = 120
 
 
-def from_url(
-    url: str, *, statement_seconds: int = 0, pooled: bool = False, gone: Mapping[str, int] = GONE
-) -> dict[str, Any]:
+def from_url(url: str, *, statement_seconds: int = 0, pooled: bool = False) -> dict[str, Any]:
     """Django's database settings for a libpq URL, every libpq option included (`?sslmode=require`).
 
     `statement_seconds` is how long a statement may take, 0 for any time. `pooled`: a PgBouncer in transaction mode
-    stands in between, where a cursor doesn't outlive its transaction and limits are the pooler's to set. `gone` says
-    when a silent server counts as gone. Raises `ImproperlyConfigured` when the URL can't be parsed.
+    stands in between, where a cursor doesn't outlive its transaction and limits are the pooler's to set.
+    Raises `ImproperlyConfigured` when the URL can't be parsed.
     """
     try:
-        parameters = {**gone, **conninfo_to_dict(url)}
+        parameters = {**GONE, **conninfo_to_dict(url)}
     except psycopg.ProgrammingError:
         # What libpq says quotes the URL, password and all.
         raise ImproperlyConfigured(
@@ -53,8 +42,7 @@ def from_url(
     if statement_seconds and not pooled:
         limits = {
             "statement_timeout": f"{statement_seconds}s",
-            # A replica may work as long as a statement may take, and the primary's transaction waits for it.
-            "idle_in_transaction_session_timeout": f"{max(IDLE_SECONDS, 2 * statement_seconds)}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
         }
         flags = [str(parameters.get("options", "")), *(f"-c {name}={value}" for name, value in limits.items())]
         parameters["options"] = " ".join(filter(None, flags))

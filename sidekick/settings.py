@@ -159,17 +159,6 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
-# A streaming replica, for files; one that is so many seconds behind is left alone (`replica.py`). It is connected to
-# for each file anew, and never has a test database of its own.
-REPLICA_URL = text("REPLICA_URL")
-REPLICA_LAG_SECONDS = number("REPLICA_LAG_SECONDS", 1)
-if REPLICA_URL:
-    DATABASES["replica"] = {
-        **database.from_url(REPLICA_URL, statement_seconds=STATEMENT_SECONDS, gone=database.GONE_SOON),
-        "TEST": {"MIRROR": "default"},
-    }
-    if all(DATABASES["replica"][name] == DATABASES["default"][name] for name in ("HOST", "PORT", "NAME")):
-        raise ImproperlyConfigured("REPLICA_URL leads where DATABASE_URL does: set a streaming replica, or none.")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Rate limits must count across processes: the cache lives in PostgreSQL, so no second server is needed (O4).

@@ -29,7 +29,7 @@ from credits.reports import history as changes
 from credits.reports import usage as reports_usage
 from credits.reports.history import Change
 from credits.reports.usage import Balance, ModelUsage, UsagePage, UsageRow
-from sidekick import formatting, replica
+from sidekick import formatting
 from sidekick.accounts.decorators import came_from, signed_in
 from sidekick.web.etags import has_seen
 from sidekick.web.pagination import Pages, number_of
@@ -162,9 +162,7 @@ def _too_long(sums: list[ModelUsage]) -> str:
 def _written(view: str, balance: Balance, filters: Filters, sums: list[ModelUsage]) -> IO[bytes]:
     if view == "requests":
         model = filters.model or None
-        return replica.read(
-            lambda using: csv_export.requests(balance.account_id, filters.span, model=model, using=using)
-        )
+        return csv_export.requests(balance.account_id, filters.span, model=model)
     if view == "models":
         return csv_export.models(sums)
     return csv_export.history(changes.of(balance, filters.span, filters.zone), filters.zone)

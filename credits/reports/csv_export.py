@@ -19,7 +19,7 @@ from tempfile import TemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connection
 
 from credits.reports.history import Change
 from credits.reports.spans import Span
@@ -45,7 +45,7 @@ def alone(account_id: uuid.UUID) -> bool:
 
     One that is large keeps a thread of the server busy for seconds. Needs an open transaction.
     """
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"export {account_id}"])
         free: bool = cursor.fetchone()[0]
     return free
@@ -56,19 +56,16 @@ def tame(text: str) -> str:
     return re.sub(FURTHER, r"\1'", re.sub(FIRST, "'", text))
 
 
-def requests(
-    account_id: uuid.UUID, span: Span, *, model: str | None = None, using: str = DEFAULT_DB_ALIAS
-) -> IO[bytes]:
+def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> IO[bytes]:
     """Every request of a span, newest first, of one model where one is named; moments are of UTC.
 
-    PostgreSQL writes the file itself: one statement, one state, a few kilobytes at a time, however many rows. `using`
-    names the database that does. Raises `django.db.Error` when it can't finish.
+    PostgreSQL writes the file itself: one statement, one state, a few kilobytes at a time, however many rows. Raises
+    `django.db.Error` when it can't finish.
     """
     file = _file()
     parameters = {"account": account_id, "start": span.start, "end": span.end, "model": model}
     parameters |= {"first": FIRST, "further": FURTHER}
     # psycopg's own cursor, because Django's knows no COPY with parameters; yet Django must hear of what breaks.
-    connection = connections[using]
     connection.ensure_connection()
     raw = connection.connection
     with connection.wrap_database_errors, raw.cursor() as cursor, cursor.copy(_REQUESTS, parameters) as rows:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import connection, transaction
 from psycopg import IsolationLevel
 
 
 @contextmanager
-def snapshot(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def snapshot() -> Iterator[None]:
     """Everything read inside sees the database as it was at the first query (C10).
 
     Repeatable read is asked for with BEGIN itself, so it costs no statement more. Inside a transaction that is
     open already (a test's, say) there is nothing to choose any more, and that one goes on.
     """
-    connection = connections[using]
     connection.ensure_connection()
     raw = connection.connection
     if connection.in_atomic_block:
@@ -24,7 +23,7 @@ def snapshot(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
         return
     raw.isolation_level, before = IsolationLevel.REPEATABLE_READ, raw.isolation_level
     try:
-        with transaction.atomic(using):
+        with transaction.atomic():
             yield
     finally:
         if not raw.closed:

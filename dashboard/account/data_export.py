@@ -25,7 +25,6 @@ from billing.models import Adjustment, Customer, Purchase, Subscription, Transac
 from credits.models import CreditPeriod, Grant, LedgerEntry, UsageEvent
 from credits.reports.snapshot import snapshot
 from feedback.models import Report, ReportImage
-from sidekick import replica
 from sidekick.accounts.models import DeviceSession, Letter, User
 
 IN_MEMORY = 4 * 1024 * 1024
@@ -41,24 +40,20 @@ def written(account: User) -> IO[bytes]:
 
     An object of lists, one row a line. Credits are decimal strings, money minor units, times RFC 3339 in UTC.
     """
-    return replica.read(lambda using: _written(account, using))
-
-
-def _written(account: User, using: str) -> IO[bytes]:
     file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
-    with snapshot(using):
-        for piece in _pieces(account, using):
+    with snapshot():
+        for piece in _pieces(account):
             file.write(piece.encode())
     file.seek(0)
     return file
 
 
-def _pieces(account: User, using: str) -> Iterator[str]:
+def _pieces(account: User) -> Iterator[str]:
     yield f'{{"written_at": {_json(timezone.now())}'
     for name, rows in _sections(account):
         yield f',\n"{name}": ['
         comma = ""
-        for row in _read(rows.using(using)):
+        for row in _read(rows):
             yield f"{comma}\n{row if isinstance(row, str) else _json(row)}"
             comma = ","
         yield "]"

@@ -1,7 +1,7 @@
 """How the project is: for balancers, for whoever is on call, and for Prometheus (O3).
 
 `/healthz` says that the process answers and asks nobody. `/readyz` says whether pages can be served, and beside it
-what else is wrong. A dead worker, a dead replica, or mail that doesn't go out, must not take the pages off the net as
+what else is wrong. A dead worker, or mail that doesn't go out, must not take the pages off the net as
 well: that only makes it "degraded", which `?strict=1` answers with 503, for monitors. `/metrics` has the numbers.
 """
 
@@ -24,7 +24,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sidekick import metrics as sidekick_metrics
-from sidekick import replica
 
 PATIENCE = timedelta(seconds=2)
 # procrastinate's workers report every ten seconds.
@@ -79,7 +78,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     strict = request.GET.get("strict") == "1"
-    checks = [*needed(), *wanted(), *(of_replica() if strict else [])]
+    checks = [*needed(), *wanted()]
     unable = any(check.why for check in checks if check.needed)
     degraded = any(check.why for check in checks)
     status = "unavailable" if unable else "degraded" if degraded else "ready"
@@ -125,14 +124,6 @@ def wanted() -> list[Check]:
         Check("jobs", _late(job, WAITS_TOO_LONG, "Jobs wait for a worker."), job),
         Check("letters", _late(letter, WAITS_TOO_LONG, "Emails wait to be sent."), letter),
     ]
-
-
-def of_replica() -> list[Check]:
-    """Only for monitors: one that is silent keeps a thread for two seconds, and balancers ask every few."""
-    try:
-        return [Check("replica", replica.why_not())] if replica.is_set() else []
-    except Error:
-        return [Check("replica", "The database did not say how far it is.")]
 
 
 # Each looks at an index of what waits, never at what is done.

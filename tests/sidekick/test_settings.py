@@ -72,9 +72,8 @@ def test_a_missing_or_unsafe_setting_stops_the_start_with_a_sentence(changed: di
     assert sentence in outcome.stderr.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REPLICA_URL"])
-def test_a_mistyped_url_of_a_database_is_not_shown(name: str) -> None:
-    started = start(**PRODUCTION | {name: "postgres//app:s3cret@db/name"})
+def test_a_mistyped_url_of_a_database_is_not_shown() -> None:
+    started = start(**PRODUCTION | {"DATABASE_URL": "postgres//app:s3cret@db/name"})
     assert "A database's URL can't be read" in started.stderr
     assert "s3cret" not in started.stderr
 
@@ -134,9 +133,6 @@ def test_behind_a_pooler_nothing_outlives_a_transaction() -> None:  # O5
     direct = start(shown, **limited).stdout.strip()
     assert direct == "-c statement_timeout=30s -c idle_in_transaction_session_timeout=120s False"
     assert start(shown, **limited, DATABASE_POOLED="yes").stdout.strip() == "None True"
-    # While a replica works, the primary's transaction waits for it.
-    patient = start(shown, **PRODUCTION, DATABASE_STATEMENT_SECONDS="300").stdout
-    assert "idle_in_transaction_session_timeout=600s" in patient
 
 
 def test_what_the_url_says_of_the_connection_counts() -> None:
