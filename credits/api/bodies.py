@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 def raw(request: Request) -> bytes:
     """The body, unread by DRF. Raises `RequestDataTooBig` before it is read where its length is declared."""
-    declared = request.META.get("CONTENT_LENGTH") or "0"
+    declared = request.headers.get("content-length") or "0"
     if declared.isdigit() and int(declared) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise RequestDataTooBig
     return request._request.body

@@ -12,7 +12,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from dashboard.dev.email_samples import SAMPLES
-from dashboard.urls import urlpatterns
+from dashboard.dev.urls import urlpatterns
 
 pytestmark = pytest.mark.django_db
 
