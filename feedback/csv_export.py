@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from io import StringIO
 
 from feedback.models import Report, ReportQuerySet
+from sidekick.formatting import csv_safe
 
 COLUMNS = (
     "reference", "id", "kind", "title", "description", "priority", "status", "reply", "note", "account_id",
     "account_email", "page", "browser", "app_version", "created_at", "changed_at",
 )  # fmt: skip
-# What spreadsheets take for a formula, or skip to find one.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def lines(reports: ReportQuerySet) -> Iterator[str]:
@@ -23,11 +22,6 @@ def lines(reports: ReportQuerySet) -> Iterator[str]:
         yield _line(_cells(report))
 
 
-def defused(cell: str) -> str:
-    """A leading apostrophe makes a spreadsheet take a cell as text."""
-    return f"'{cell}" if cell.startswith(DANGEROUS) else cell
-
-
 def _cells(report: Report) -> list[str]:
     values = [getattr(report, column) for column in COLUMNS]
     return [value.isoformat() if hasattr(value, "isoformat") else str(value) for value in values]
@@ -35,5 +29,5 @@ def _cells(report: Report) -> list[str]:
 
 def _line(cells: tuple[str, ...] | list[str]) -> str:
     line = StringIO()
-    csv.writer(line).writerow([defused(cell) for cell in cells])
+    csv.writer(line).writerow(map(csv_safe, cells))
     return line.getvalue()

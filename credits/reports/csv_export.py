@@ -4,17 +4,17 @@ A file is made as a whole before its first byte is sent, and goes out with its l
 made is an error page, and a connection that breaks later leaves a download that the browser calls failed. Sent while
 it is made, an error half-way would look like the end of the file: granian ends such an answer properly.
 
-Numbers are exact. Words come from outside and must not run as formulas: see `tame`.
+Numbers are exact. Words come from outside and must not run as formulas: see `csv_safe`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ from django.db import connection
 from credits.reports.history import Change
 from credits.reports.spans import Span
 from credits.reports.usage import ModelUsage
+from sidekick.formatting import FORMULA_FIRST, FORMULA_FURTHER, csv_safe
 
 # What a spreadsheet can show, less the header; it bounds what a file takes on disk, too.
 MOST_ROWS = 1_048_575
@@ -31,13 +32,7 @@ MOST_ROWS = 1_048_575
 IN_MEMORY = 4 * 1024 * 1024
 # Without it a spreadsheet reads names in the alphabet of its country.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A formula begins with one of these, after any space, and after a quote: where a file of commas is taken apart at
-# semicolons, one inside a cell begins and ends an empty quotation. PostgreSQL knows fewer characters as space than
-# Python does, so they are listed; then both read these expressions alike.
-SIGNS = '["\\s\u00a0\u1680\u2000-\u200f\u2028\u2029\u202f\u205f\u3000\ufeff]*[=+@＝＋－＠-]'
-FIRST = f"^(?=[\\t\\r\\n]|{SIGNS})"
-# What separates cells where a comma is part of a number.
-FURTHER = f"([;|\\t\\r\\n])(?={SIGNS})"
+MICRO = Decimal("0.000001")
 
 
 def alone(account_id: uuid.UUID) -> bool:
@@ -51,11 +46,6 @@ def alone(account_id: uuid.UUID) -> bool:
     return free
 
 
-def tame(text: str) -> str:
-    """An apostrophe before whatever a spreadsheet would take for a formula."""
-    return re.sub(FURTHER, r"\1'", re.sub(FIRST, "'", text))
-
-
 def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> IO[bytes]:
     """Every request of a span, newest first, of one model where one is named; moments are of UTC.
 
@@ -64,7 +54,7 @@ def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> 
     """
     file = _file()
     parameters = {"account": account_id, "start": span.start, "end": span.end, "model": model}
-    parameters |= {"first": FIRST, "further": FURTHER}
+    parameters |= {"first": FORMULA_FIRST, "further": FORMULA_FURTHER}
     # psycopg's own cursor, because Django's knows no COPY with parameters; yet Django must hear of what breaks.
     connection.ensure_connection()
     raw = connection.connection
@@ -77,7 +67,7 @@ def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> 
 def models(sums: Iterable[ModelUsage]) -> IO[bytes]:
     """Sums per model, in the order given."""
     heading = ["Model", "Requests", "Input", "Output", "Cache read", "Cache write", "Credits"]
-    return _written(heading, ([tame(name), *counts, f"{credits:.6f}"] for name, *counts, credits in sums))
+    return _written(heading, ([name, *counts, credits.quantize(MICRO)] for name, *counts, credits in sums))
 
 
 def history(changes: Iterable[Change], zone: ZoneInfo) -> IO[bytes]:
@@ -89,10 +79,10 @@ def history(changes: Iterable[Change], zone: ZoneInfo) -> IO[bytes]:
             [
                 "" if change.day else _moment(change.at),
                 change.day or change.at.astimezone(zone).date(),
-                tame(change.what),
-                tame(change.note),
-                f"{change.change:.6f}",
-                f"{change.balance:.6f}",
+                change.what,
+                change.note,
+                change.change.quantize(MICRO),
+                change.balance.quantize(MICRO),
             ]
             for change in changes
         ),
@@ -108,7 +98,7 @@ def _written(heading: list[str], rows: Iterable[list[object]]) -> IO[bytes]:
     text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     writer.writerow(heading)
-    writer.writerows(rows)
+    writer.writerows(map(csv_safe, row) for row in rows)
     text.detach()
     return file
 
@@ -123,20 +113,20 @@ def _file() -> IO[bytes]:
     return file
 
 
-def _tame(column: str) -> str:
-    """What `tame` does, in SQL."""
+def safe_column(column: str) -> str:
+    """`csv_safe` in SQL, of a column of text; needs the parameters `first` and `further`."""
     return f"regexp_replace(regexp_replace({column}, %(first)s, ''''), %(further)s, '\\1''', 'g')"
 
 
 _REQUESTS = f"""
 COPY (
     SELECT to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "Time (UTC)",
-        m.tame AS "Model", e.input_tokens AS "Input", e.output_tokens AS "Output",
+        m.safe_name AS "Model", e.input_tokens AS "Input", e.output_tokens AS "Output",
         e.cache_read_tokens AS "Cache read", e.cache_write_tokens AS "Cache write",
         e.input_tokens::bigint + e.output_tokens + e.cache_read_tokens + e.cache_write_tokens AS "Tokens",
-        e.credits AS "Credits", {_tame("e.request_id")} AS "Request"
+        e.credits AS "Credits", {safe_column("e.request_id")} AS "Request"
     FROM credits_usageevent e JOIN (
-        SELECT id, {_tame("name")} AS tame FROM credits_aimodel
+        SELECT id, {safe_column("name")} AS safe_name FROM credits_aimodel
         WHERE %(model)s::text IS NULL OR name = %(model)s
     ) m ON m.id = e.model_id
     WHERE e.account_id = %(account)s AND e.occurred_at >= %(start)s AND e.occurred_at < %(end)s
