@@ -12,7 +12,6 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
-from allauth.core.internal import ratelimit
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages
@@ -36,8 +35,10 @@ from billing.subscriptions import Refusal, Standing, TooOften
 from credits.ledger.periods import FREE
 from credits.models import Plan
 from sidekick.accounts.decorators import signed_in
+from sidekick.accounts.http import Request
 from sidekick.accounts.models import User
-from sidekick.web.rendering import Request, is_fragment, render_page
+from sidekick.web import rate_limits
+from sidekick.web.rendering import is_fragment, render_page
 
 PAYMENTS_REGION, CREDITS_REGION = "payments", "additional-credits"
 JUST_NOW = timedelta(hours=1)
@@ -345,8 +346,7 @@ def _pending(request: Request, now: datetime) -> dict[str, Any]:
 
 
 def _not_too_often(request: Request, action: str) -> None:
-    # The public way counts no GET, and a link to an invoice costs Paddle a call.
-    if not ratelimit.consume(request, app="allauth.account", action=action, user=request.user, limit_get=True):
+    if not rate_limits.allow(request, action):
         raise TooOften("That was a lot at once. Wait a minute, then try again.")
 
 
@@ -436,7 +436,7 @@ def _render(
     """The page or its fragment. What went wrong stands above it, and in the status of a full page load."""
     context |= {"problem": str(problem) if problem else ""}
     fragment = fragment or f"billing/_{view}.html"
-    response = render_page(request, f"billing/{view}.html", context, fragment=fragment, invalid=invalid)
+    response = render_page(request, f"billing/{view}.html", context, fragment=fragment, status=422 if invalid else 200)
     if problem and isinstance(problem, PaddleFault) and problem.retry_after:
         response["Retry-After"] = str(problem.retry_after)
     if is_fragment(request):

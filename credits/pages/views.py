@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from allauth.core.internal import ratelimit
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
@@ -31,9 +30,11 @@ from credits.reports.history import Change
 from credits.reports.usage import Balance, ModelUsage, UsagePage, UsageRow
 from sidekick import formatting
 from sidekick.accounts.decorators import came_from, signed_in
+from sidekick.accounts.http import Request
+from sidekick.web import rate_limits
 from sidekick.web.etags import has_seen
 from sidekick.web.pagination import Pages, number_of
-from sidekick.web.rendering import Request, is_fragment, render_page
+from sidekick.web.rendering import is_fragment, render_page
 
 USAGE_REGION = "usage"
 BLOCK = 64 * 1024
@@ -95,9 +96,8 @@ def export(request: Request, view: str) -> HttpResponseBase:
     """What a view shows in all its pages, as a CSV file; back to the view where its filters make no sense (C7)."""
     if view not in EXPORTS:
         raise Http404
-    if not ratelimit.consume(request, app="allauth.account", action="export", user=request.user, limit_get=True):
-        refused: HttpResponse = ratelimit.respond_429(request)
-        return refused
+    if not rate_limits.allow(request, "export"):
+        return rate_limits.refuse(request)
     zone = request.user.zone
     with reports_usage.current_balance(request.user.id, timezone.now()) as balance:
         filters = Filters.read(request.GET, balance, zone)
@@ -231,7 +231,9 @@ def _render(
         **table,
     }
     fragment = fragment if only_usage else "credits/_usage.html"
-    return render_page(request, "credits/usage.html", context, fragment=fragment, invalid=bool(context["errors"]))
+    return render_page(
+        request, "credits/usage.html", context, fragment=fragment, status=422 if context["errors"] else 200
+    )
 
 
 def _rows(rows: list[UsageRow], zone: ZoneInfo) -> SafeString:

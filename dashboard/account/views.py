@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.internal.flows import logout as flow
-from allauth.core import ratelimit
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.models import SocialAccount
@@ -20,10 +19,11 @@ from dashboard.account import data_export, deletion
 from dashboard.account.forms import FarewellForm, ProfileForm, zones
 from sidekick.accounts import user_agents
 from sidekick.accounts.decorators import signed_in
+from sidekick.accounts.http import Request
 from sidekick.accounts.models import DeviceSession
 from sidekick.accounts.sign_in import reauthentication
 from sidekick.accounts.sign_in.reauthentication import proven
-from sidekick.web.rendering import Request
+from sidekick.web import rate_limits
 
 
 @signed_in
@@ -102,8 +102,8 @@ def data(request: Request) -> HttpResponse:
 @require_POST
 def download(request: Request) -> HttpResponse | FileResponse:
     """Everything we hold about the account, as one JSON file (A10)."""
-    if not ratelimit.consume(request, action="download_my_data", user=request.user):
-        return render(request, "429.html", {"title": "That was a bit fast"}, status=429)
+    if not rate_limits.allow(request, "download_my_data"):
+        return rate_limits.refuse(request)
     name = f"sidekick-{timezone.now():%Y-%m-%d}.json"
     return FileResponse(data_export.written(request.user), as_attachment=True, filename=name)
 

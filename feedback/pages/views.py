@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from allauth.core.internal import ratelimit
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -20,8 +19,10 @@ from feedback.forms import ReportForm, path_or_nothing
 from feedback.models import Report, ReportImage
 from feedback.submission import ImagesGone, TooMany
 from sidekick.accounts.decorators import signed_in
+from sidekick.accounts.http import Request
+from sidekick.web import rate_limits
 from sidekick.web.pagination import Pages
-from sidekick.web.rendering import Request, is_fragment, render_page
+from sidekick.web.rendering import is_fragment, render_page
 
 LIST_REGION = "reports"
 GONE = "An image that was kept from your last try is gone: they stay for a day. Please choose it again."
@@ -97,7 +98,7 @@ def _form(request: Request, kind: Report.Kind) -> HttpResponse:
     if request.method != "POST":
         return _show(request, ReportForm(kind, page=_came_from(request)))
     # Images cost time to decode; the limit of ten counts stored reports only.
-    may_try = ratelimit.consume(request, app="allauth.account", action="feedback", user=request.user)
+    may_try = rate_limits.allow(request, "feedback")
     form = ReportForm(kind, request.POST, request.FILES if may_try else None)
     now = timezone.now()
     status = 422
@@ -196,4 +197,4 @@ def _render(
     """The page or its fragment, with times in the account's zone."""
     fragment = fragment or f"feedback/_{view}.html"
     with timezone.override(request.user.zone):
-        return render_page(request, f"feedback/{view}.html", context, fragment=fragment, invalid=invalid)
+        return render_page(request, f"feedback/{view}.html", context, fragment=fragment, status=422 if invalid else 200)

@@ -3,7 +3,6 @@ from __future__ import annotations
 from allauth.account.forms import ConfirmLoginCodeForm
 from allauth.account.internal.flows import logout as flow
 from allauth.account.utils import get_next_redirect_url
-from allauth.core import ratelimit
 from allauth.socialaccount.internal.flows import connect
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from sidekick.accounts.sign_in.reauthentication import EmailProof, ask, asks_by_email, proven
+from sidekick.web import rate_limits
 
 from .decorators import signed_in
 
@@ -35,8 +35,8 @@ def prove_by_email(request: HttpRequest) -> HttpResponseBase:
     process = EmailProof.resume(request)
     form = ConfirmLoginCodeForm(code=process.code if process else None)
     if request.method == "POST" and "send" in request.POST:
-        if not ratelimit.consume(request, action="email_proof", user=request.user):
-            return ratelimit.respond_429(request)  # type: ignore[no-any-return]
+        if not rate_limits.allow(request, "email_proof"):
+            return rate_limits.refuse(request)
         EmailProof.begin(request)
         return redirect(request.get_full_path())
     if request.method == "POST" and process:

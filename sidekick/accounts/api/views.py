@@ -6,7 +6,6 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from allauth.account.utils import has_verified_email
-from allauth.core import ratelimit
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
@@ -27,6 +26,7 @@ from sidekick.accounts.models import DeviceSession, User
 from sidekick.api.openapi import CHALLENGE as CHALLENGED
 from sidekick.api.openapi import RETRY, RETRY_UNAVAILABLE, refusals
 from sidekick.api.problems import Problem
+from sidekick.web import rate_limits
 
 # Long enough for every window in ACCOUNT_RATE_LIMITS that these views use.
 RETRY_AFTER = 300
@@ -186,7 +186,7 @@ def _check_second_factor(user: User, code: str) -> None:
 
 
 def _limit(request: HttpRequest, action: str, key: str | None = None) -> None:
-    if not ratelimit.consume(request, action=action, key=key):
+    if not rate_limits.allow(request, action, key=key):
         raise _too_many()
 
 
