@@ -1,7 +1,7 @@
-"""Letters about running low: at 20 %, 5 % and none of the period's credits, and before rollover lapses (C9).
+"""Emails about the balance: at each of `alerts.LEVELS`, and before rolled-over credits expire (C9).
 
-Metering leaves a mark on the wallet it draws from (`Draw.touch`); the worker looks at marked wallets alone. Each
-letter has a key, of the period and what was reached: nobody hears of the same thing twice in a period.
+Metering marks the wallet it draws from (`Draw.touch`), and the worker looks at marked wallets alone. The key of each
+email names its period and level, so nobody hears of the same thing twice in a period.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.db.models import Sum
 from django.urls import reverse
 
 from credits.models import CreditPeriod, Grant, Wallet
-from credits.reports.alerts import LAPSE_AHEAD, LEVELS
+from credits.reports import alerts
 from sidekick import formatting
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
@@ -28,49 +28,51 @@ AT_ONCE = 50
 SALT = "credits.low_balance"
 
 
-class Low(NamedTuple):
-    """An account with at most a fifth of its period's credits left to spend."""
+class LowBalance(NamedTuple):
+    """An account that has come down to one of the levels. `unspent` is never below zero."""
 
     account_id: uuid.UUID
     period_id: int
     ends_at: datetime
     total: Decimal
-    available: Decimal
+    unspent: Decimal
 
     @property
     def level(self) -> int:
-        """The lowest of `LEVELS`, in percent, that it has come down to."""
-        return next(level for level in LEVELS if self.available * 100 <= self.total * level)
+        level = alerts.level_reached(self.unspent, self.total)
+        assert level is not None, "the query asks for accounts at or below the highest level"
+        return level
 
     @property
     def key(self) -> str:
         return f"low_balance:{self.period_id}:{self.level}"
 
     @property
-    def heard(self) -> set[str]:
-        """Letters after which this one says nothing new: of this level, or of a lower one before credits were added."""
-        return {f"low_balance:{self.period_id}:{level}" for level in LEVELS if level <= self.level}
+    def known_by(self) -> set[str]:
+        """The keys of emails after which this one is no news: of this level, or of a worse one before a top-up."""
+        return {f"low_balance:{self.period_id}:{level}" for level in alerts.LEVELS if level <= self.level}
 
 
-def tell_touched(now: datetime) -> int:
-    """What the worker does every minute. Answers how many wallets it looked at.
+def write_low_balance(now: datetime) -> int:
+    """Look at every marked wallet and write the emails that are due. Returns how many wallets it looked at.
 
-    In small transactions: whoever meters one of these accounts waits for it. A wallet that is being drawn from at this
-    moment keeps its mark for the next minute, and so does one whose transaction is broken off.
+    A wallet that is being drawn from at this moment keeps its mark for the next run, and so does one whose transaction
+    is rolled back.
     """
     looked = 0
     while True:
+        # Small transactions, because metering of these accounts waits for each of them.
         with transaction.atomic():
             accounts = _take_touched()
-            _tell(_low(accounts, now))
+            _write_each(_low_balances(accounts, now))
         looked += len(accounts)
         if len(accounts) < AT_ONCE:
             return looked
 
 
-def tell_of_lapses(now: datetime) -> int:
-    """What the worker does every hour: rolled-over credits that lapse within three days. Answers how many letters."""
-    ending = CreditPeriod.objects.filter(closed_at=None, ends_at__gt=now, ends_at__lte=now + LAPSE_AHEAD)
+def write_rollover_expiry(now: datetime) -> int:
+    """Write the emails about rolled-over credits that expire within three days. Returns how many it wrote."""
+    ending = CreditPeriod.objects.filter(closed_at=None, ends_at__gt=now, ends_at__lte=now + alerts.EXPIRY_AHEAD)
     left = (
         ending.filter(grants__kind=Grant.Kind.ROLLOVER, grants__remaining__gt=0)
         .filter(account__balance_emails=True, account__is_active=True)
@@ -87,18 +89,21 @@ def tell_of_lapses(now: datetime) -> int:
 
 
 def forget(account_id: uuid.UUID) -> None:
-    """What was used so far is no news."""
+    """Take the mark away: usage so far is no reason to write (the demo's, for example)."""
     Wallet.objects.filter(account_id=account_id).update(touched=False)
 
 
 def unsubscribe_url(account: User) -> str:
-    """Where one POST ends these letters, for who holds the link and nobody else (RFC 8058)."""
+    """The address where one POST ends these emails, without signing in.
+
+    https://www.rfc-editor.org/rfc/rfc8058
+    """
     token = signing.dumps(str(account.pk), salt=SALT)
     return settings.SITE_URL + reverse("credits:stop_balance_emails", args=[token])
 
 
 def account_of(token: str) -> User | None:
-    """Whose letters an unsubscribe link ends."""
+    """The account whose emails an unsubscribe link ends; None for a forged link or an account that can't sign in."""
     try:
         account_id = signing.loads(token, salt=SALT)
     except signing.BadSignature:
@@ -107,8 +112,9 @@ def account_of(token: str) -> User | None:
 
 
 def _take_touched() -> list[uuid.UUID]:
-    """Lock some marked wallets, in the order of all locks, and take their marks away. None waits for another."""
+    """Lock some marked wallets, in the order of all locks, and take their marks away."""
     with connection.cursor() as cursor:
+        # Skip locked wallets: metering holds them, and this job must not wait for it.
         cursor.execute(
             """
             UPDATE credits_wallet w SET touched = false FROM (
@@ -121,43 +127,45 @@ def _take_touched() -> list[uuid.UUID]:
         return [account_id for (account_id,) in cursor.fetchall()]
 
 
-def _low(accounts: Collection[uuid.UUID], now: datetime) -> list[Low]:
-    """Those of the accounts that have little left and want to know; not where a new period is due to open.
-
-    As on the page (`notices`), what is promised to calls is not spent yet, so a hold that is due to lapse changes
-    nothing here; courtesy credits that are due to are gone already.
-    """
+def _low_balances(accounts: Collection[uuid.UUID], now: datetime) -> list[LowBalance]:
+    """The accounts that are at a level and want emails, without those whose next period is due to open."""
     with connection.cursor() as cursor:
+        # Held credits count as unspent, as on the page. Courtesy credits past their end are gone, even before the
+        # clock takes them.
         cursor.execute(
             """
-            SELECT account_id, period_id, ends_at, total, available FROM (
+            SELECT account_id, period_id, ends_at, total, unspent FROM (
                 SELECT w.account_id, p.id AS period_id, p.ends_at, p.allocation + p.rollover AS total, greatest(
                     coalesce((SELECT sum(remaining) FROM credits_grant g
                         WHERE g.account_id = w.account_id AND g.remaining > 0
-                        AND (g.kind <> 0 OR g.expires_at IS NULL OR g.expires_at > %(now)s)), 0) - w.debt, 0
-                ) AS available
+                        AND (g.kind <> %(courtesy)s OR g.expires_at IS NULL OR g.expires_at > %(now)s)), 0) - w.debt, 0
+                ) AS unspent
                 FROM credits_wallet w
                 JOIN accounts_user u ON u.id = w.account_id AND u.balance_emails AND u.is_active
                 JOIN credits_creditperiod p ON p.account_id = w.account_id AND p.closed_at IS NULL
                 WHERE w.account_id = ANY(%(accounts)s) AND (p.ends_at > %(now)s OR p.ends_at >= p.paid_until)
-            ) balance WHERE available * 5 <= total
+            ) balance WHERE unspent * 100 <= total * %(highest)s
             """,
-            {"accounts": list(accounts), "now": now},
+            {
+                "accounts": list(accounts),
+                "now": now,
+                "courtesy": Grant.Kind.COURTESY,
+                "highest": max(alerts.LEVELS),
+            },
         )
-        return [Low(*row) for row in cursor.fetchall()]
+        return [LowBalance(*row) for row in cursor.fetchall()]
 
 
-def _tell(low: Iterable[Low]) -> None:
-    reached = {each.key: each for each in low}
-    written = emails.written(key for each in reached.values() for key in each.heard)
-    new = {key for key, each in reached.items() if not each.heard & written}
-    periods = CreditPeriod.objects.select_related("account", "plan")
-    found = periods.in_bulk([reached[key].period_id for key in new])
+def _write_each(balances: Iterable[LowBalance]) -> None:
+    low = {each.key: each for each in balances}
+    written = emails.written(key for each in low.values() for key in each.known_by)
+    new = {key for key, each in low.items() if not each.known_by & written}
+    periods = CreditPeriod.objects.select_related("account", "plan").in_bulk([low[key].period_id for key in new])
     for key in sorted(new):
-        each, period = reached[key], found[reached[key].period_id]
+        each, period = low[key], periods[low[key].period_id]
         context = {
             "level": each.level,
-            "available": formatting.credits(each.available),
+            "available": formatting.credits(each.unspent),
             "total": formatting.credits(each.total),
             "ends_at": each.ends_at,
             "plan": period.plan,

@@ -25,12 +25,12 @@ def open_periods(timestamp: int) -> None:
 @app.task(queueing_lock="tell_of_low_balances", lock="tell_of_low_balances")
 def tell_of_low_balances(timestamp: int) -> None:
     """Every minute: accounts whose credits were used lately (C9)."""
-    emails.tell_touched(timezone.now())
+    emails.write_low_balance(timezone.now())
 
 
 @app.periodic(cron="41 * * * *")
 @app.task(queueing_lock="tell_of_lapses", lock="tell_of_lapses")
 def tell_of_lapses(timestamp: int) -> None:
     """Every hour: rolled-over credits that lapse soon (C9)."""
-    told = emails.tell_of_lapses(timezone.now())
-    logger.info("wrote %d letters about credits that lapse", told)
+    told = emails.write_rollover_expiry(timezone.now())
+    logger.info("wrote %d emails about credits that expire", told)

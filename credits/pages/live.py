@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 
 from credits.pages.balance_cards import Cards
 from credits.reports import alerts
-from credits.reports.alerts import Notice
+from credits.reports.alerts import Alert
 from credits.reports.usage import Balance
 from sidekick.web.etags import etag_of
 
@@ -29,7 +29,7 @@ class Live:
 
     balance: Balance
     zone: ZoneInfo
-    notices: list[Notice]
+    notices: list[Alert]
     tag: str
 
     @classmethod
@@ -48,7 +48,7 @@ class Live:
 def dismissed(request: HttpRequest, balance: Balance) -> frozenset[str]:
     """The keys of notices that this browser's customer wants to see no more in this period."""
     period, _, keys = request.COOKIES.get(NOTICES_COOKIE, "").partition(":")
-    return alerts.KEYS.intersection(keys.split(".")) if period == _period(balance) else frozenset()
+    return alerts.all_keys().intersection(keys.split(".")) if period == _period(balance) else frozenset()
 
 
 def dismiss(request: HttpRequest, response: HttpResponse, balance: Balance, key: str) -> None:

@@ -132,7 +132,7 @@ def balance(request: Request) -> HttpResponse:
 @require_POST
 def dismiss(request: Request, key: str) -> HttpResponse:
     """Put a notice away until the next period (C9)."""
-    if key not in alerts.KEYS:
+    if key not in alerts.all_keys():
         raise Http404
     live = _live(request)
     response = HttpResponse() if is_fragment(request) else redirect(came_from(request))

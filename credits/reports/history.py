@@ -58,7 +58,7 @@ def of(balance: Balance, span: Span, zone: ZoneInfo) -> list[Change]:
     later -= _used_after(balance, span)
     # Usage stands at its day's end, before a line of the ledger that was written at that very moment.
     changes = sorted([*_usage(balance, span, zone), *_lines(inside, zone)], key=lambda change: change.at)
-    running = balance.plan_left + balance.additional + balance.courtesy - balance.debt - later
+    running = balance.unspent - later
     newest_first = []
     for change in reversed(changes):
         newest_first.append(replace(change, balance=running))

@@ -57,8 +57,13 @@ class Balance:
     as_of: datetime
 
     @property
+    def unspent(self) -> Decimal:
+        """What remains of all grants, held credits included; negative by the debt."""
+        return self.plan_left + self.additional + self.courtesy - self.debt
+
+    @property
     def available(self) -> Decimal:
-        return max(self.plan_left + self.additional + self.courtesy - self.held - self.debt, ZERO)
+        return max(self.unspent - self.held, ZERO)
 
     @property
     def elsewhere(self) -> Decimal:

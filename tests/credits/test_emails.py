@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from pytest_django import DjangoAssertNumQueries
 from credits import emails, tasks
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan, Wallet
+from credits.reports import alerts
 from credits.usage import recording
 from dashboard.dev import demo
 from sidekick.accounts.models import Letter, User
@@ -39,7 +41,7 @@ def _at_noon() -> Iterator[None]:
 def told(now: datetime = NOW) -> list[str]:
     """What the worker writes in this minute."""
     before = len(delivered())
-    emails.tell_touched(now)
+    emails.write_low_balance(now)
     return [str(message.subject) for message in delivered()[before:]]
 
 
@@ -67,6 +69,32 @@ def test_only_the_lowest_level_reached_is_told(alice: User) -> None:  # C9
     (message,) = delivered()
     assert "You have 2.00 credits left to spend" in str(message.body)
     assert "31 May 2026" in str(message.body)
+
+
+def levels_on_page(client: Client) -> list[str]:
+    return re.findall(r'data-notice="low-(\d+)"', client.get("/dashboard/credits").content.decode())
+
+
+def test_a_higher_level_warns_on_the_page_and_by_email(
+    browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:  # C9
+    monkeypatch.setattr(alerts, "LEVELS", (0, 5, 25))
+    use(alice, 37)
+    assert (levels_on_page(browser), told()) == ([], [])
+    use(alice, "0.5", now=NOW + MINUTE)
+    assert (levels_on_page(browser), told()) == (["25"], ["Less than 25 % of your credits are left"])
+    assert "less than 25 % of this period’s 50.00" in str(delivered()[-1].body)
+
+
+def test_a_lower_level_warns_neither_on_the_page_nor_by_email_before_it_is_reached(
+    browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:  # C9
+    monkeypatch.setattr(alerts, "LEVELS", (0, 5, 10))
+    use(alice, 41)
+    assert (levels_on_page(browser), told()) == ([], [])
+    assert not Wallet.objects.get().touched
+    use(alice, 4, now=NOW + MINUTE)
+    assert (levels_on_page(browser), told()) == (["10"], ["Less than 10 % of your credits are left"])
 
 
 def test_additional_credits_count(alice: User) -> None:  # C9
@@ -159,11 +187,11 @@ def test_looking_costs_the_same_for_one_and_for_many(db: None) -> None:
         assert len(told()) == number
         recording.record([event(a, f"{n}b") for n, a in enumerate(accounts)], now=NOW)
         with CaptureQueriesContext(connection) as queries:
-            emails.tell_touched(NOW)
+            emails.write_low_balance(NOW)
         costs.append(len(queries))
     assert costs[0] == costs[1] <= 6
     with CaptureQueriesContext(connection) as queries:
-        assert emails.tell_touched(NOW) == 0
+        assert emails.write_low_balance(NOW) == 0
     assert len(queries) <= 4
 
 
@@ -171,14 +199,14 @@ def test_more_than_a_batch_is_looked_at_in_one_run(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(emails, "AT_ONCE", 2)
     accounts = User.objects.bulk_create(User(email=f"{n}@example.com") for n in range(5))
     recording.record([event(a, "one", input_tokens=15_000_000) for a in accounts], now=NOW)
-    assert emails.tell_touched(NOW) == 5
+    assert emails.write_low_balance(NOW) == 5
     assert Letter.objects.count() == 5
 
 
 def test_what_is_broken_off_is_looked_at_again(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     use(alice, 50)
     with transaction.atomic():
-        emails.tell_touched(NOW)
+        emails.write_low_balance(NOW)
         assert Letter.objects.exists()
         transaction.set_rollback(True)
     assert told() == ["Your credits are used up"]
@@ -187,7 +215,7 @@ def test_what_is_broken_off_is_looked_at_again(alice: User, monkeypatch: pytest.
 def look_without_waiting() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '3s'")
-    emails.tell_touched(NOW)
+    emails.write_low_balance(NOW)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -198,7 +226,7 @@ def test_two_workers_tell_once_and_nobody_waits_for_a_wallet_in_use(alice: User,
         Wallet.objects.select_for_update().get(account=alice)
         at_once([look_without_waiting] * 3)
         assert [letter.account for letter in Letter.objects.all()] == [charlie]
-    at_once([lambda: emails.tell_touched(NOW)] * 3)
+    at_once([lambda: emails.write_low_balance(NOW)] * 3)
     assert Letter.objects.count() == 2
 
 
@@ -224,7 +252,7 @@ def roller(alice: User) -> User:
 
 def lapses(now: datetime) -> list[str]:
     before = len(delivered())
-    emails.tell_of_lapses(now)
+    emails.write_rollover_expiry(now)
     return [str(message.subject) for message in delivered()[before:]]
 
 

@@ -35,30 +35,34 @@ def with_figures(**figures: object) -> usage.Balance:
     return dataclasses.replace(balance(), **changes)
 
 
+def level_of(balance: usage.Balance) -> int | None:
+    return alerts.level_reached(balance.unspent, balance.total)
+
+
 @pytest.mark.parametrize(
     ("left", "level"),
     [("50", None), ("10.000001", None), ("10", 20), ("2.500001", 20), ("2.5", 5), ("0.000001", 5), ("0", 0)],
 )
 def test_levels_are_reached_exactly(left: str, level: int | None) -> None:
-    assert alerts.level(with_figures(total=50, plan_left=left)) == level
+    assert level_of(with_figures(total=50, plan_left=left)) == level
 
 
 def test_everything_that_can_be_spent_counts() -> None:
-    assert alerts.level(with_figures(total=50, plan_left=1, additional=9, courtesy="0.01")) is None
-    assert alerts.level(with_figures(total=50, additional=10)) == 20
-    assert alerts.level(with_figures(total=0, additional=10)) is None
-    assert alerts.level(with_figures(total=0)) == 0
+    assert level_of(with_figures(total=50, plan_left=1, additional=9, courtesy="0.01")) is None
+    assert level_of(with_figures(total=50, additional=10)) == 20
+    assert level_of(with_figures(total=0, additional=10)) is None
+    assert level_of(with_figures(total=0)) == 0
 
 
 def test_what_is_promised_is_not_spent_yet() -> None:
-    assert alerts.level(with_figures(total=50, plan_left=40, held=39)) is None
+    assert level_of(with_figures(total=50, plan_left=40, held=39)) is None
 
 
 def test_rollover_lapses_within_three_days_of_the_end() -> None:
     rich = with_figures(total=50, plan_left=50, rollover_left=3)
     ends = rich.ends_at
-    assert [alerts.lapses_soon(rich, ends - days * DAY) for days in (4, 3, 1, 0)] == [False, True, True, False]
-    assert not alerts.lapses_soon(with_figures(total=50, plan_left=50), ends - DAY)
+    assert [alerts.expires_soon(rich, ends - days * DAY) for days in (4, 3, 1, 0)] == [False, True, True, False]
+    assert not alerts.expires_soon(with_figures(total=50, plan_left=50), ends - DAY)
 
 
 def shown(html: str) -> list[str]:
