@@ -11,8 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing import claims, fulfilment
-from billing.claims import NotClaimable
+from billing import fulfilment, ownership
 from billing.models import (
     Adjustment,
     Customer,
@@ -251,8 +250,8 @@ class WaitingPaymentAdmin(ReasonedAdmin):
     def save_model(self, request: HttpRequest, obj: WaitingPayment, form: Any, change: bool) -> None:
         owner = form.cleaned_data["belongs_to"]
         try:
-            payment = claims.claim(str(obj.id), owner.id)
-        except NotClaimable as error:
+            payment = ownership.claim(str(obj.id), owner.id)
+        except ownership.NotClaimable as error:
             form.refused = str(error)
             messages.error(request, str(error))
             return
@@ -276,7 +275,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
     def nothing_to_give(self, request: HttpRequest, queryset: TransactionQuerySet, reason: str) -> None:
         for payment in queryset:
             try:
-                claims.dismiss(str(payment.id))
-            except NotClaimable as error:
+                ownership.dismiss(str(payment.id))
+            except ownership.NotClaimable as error:
                 messages.warning(request, str(error))
         messages.success(request, "Noted.")

@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import uuid
 
+from django.db import transaction as database
+from django.utils import timezone
+
+from billing import fulfilment
 from billing.models import Adjustment, Customer, Purchase, Snapshot, Subscription, Transaction
 from sidekick.accounts.models import User
 
 MADE_BY_US = "api"
+
+
+class NotClaimable(ValueError):
+    """The payment has an owner already, or waits for nothing."""
 
 
 def recognise(snapshot: Snapshot) -> set[uuid.UUID]:
@@ -37,6 +45,35 @@ def give(transaction: Transaction, account_id: uuid.UUID) -> None:
     transaction.account_id = account_id
     transaction.save(update_fields=["account"])
     _give_subscription(transaction.subscription_id, account_id)
+
+
+def claim(payment_id: str, account_id: uuid.UUID) -> Transaction:
+    """An operator gives an unclaimed payment, and the subscription it began, to an account, with all that follows.
+
+    Raises `NotClaimable` where the payment has an owner.
+    """
+    with database.atomic():
+        payment = Transaction.objects.unclaimed().select_for_update().filter(id=payment_id).first()
+        if payment is None:
+            raise NotClaimable("This payment has an owner already.")
+        give(payment, account_id)
+        fulfilment.settle(account_id, [payment_id])
+    payment.refresh_from_db()
+    return payment
+
+
+def dismiss(payment_id: str) -> Transaction:
+    """An operator notes that a payment gives nothing here: it was for something else, or was made good by hand.
+
+    Raises `NotClaimable` where the payment waits for nothing.
+    """
+    with database.atomic():
+        payment = Transaction.objects.waiting().select_for_update().filter(id=payment_id).first()
+        if payment is None:
+            raise NotClaimable("This payment waits for nothing.")
+        payment.settled_at, payment.held_up = timezone.now(), ""
+        payment.save(update_fields=["settled_at", "held_up"])
+    return payment
 
 
 def _give_subscription(subscription_id: str, account_id: uuid.UUID) -> None:

@@ -230,6 +230,11 @@ def post(body: Body | bytes, *, header: str | None = None, age: int = 0) -> Any:
     )
 
 
+def paid_by_a_stranger(**changes: Any) -> None:
+    """A payment that only a browser began, so that nothing links it to an account."""
+    assert post(event(1, "transaction.completed", transaction(origin="web", **changes))).json()["state"] == "applied"
+
+
 def snapshots() -> dict[str, Body]:
     """Everything that is known of Paddle's things, by id."""
     rows: list[Body] = [

@@ -1,30 +1,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from billing.models import PaddleEvent, Transaction
+from billing import ownership
+from billing.models import PaddleEvent, PlanPrice, Transaction
 from billing.paddle import inbox
+from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing.bodies import (
     ADJUSTMENT,
+    CREDIT,
     SUBSCRIPTION,
     TRANSACTION,
     adjustment,
     event,
+    paid_by_a_stranger,
     post,
     subscription,
     transaction,
 )
 from tests.conftest import make_user
+from tests.credits.books import assert_books_balance
 
 SignIn = Callable[[Client, User], None]
 EVENT = f"evt_01k{1:023}"
 INBOX = "/admin/billing/paddleevent/"
+WAITING = "/admin/billing/waitingpayment/"
 
 
 @pytest.fixture
@@ -32,6 +39,10 @@ def operator(client: Client, sign_in: SignIn, db: None) -> User:
     user = make_user("operator@example.com", is_staff=True, is_superuser=True)
     sign_in(client, user)
     return user
+
+
+def bought(account: User) -> Decimal:
+    return sum(Grant.objects.filter(account=account, kind=3).values_list("remaining", flat=True), Decimal(0))
 
 
 def fail_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,3 +112,69 @@ def test_every_admin_page_of_billing_opens_and_none_can_be_edited(client: Client
         assert client.get(f"{page}add/").status_code == 403
         assert client.post(f"{page}{quoted}/change/", {"status": "completed"}).status_code == 403
         assert client.post(f"{page}{quoted}/delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.usefixtures("sold")
+def test_operator_sees_whose_payment_nobody_knows_and_gives_it(  # O1 B10
+    client: Client, operator: User, alice: User
+) -> None:
+    paid_by_a_stranger()
+    listed = client.get(WAITING).content.decode()
+    assert TRANSACTION in listed
+    assert "Nobody we know paid it." in listed
+    page = f"{WAITING}{TRANSACTION}/change/"
+    assert "Belongs to" in client.get(page).content.decode()
+    client.post(page, {"belongs_to": "alice@example.com", "reason": "She sent the receipt."})
+    assert bought(alice) == 137
+    client.get(WAITING)  # Says that it was changed.
+    assert TRANSACTION not in client.get(WAITING).content.decode()
+    assert "She sent the receipt." in LogEntry.objects.get().change_message
+    assert_books_balance()
+
+
+@pytest.mark.usefixtures("sold")
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"belongs_to": "nobody@example.com", "reason": "x"}, "No account has this email or id."),
+        ({"belongs_to": "alice@example.com", "reason": ""}, "This field is required."),
+    ],
+)
+def test_a_claim_needs_an_account_and_a_reason(
+    client: Client, operator: User, alice: User, fields: dict[str, str], sentence: str
+) -> None:  # O1
+    paid_by_a_stranger()
+    answer = client.post(f"{WAITING}{TRANSACTION}/change/", fields)
+    assert sentence in answer.content.decode()
+    assert Transaction.objects.get().account is None
+
+
+@pytest.mark.usefixtures("sold")
+def test_what_gives_nothing_is_dismissed_once(client: Client, operator: User) -> None:  # O1
+    paid_by_a_stranger()
+    client.post(WAITING, {"action": "nothing_to_give", "_selected_action": [TRANSACTION], "reason": "Paid twice."})
+    assert Transaction.objects.get().settled_at
+    assert LogEntry.objects.get().change_message == "Nothing is to be given for it: Paid twice."
+    with pytest.raises(ownership.NotClaimable):
+        ownership.dismiss(TRANSACTION)
+
+
+@pytest.mark.usefixtures("sold")
+def test_what_was_sold_at_an_unknown_price_is_tried_again(client: Client, operator: User, alice: User) -> None:  # P3
+    PlanPrice.objects.filter(interval="credit").update(paddle_price_id="")
+    paid_by_a_stranger()
+    assert ownership.claim(TRANSACTION, alice.id).held_up == f"Nothing here is sold at {CREDIT}."
+    PlanPrice.objects.filter(interval="credit").update(former_price_ids=[CREDIT])
+    client.post(WAITING, {"action": "settle_again", "_selected_action": [TRANSACTION], "reason": "It is sold now."})
+    assert bought(alice) == 137
+    assert_books_balance()
+
+
+@pytest.mark.usefixtures("sold")
+def test_who_may_only_look_can_give_nothing(client: Client, sign_in: SignIn, alice: User) -> None:  # O1
+    paid_by_a_stranger()
+    clerk = make_user("clerk@example.com", is_staff=True)
+    sign_in(client, clerk)
+    fields = {"belongs_to": "alice@example.com", "reason": "x"}
+    assert client.post(f"{WAITING}{TRANSACTION}/change/", fields).status_code == 403
+    assert bought(alice) == 0

@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import claims, fulfilment, refunds
+from billing import fulfilment, ownership, refunds
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
 from billing.paddle import inbox
 from credits.ledger import grants
@@ -312,7 +312,7 @@ def test_a_plan_ends_with_the_subscription_that_opened_it_whatever_was_paid_sinc
     buys(subscriber, transaction_id=name("txn", 2), price=PRO, quantity=1)
     PlanPrice.objects.filter(paddle_price_id=PRO).update(paddle_price_id="")
     hear("transaction.completed", other, "2026-03-20T00:00:00Z")
-    claims.dismiss(name("txn", 2))
+    ownership.dismiss(name("txn", 2))
     hear("subscription.canceled", subscription(STARTER, status="canceled", canceled_at=APRIL), APRIL)
     fulfilment.end_plans(moment(APRIL, minutes=1))
     assert period(subscriber).plan_id == "free"

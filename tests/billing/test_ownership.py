@@ -29,6 +29,7 @@ from tests.billing.bodies import (
     line,
     moment,
     name,
+    paid_by_a_stranger,
     payment,
     receive,
     renewal,
@@ -36,7 +37,7 @@ from tests.billing.bodies import (
     transaction,
 )
 from tests.conftest import make_user
-from tests.credits.books import assert_books_balance
+from tests.credits.books import assert_books_balance, period
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sold")]
 OTHER_CUSTOMER = name("ctm", 2)
@@ -296,3 +297,25 @@ def test_an_account_that_was_never_seen_gets_its_wallet_with_its_first_payment()
     assert PaddleEvent.objects.get().state == told.state == "applied"
     assert bought(newcomer) == 137
     assert_books_balance()
+
+
+def test_a_claimed_plan_brings_its_subscription(alice: User) -> None:  # B10
+    line = transaction(1)["details"]["line_items"][0] | {"price_id": STARTER}
+    details = transaction(1)["details"] | {"line_items": [line]}
+    span = {"starts_at": "2026-03-16T09:20:11Z", "ends_at": "2026-04-16T09:20:11Z"}
+    paid_by_a_stranger(details=details, subscription_id=SUBSCRIPTION, billing_period=span)
+    post(event(2, "subscription.created", subscription(transaction_id=TRANSACTION)))
+    assert Subscription.objects.get().account is None
+    ownership.claim(TRANSACTION, alice.id)
+    assert Subscription.objects.get().account == alice
+    assert Transaction.objects.get().settled_at
+    assert period(alice) is not None
+    assert_books_balance()
+
+
+def test_a_payment_with_an_owner_is_nobody_elses(alice: User, charlie: User) -> None:  # B10
+    paid_by_a_stranger()
+    ownership.claim(TRANSACTION, alice.id)
+    with pytest.raises(ownership.NotClaimable):
+        ownership.claim(TRANSACTION, charlie.id)
+    assert (bought(alice), bought(charlie)) == (137, 0)
