@@ -23,7 +23,8 @@ from billing import refunds
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
-from billing.subscriptions import A_DAY, PROCESSING, Refusal, Standing, standing
+from billing.refusals import PurchaseRefused
+from billing.subscriptions import A_DAY, PROCESSING, SubscriptionState, state_of
 from credits.models import Grant
 from sidekick.accounts.models import User
 
@@ -33,7 +34,7 @@ DISPUTED = "Your bank disputed a payment. Until that is settled nothing can be b
 NOT_SET_UP = "This can't be bought yet. Please come back later."
 
 
-class State(TextChoices):
+class PurchaseState(TextChoices):
     """How far a purchase is."""
 
     OPENING = "opening", "Paddle has not answered yet"
@@ -44,21 +45,21 @@ class State(TextChoices):
 
 
 STATES = {
-    "paid": State.PAID,
-    "billed": State.PAID,
-    "completed": State.PAID,
-    "canceled": State.CANCELED,
+    "paid": PurchaseState.PAID,
+    "billed": PurchaseState.PAID,
+    "completed": PurchaseState.PAID,
+    "canceled": PurchaseState.CANCELED,
 }
 
 
-def why_not(account: User, stands: Standing) -> str:
+def why_not(account: User, state: SubscriptionState) -> str:
     """Why no additional credits can be bought now, in a sentence, or nothing (B4)."""
-    if stands.may_resume and stands.price and stands.price.plan.may_buy_credits:
-        return f"Additional credits come with {stands.price.plan.name}: resume it first."
-    if not stands.plan.may_buy_credits:
+    if state.may_resume and state.price and state.price.plan.may_buy_credits:
+        return f"Additional credits come with {state.price.plan.name}: resume it first."
+    if not state.plan.may_buy_credits:
         seller = PlanPrice.objects.per_credit().first()
         return f"Additional credits come with {seller.plan.name}." if seller else "Additional credits are not for sale."
-    if not PlanPrice.objects.per_credit().filter(plan=stands.plan).exclude(paddle_price_id="").exists():
+    if not PlanPrice.objects.per_credit().filter(plan=state.plan).exclude(paddle_price_id="").exists():
         return NOT_SET_UP
     if refunds.buying_blocked(account.id):
         return DISPUTED
@@ -66,13 +67,13 @@ def why_not(account: User, stands: Standing) -> str:
 
 
 def begin(account: User, price: PlanPrice, quantity: int, *, token: uuid.UUID, now: datetime | None = None) -> Purchase:
-    """A purchase whose transaction the checkout can open; the same form sent again answers the same one.
+    """Returns a purchase whose transaction the checkout can open; the same form sent again returns the same one.
 
-    Raises `Refusal`, and `PaddleFault` when Paddle refused or did not answer: nothing was charged then, and sending
-    the form again finds out what became of it before asking anew.
+    Raises `PurchaseRefused`, and `PaddleFault` when Paddle refused or did not answer: nothing was charged then, and
+    sending the form again finds out what became of it before asking anew.
     """
     now = now or timezone.now()
-    _check(account, price, quantity, standing(account, now=now))
+    _check(account, price, quantity, state_of(account, now=now))
     purchase, _ = Purchase.objects.get_or_create(
         account=account,
         # A form that was changed and sent again is another wish.
@@ -93,13 +94,13 @@ def begin(account: User, price: PlanPrice, quantity: int, *, token: uuid.UUID, n
     return purchase
 
 
-def state_of(purchase: Purchase) -> State:
+def purchase_state(purchase: Purchase) -> PurchaseState:
     if not purchase.transaction_id:
-        return State.OPENING
+        return PurchaseState.OPENING
     transaction = Transaction.objects.filter(id=purchase.transaction_id).first()
     if transaction and transaction.status == "completed" and transaction.settled_at:
-        return State.DONE
-    return STATES.get(transaction.status, State.READY) if transaction else State.READY
+        return PurchaseState.DONE
+    return STATES.get(transaction.status, PurchaseState.READY) if transaction else PurchaseState.READY
 
 
 def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
@@ -107,7 +108,7 @@ def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
     now = now or timezone.now()
     # What Paddle refused to make is nowhere to be found.
     due = Purchase.objects.filter(id=purchase.id, asked_at__lte=now - LOOK_EVERY)
-    if state_of(purchase) in {State.DONE, State.CANCELED} or not due.update(asked_at=now):
+    if purchase_state(purchase) in {PurchaseState.DONE, PurchaseState.CANCELED} or not due.update(asked_at=now):
         return purchase
     try:
         found = api.transaction(purchase.transaction_id) if purchase.transaction_id else _looked_for(purchase)
@@ -137,24 +138,26 @@ def checkout_link(transaction_id: str, return_to: str) -> str:
     return f"{settings.PADDLE_API_URL}/checkout/{transaction_id}?{urlencode({'return_to': return_to})}"
 
 
-def _check(account: User, price: PlanPrice, quantity: int, stands: Standing) -> None:
+def _check(account: User, price: PlanPrice, quantity: int, state: SubscriptionState) -> None:
     if price.interval == PlanPrice.Interval.CREDIT:
-        if refusal := why_not(account, stands):
-            raise Refusal(refusal)
-        if price.plan_id != stands.plan.slug:
-            raise Refusal("These credits are not for your plan.")
-    elif stands.subscription:
-        raise Refusal("You have a plan already: change it here instead of buying a second one.")
+        if refusal := why_not(account, state):
+            raise PurchaseRefused(refusal)
+        if price.plan_id != state.plan.slug:
+            raise PurchaseRefused("These credits are not for your plan.")
+    elif state.subscription:
+        raise PurchaseRefused("You have a plan already: change it here instead of buying a second one.")
     elif refunds.buying_blocked(account.id):
-        raise Refusal(DISPUTED)
+        raise PurchaseRefused(DISPUTED)
     elif plan_is_on_its_way(account):
-        raise Refusal(PROCESSING)
+        raise PurchaseRefused(PROCESSING)
     if not price.paddle_price_id or not price.amount:
-        raise Refusal(NOT_SET_UP)
+        raise PurchaseRefused(NOT_SET_UP)
     if not 1 <= quantity <= price.most:
-        raise Refusal(f"Choose between 1 and {price.most}.")
+        raise PurchaseRefused(f"Choose between 1 and {price.most}.")
     if quantity < price.least:
-        raise Refusal(f"Paddle charges no less than {_least_charge(price)}: choose {price.least} credits or more.")
+        raise PurchaseRefused(
+            f"Paddle charges no less than {_least_charge(price)}: choose {price.least} credits or more."
+        )
 
 
 def plan_is_on_its_way(account: User) -> bool:

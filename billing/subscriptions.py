@@ -17,6 +17,7 @@ from django.utils import timezone
 from billing.models import PlanPrice, Subscription, Transaction
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
+from billing.refusals import ChangeRefused
 from credits.ledger import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts.models import User
@@ -29,16 +30,8 @@ logger = logging.getLogger(__name__)
 PROCESSING = "A payment for your plan is still being processed. Try again in a few minutes."
 
 
-class Refusal(Exception):
-    """What can't be done now, in a sentence for the customer. Nothing was changed."""
-
-
-class TooOften(Refusal):
-    """Paddle was asked so often by one customer that others would have to wait."""
-
-
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SubscriptionState:
     """What can be said about an account's plan at one moment. Times are UTC.
 
     `plan` is what the account may do now (its open credit period's); `subscription` the one that is not over;
@@ -76,7 +69,7 @@ class Standing:
         return s is not None and s.status in CANCELABLE and s.change_action != "cancel"
 
     @property
-    def may_keep(self) -> bool:
+    def may_undo(self) -> bool:
         """Whether something scheduled can be undone: a cancellation or a pause that has not come yet."""
         return self.ends_at is not None or self.pauses_at is not None
 
@@ -89,8 +82,8 @@ class Standing:
         return self.subscription is not None and self.subscription.status in {"active", "trialing", "past_due"}
 
 
-def standing(account: User, *, now: datetime | None = None) -> Standing:
-    """How the plan of this account stands: three queries, and the clock's work where it is due."""
+def state_of(account: User, *, now: datetime | None = None) -> SubscriptionState:
+    """Returns the state of this account's plan: three queries, and the clock's work where it is due."""
     period = _open_period(account, now or timezone.now())
     # What is over comes last; of what is not, the newest.
     known = Subscription.objects.filter(account=account).alias(over=Q(status="canceled"))
@@ -105,7 +98,7 @@ def standing(account: User, *, now: datetime | None = None) -> Standing:
     cheaper = bool(price and price.plan.monthly_credits < period.plan.monthly_credits)
     runs = status in {"active", "trialing"} and change not in {"cancel", "pause"}
     paid_until = period.paid_until
-    return Standing(
+    return SubscriptionState(
         plan=period.plan,
         period=period,
         subscription=subscription,
@@ -121,55 +114,55 @@ def standing(account: User, *, now: datetime | None = None) -> Standing:
     )
 
 
-def choices(account: User, stands: Standing) -> list[PlanPrice]:
+def choices(account: User, state: SubscriptionState) -> list[PlanPrice]:
     """Every plan that is sold, in the order of the pricing page, the current one included."""
     sold = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD", amount__gt=0)
     return list(sold.exclude(paddle_price_id="").select_related("plan").order_by("plan__position", "interval"))
 
 
 def preview(account: User, price: PlanPrice) -> api.Preview:
-    """What Paddle would charge for changing to `price` now. Raises `Refusal` and `PaddleFault`."""
-    stands = standing(account)
-    subscription, mode = _changeable(stands, price)
+    """What Paddle would charge for changing to `price` now. Raises `ChangeRefused` and `PaddleFault`."""
+    state = state_of(account)
+    subscription, mode = _changeable(state, price)
     return api.preview_change(subscription.id, price_id=price.paddle_price_id, mode=mode)
 
 
 def change(account: User, price: PlanPrice) -> None:
     """Change the plan: dearer at once and paid in proportion, cheaper from the next period on, nothing to pay now.
 
-    Raises `Refusal` and `PaddleFault`; a card that is declined changes nothing.
+    Raises `ChangeRefused` and `PaddleFault`; a card that is declined changes nothing.
     """
-    subscription, mode = _changeable(standing(account), price)
+    subscription, mode = _changeable(state_of(account), price)
     inbox.take_note(api.change_plan(subscription.id, price_id=price.paddle_price_id, mode=mode))
 
 
 def cancel(account: User) -> None:
     """Let the plan end when what was paid for is over, a paused one now (B2)."""
-    stands = standing(account)
-    if not stands.may_cancel or not stands.subscription:
-        raise Refusal("There is nothing to cancel: no plan is running, or its end is set already.")
+    state = state_of(account)
+    if not state.may_cancel or not state.subscription:
+        raise ChangeRefused("There is nothing to cancel: no plan is running, or its end is set already.")
     # It may have gone on meanwhile, and what was charged for then must not be lost.
-    paused = stands.may_resume and api.subscription(stands.subscription.id).get("status") == "paused"
-    inbox.take_note(api.cancel(stands.subscription.id, at_once=paused))
+    paused = state.may_resume and api.subscription(state.subscription.id).get("status") == "paused"
+    inbox.take_note(api.cancel(state.subscription.id, at_once=paused))
 
 
-def keep(account: User) -> None:
+def undo_scheduled_change(account: User) -> None:
     """Undo a scheduled cancellation or pause (B3)."""
-    stands = standing(account)
-    if not stands.may_keep or not stands.subscription:
-        raise Refusal("Nothing is scheduled that could be undone.")
-    inbox.take_note(api.keep(stands.subscription.id))
+    state = state_of(account)
+    if not state.may_undo or not state.subscription:
+        raise ChangeRefused("Nothing is scheduled that could be undone.")
+    inbox.take_note(api.keep(state.subscription.id))
 
 
 def resume(account: User) -> None:
     """End a pause now; Paddle charges for a new period at once."""
-    stands = standing(account)
-    if not stands.may_resume or not stands.subscription:
-        raise Refusal("Your plan is not paused.")
-    inbox.take_note(api.resume(stands.subscription.id))
+    state = state_of(account)
+    if not state.may_resume or not state.subscription:
+        raise ChangeRefused("Your plan is not paused.")
+    inbox.take_note(api.resume(state.subscription.id))
 
 
-def leave(account: User) -> None:
+def cancel_all(account: User) -> None:
     """End every plan of the account now, and let no checkout of it that is still open be paid. Nothing is paid back.
 
     Raises `PaddleFault`; done again, what is left of it is done.
@@ -181,13 +174,13 @@ def leave(account: User) -> None:
         inbox.take_note(api.cancel_transaction(transaction.id))
 
 
-def leave_for_the_deleted() -> int:
+def cancel_all_of_deleted() -> int:
     """End plans whose subscription was heard of only when its account was deleted: nobody else is left to do it."""
     running = Subscription.objects.live().filter(account__deleted_at__isnull=False)
     left = 0
     for account in User.objects.filter(id__in=running.values("account")):
         try:
-            leave(account)
+            cancel_all(account)
             left += 1
         except PaddleFault as fault:
             logger.warning("the plan of deleted account %s could not be ended: %s", account.id, fault.code)
@@ -203,48 +196,48 @@ def _open_period(account: User, now: datetime) -> CreditPeriod:
     return current
 
 
-def _changeable(stands: Standing, price: PlanPrice) -> tuple[Subscription, str]:
-    """The subscription, and how Paddle shall bill the change to `price`. Raises `Refusal`."""
-    subscription, current = stands.subscription, stands.price
+def _changeable(state: SubscriptionState, price: PlanPrice) -> tuple[Subscription, str]:
+    """The subscription, and how Paddle shall bill the change to `price`. Raises `ChangeRefused`."""
+    subscription, current = state.subscription, state.price
     if not price.paddle_price_id or price.interval not in {"month", "year"}:
-        raise Refusal("This plan is not for sale.")
-    if not subscription or not stands.may_change:
-        raise Refusal(_why_not_now(stands))
-    paid_until = stands.period.paid_until
+        raise ChangeRefused("This plan is not for sale.")
+    if not subscription or not state.may_change:
+        raise ChangeRefused(_why_not_now(state))
+    paid_until = state.period.paid_until
     begun = subscription.period_starts_at
     # A period that has begun at Paddle and is not paid yet would be changed by what the one before it was.
     if not current or paid_until is None or (begun and begun >= paid_until):
-        raise Refusal(PROCESSING)
+        raise ChangeRefused(PROCESSING)
     ends = subscription.period_ends_at
     if ends and ends > paid_until + A_DAY:
-        raise Refusal("Money of this plan went back to you, so it can’t be changed. Write to us about it.")
+        raise ChangeRefused("Money of this plan went back to you, so it can’t be changed. Write to us about it.")
     if current == price:
-        raise Refusal(f"You are on {price.plan.name} already.")
-    if current.plan.monthly_credits > stands.plan.monthly_credits:
-        raise Refusal(PROCESSING)
+        raise ChangeRefused(f"You are on {price.plan.name} already.")
+    if current.plan.monthly_credits > state.plan.monthly_credits:
+        raise ChangeRefused(PROCESSING)
     if current.interval != price.interval:
-        return subscription, _interval_mode(stands, current, price)
-    dearer = price.plan.monthly_credits > stands.plan.monthly_credits
+        return subscription, _interval_mode(state, current, price)
+    dearer = price.plan.monthly_credits > state.plan.monthly_credits
     # What this period still is was paid for: going back to it costs nothing, and going down gives nothing back.
     return subscription, "prorated_immediately" if dearer else "do_not_bill"
 
 
-def _interval_mode(stands: Standing, current: PlanPrice, price: PlanPrice) -> str:
+def _interval_mode(state: SubscriptionState, current: PlanPrice, price: PlanPrice) -> str:
     if current.interval == "year":
-        raise Refusal("You paid for a year. Monthly payment can be chosen when it is over.")
-    if price.plan.monthly_credits < stands.plan.monthly_credits:
-        raise Refusal(f"A year of {price.plan.name} can begin when your month of {stands.plan.name} is over.")
+        raise ChangeRefused("You paid for a year. Monthly payment can be chosen when it is over.")
+    if price.plan.monthly_credits < state.plan.monthly_credits:
+        raise ChangeRefused(f"A year of {price.plan.name} can begin when your month of {state.plan.name} is over.")
     return "prorated_immediately"
 
 
-def _why_not_now(stands: Standing) -> str:
-    if not stands.subscription:
+def _why_not_now(state: SubscriptionState) -> str:
+    if not state.subscription:
         return "You have no plan to change: choose one on the pricing page."
-    if stands.may_keep:
+    if state.may_undo:
         return "First undo the change that is scheduled, then choose another plan."
     words = {
         "trialing": "The plan can be changed when the trial is over.",
         "past_due": "The plan can be changed once the last payment went through.",
         "paused": "Resume your plan first, then change it.",
     }
-    return words.get(stands.subscription.status, "The plan can't be changed right now.")
+    return words.get(state.subscription.status, "The plan can't be changed right now.")

@@ -39,5 +39,5 @@ def sync_paddle(timestamp: int) -> None:
     report = sync.sync(timezone.now())
     if report.drifted or report.fault:
         logger.warning("paddle and we differed: %s", report)
-    if left := subscriptions.leave_for_the_deleted():
+    if left := subscriptions.cancel_all_of_deleted():
         logger.warning("ended the plans of %d deleted accounts", left)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from billing import checkout
-from billing.checkout import State
+from billing.checkout import PurchaseState
 from billing.fulfilment import CARD_CHANGE
 from billing.models import PlanPrice, Purchase, Transaction
 from billing.pages import money, payment_history
@@ -35,19 +35,19 @@ class Progress:
     @classmethod
     def of(cls, purchase: Purchase, *, completed: bool, waited: timedelta) -> Progress:
         """`completed` is what the browser says of the checkout: good for words, and for nothing else (B5)."""
-        state = checkout.state_of(purchase)
+        state = checkout.purchase_state(purchase)
         what = title_of(purchase)
-        if state == State.DONE:
+        if state == PurchaseState.DONE:
             return cls("done", _given(purchase), "Your receipt is on its way by email.", 0)
-        if state == State.CANCELED:
+        if state == PurchaseState.CANCELED:
             return cls("canceled", "This checkout was canceled", "Nothing was charged.", 0)
-        if state == State.PAID or (completed and state == State.READY):
+        if state == PurchaseState.PAID or (completed and state == PurchaseState.READY):
             adding = f"adding {purchase.quantity:,} credits" if is_credits(purchase) else f"setting up {what}"
             if waited >= LONG:
                 words = "This takes longer than usual. Nothing is lost: it arrives by itself, and you may leave."
                 return cls("waiting", f"Payment received, {adding}", words, 10)
             return cls("waiting", f"Payment received, {adding}", "This page updates itself.", 2)
-        if state == State.OPENING:
+        if state == PurchaseState.OPENING:
             if waited >= checkout.ANSWER_WITHIN:
                 words = "Paddle didn’t answer, and nothing was charged. Go back to Billing and try again."
                 return cls("opening", "The checkout didn’t open", words, 10)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from billing.models import PlanPrice
 from billing.paddle.api import Preview
 from billing.pages import money
-from billing.subscriptions import Standing
+from billing.subscriptions import SubscriptionState
 from credits.models import Plan
 from sidekick import formatting
 
@@ -46,14 +46,14 @@ class Overview:
     paid_plan: str
 
     @classmethod
-    def of(cls, stands: Standing, zone: ZoneInfo, now: datetime) -> Overview:
+    def of(cls, state: SubscriptionState, zone: ZoneInfo, now: datetime) -> Overview:
         """`paid_plan` is the plan that is subscribed to, which a pause or an unpaid bill may have suspended."""
-        paid = stands.price.plan if stands.price else stands.plan
-        notices = [_overdue(stands, paid, zone, now), _ending(stands, zone), _pausing(stands, paid, zone)]
-        return cls(_card(stands, paid, zone), [notice for notice in notices if notice], paid.name)
+        paid = state.price.plan if state.price else state.plan
+        notices = [_overdue(state, paid, zone, now), _ending(state, zone), _pausing(state, paid, zone)]
+        return cls(_card(state, paid, zone), [notice for notice in notices if notice], paid.name)
 
 
-def consequences(preview: Preview, price: PlanPrice, stands: Standing, zone: ZoneInfo) -> list[str]:
+def consequences(preview: Preview, price: PlanPrice, state: SubscriptionState, zone: ZoneInfo) -> list[str]:
     """What changing to `price` means, in Paddle's own figures (B6)."""
     amount = money.written(preview.amount, preview.currency)
     at_once = {
@@ -62,28 +62,28 @@ def consequences(preview: Preview, price: PlanPrice, stands: Standing, zone: Zon
     }.get(preview.action, "Nothing to pay now.")
     begins = day(preview.next_at, zone) if preview.next_at else ""
     words = [at_once]
-    if price.plan.monthly_credits < stands.plan.monthly_credits and begins:
-        words.append(f"{price.plan.name} from {begins}; {stands.plan.name} until then.")
+    if price.plan.monthly_credits < state.plan.monthly_credits and begins:
+        words.append(f"{price.plan.name} from {begins}; {state.plan.name} until then.")
     else:
-        words.append(f"{price.plan.name} goes on as before." if price.plan == stands.plan else _at_once(price, stands))
+        words.append(f"{price.plan.name} goes on as before." if price.plan == state.plan else _at_once(price, state))
     if preview.next_amount is not None and begins:
         amount = money.written(preview.next_amount, preview.currency)
         words.append(f"From {begins} you pay {amount} {per(price)}.")
     return words
 
 
-def cancellation(stands: Standing, free: Plan, zone: ZoneInfo) -> list[str]:
+def cancellation(state: SubscriptionState, free: Plan, zone: ZoneInfo) -> list[str]:
     """What cancelling now means and when (B2). An overdue plan stays only as long as its grace."""
-    subscription = stands.subscription
-    if stands.may_resume:
-        paid = stands.price.plan.name if stands.price else "Your plan"
+    subscription = state.subscription
+    if state.may_resume:
+        paid = state.price.plan.name if state.price else "Your plan"
         return [f"{paid} ends at once and can’t be resumed. Nothing more is charged.", "You can subscribe again."]
-    if stands.plan == free:
+    if state.plan == free:
         return ["Nothing more is charged.", f"Your account stays on {free.name}."]
-    ends = stands.grace_until or (subscription.period_ends_at if subscription else None)
+    ends = state.grace_until or (subscription.period_ends_at if subscription else None)
     until = f"until {day(ends, zone)}" if ends else "until the end of what you paid for"
     return [
-        f"{stands.plan.name} stays as it is {until}. Nothing more is charged.",
+        f"{state.plan.name} stays as it is {until}. Nothing more is charged.",
         f"Then your account goes on as {free.name}, with {free.monthly_credits:,.0f} credits a month.",
     ]
 
@@ -100,88 +100,88 @@ def _of_which_tax(preview: Preview) -> str:
     return f", of which {money.written(preview.tax, preview.currency)} is tax" if preview.tax else ""
 
 
-def _at_once(price: PlanPrice, stands: Standing) -> str:
-    more = price.plan.monthly_credits - stands.plan.monthly_credits
+def _at_once(price: PlanPrice, state: SubscriptionState) -> str:
+    more = price.plan.monthly_credits - state.plan.monthly_credits
     return f"{price.plan.name} begins at once, with its share of {more:,.0f} more credits for the rest of this period."
 
 
-def _overdue(stands: Standing, paid: Plan, zone: ZoneInfo, now: datetime) -> Notice | None:
-    if not stands.subscription or stands.subscription.status != "past_due":
+def _overdue(state: SubscriptionState, paid: Plan, zone: ZoneInfo, now: datetime) -> Notice | None:
+    if not state.subscription or state.subscription.status != "past_due":
         return None
     words = "Update your card, and the payment is tried again."
-    if stands.grace_until and stands.grace_until > now:
-        words = f"{stands.plan.name} stays until {day(stands.grace_until, zone)}. {words}"
-    elif stands.plan != paid:
-        words = f"Your account is on {stands.plan.name} until it does. {words}"
+    if state.grace_until and state.grace_until > now:
+        words = f"{state.plan.name} stays until {day(state.grace_until, zone)}. {words}"
+    elif state.plan != paid:
+        words = f"Your account is on {state.plan.name} until it does. {words}"
     return Notice(
-        "danger", f"Your last payment for {paid.name} didn’t go through.", words, "billing_card", "Update card"
+        "danger", f"Your last payment for {paid.name} didn’t go through.", words, "billing:card", "Update card"
     )
 
 
-def _ending(stands: Standing, zone: ZoneInfo) -> Notice | None:
-    if stands.ends_at is None:
+def _ending(state: SubscriptionState, zone: ZoneInfo) -> Notice | None:
+    if state.ends_at is None:
         return None
-    name, at = stands.plan.name, day(stands.ends_at, zone)
-    return Notice("warn", f"{name} ends on {at}.", "Until then nothing changes.", "billing_keep", f"Keep {name}")
+    name, at = state.plan.name, day(state.ends_at, zone)
+    return Notice("warn", f"{name} ends on {at}.", "Until then nothing changes.", "billing:keep", f"Keep {name}")
 
 
-def _pausing(stands: Standing, paid: Plan, zone: ZoneInfo) -> Notice | None:
-    again = f" It resumes on {day(stands.resumes_at, zone)}." if stands.resumes_at else ""
-    if stands.may_resume:
+def _pausing(state: SubscriptionState, paid: Plan, zone: ZoneInfo) -> Notice | None:
+    again = f" It resumes on {day(state.resumes_at, zone)}." if state.resumes_at else ""
+    if state.may_resume:
         words = f"Nothing is charged.{again}"
-        if stands.plan != paid:
-            words = f"Your account is on {stands.plan.name} until it resumes, and nothing is charged.{again}"
-        return Notice("warn", f"{paid.name} is paused.", words, "billing_resume", f"Resume {paid.name}", link=True)
-    if stands.pauses_at:
-        title = f"{stands.plan.name} pauses on {day(stands.pauses_at, zone)}."
+        if state.plan != paid:
+            words = f"Your account is on {state.plan.name} until it resumes, and nothing is charged.{again}"
+        return Notice("warn", f"{paid.name} is paused.", words, "billing:resume", f"Resume {paid.name}", link=True)
+    if state.pauses_at:
+        title = f"{state.plan.name} pauses on {day(state.pauses_at, zone)}."
         words = f"Until then nothing changes.{again}"
-        return Notice("warn", title, words, "billing_keep", f"Keep {stands.plan.name}")
+        return Notice("warn", title, words, "billing:keep", f"Keep {state.plan.name}")
     return None
 
 
-def _card(stands: Standing, paid: Plan, zone: ZoneInfo) -> PlanCard:
-    price, interval, note = _price(stands, paid, zone)
+def _card(state: SubscriptionState, paid: Plan, zone: ZoneInfo) -> PlanCard:
+    price, interval, note = _price(state, paid, zone)
     return PlanCard(
-        name=stands.plan.name,
-        status=stands.status,
-        tone=stands.tone,
+        name=state.plan.name,
+        status=state.status,
+        tone=state.tone,
         price=price,
         per=interval,
         note=note,
-        facts=_facts(stands, zone),
+        facts=_facts(state, zone),
     )
 
 
-def _price(stands: Standing, paid: Plan, zone: ZoneInfo) -> tuple[str, str, str]:
+def _price(state: SubscriptionState, paid: Plan, zone: ZoneInfo) -> tuple[str, str, str]:
     """What the plan costs now and how often, and a note where something else follows."""
-    if not stands.price:
-        return ("$0", "", "") if not stands.subscription else ("", "", "")
-    cost, interval = str(stands.price), per(stands.price)
-    if stands.next_plan:
-        when = f" from {day(stands.renews_at, zone)}" if stands.renews_at else ""
-        return "", "", f"{stands.next_plan.name}{when}, {cost} {interval}"
-    if stands.plan != paid:
-        return "" if stands.coming else "$0 for now,", "", f"{paid.name} is {cost} {interval}"
-    if stands.subscription and stands.subscription.status == "trialing" and stands.renews_at:
+    if not state.price:
+        return ("$0", "", "") if not state.subscription else ("", "", "")
+    cost, interval = str(state.price), per(state.price)
+    if state.next_plan:
+        when = f" from {day(state.renews_at, zone)}" if state.renews_at else ""
+        return "", "", f"{state.next_plan.name}{when}, {cost} {interval}"
+    if state.plan != paid:
+        return "" if state.coming else "$0 for now,", "", f"{paid.name} is {cost} {interval}"
+    if state.subscription and state.subscription.status == "trialing" and state.renews_at:
         return "$0", "", f"then {cost} {interval}"
     return cost, interval, ""
 
 
-def _facts(stands: Standing, zone: ZoneInfo) -> list[tuple[str, str]]:
-    facts = [(label, day(at, zone)) for label, at in _dates(stands) if at]
-    facts.append(("Credits a month", f"{stands.plan.monthly_credits:,.0f}"))
-    facts.append(("Unused credits", "Roll over" if stands.plan.rollover_percent else "Lapse"))
-    facts.append(("Additional credits", "Can be bought" if stands.plan.may_buy_credits else "Not on this plan"))
+def _facts(state: SubscriptionState, zone: ZoneInfo) -> list[tuple[str, str]]:
+    facts = [(label, day(at, zone)) for label, at in _dates(state) if at]
+    facts.append(("Credits a month", f"{state.plan.monthly_credits:,.0f}"))
+    facts.append(("Unused credits", "Roll over" if state.plan.rollover_percent else "Lapse"))
+    facts.append(("Additional credits", "Can be bought" if state.plan.may_buy_credits else "Not on this plan"))
     return facts
 
 
-def _dates(stands: Standing) -> list[tuple[str, datetime | None]]:
-    trial = stands.subscription and stands.subscription.status == "trialing"
+def _dates(state: SubscriptionState) -> list[tuple[str, datetime | None]]:
+    trial = state.subscription and state.subscription.status == "trialing"
     return [
-        ("Trial ends on" if trial else "Renews on", stands.renews_at),
-        ("Ends on", stands.ends_at),
-        ("Pauses on", stands.pauses_at),
-        ("Resumes on", stands.resumes_at),
-        ("Stays until", stands.grace_until),
-        ("New credits on", stands.period.ends_at if not stands.subscription else None),
+        ("Trial ends on" if trial else "Renews on", state.renews_at),
+        ("Ends on", state.ends_at),
+        ("Pauses on", state.pauses_at),
+        ("Resumes on", state.resumes_at),
+        ("Stays until", state.grace_until),
+        ("New credits on", state.period.ends_at if not state.subscription else None),
     ]

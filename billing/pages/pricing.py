@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from billing import subscriptions
 from billing.models import PlanPrice
-from billing.subscriptions import Standing
+from billing.subscriptions import SubscriptionState
 from credits.models import Plan
 from sidekick.accounts.models import User
 
@@ -28,23 +28,23 @@ class Offer:
 
 def to(visitor: User | AnonymousUser) -> list[Offer]:
     """Every plan in the order of the pricing page. One query for visitors, four for accounts."""
-    stands = subscriptions.standing(visitor) if isinstance(visitor, User) else None
+    state = subscriptions.state_of(visitor) if isinstance(visitor, User) else None
     prices = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD").select_related("plan")
     by_plan: dict[str, dict[str, PlanPrice]] = {}
     for price in prices.order_by("plan__position"):
         by_plan.setdefault(price.plan_id, {})[price.interval] = price
     return [
-        Offer(found["month"].plan, found["month"], found.get("year"), _how(stands, found["month"]))
+        Offer(found["month"].plan, found["month"], found.get("year"), _how(state, found["month"]))
         for found in by_plan.values()
         if "month" in found
     ]
 
 
-def _how(stands: Standing | None, price: PlanPrice) -> str:
-    if stands is None:
+def _how(state: SubscriptionState | None, price: PlanPrice) -> str:
+    if state is None:
         return "sign_up"
-    if stands.plan == price.plan:
+    if state.plan == price.plan:
         return "current"
     if not price.amount:
-        return "cancel" if stands.may_cancel else ""
-    return "change" if stands.subscription else "subscribe"
+        return "cancel" if state.may_cancel else ""
+    return "change" if state.subscription else "subscribe"

@@ -31,7 +31,8 @@ from billing.pages import payment_history, plan_card
 from billing.pages.forms import CreditsForm, token_of
 from billing.pages.payment import Bill, Progress
 from billing.pages.plan_card import Overview
-from billing.subscriptions import Refusal, Standing, TooOften
+from billing.refusals import ActionRefused, PurchaseRefused, TooManyRequests
+from billing.subscriptions import SubscriptionState
 from credits.ledger.periods import FREE
 from credits.models import Plan
 from sidekick.accounts.decorators import signed_in
@@ -43,7 +44,7 @@ from sidekick.web.rendering import is_fragment, render_page
 PAYMENTS_REGION, CREDITS_REGION = "payments", "additional-credits"
 JUST_NOW = timedelta(hours=1)
 TRANSACTION_ID = re.compile(r"txn_[A-Za-z0-9]{1,46}", re.ASCII)
-Problem = Refusal | PaddleFault
+Problem = ActionRefused | PaddleFault
 
 
 def posted(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -71,17 +72,17 @@ def overview(request: Request) -> HttpResponse:
 @posted
 def buy_credits(request: Request) -> HttpResponse:
     """Begin to buy additional credits: on to the pay page, or the form again with what is wrong (B4)."""
-    stands = subscriptions.standing(request.user)
-    price = PlanPrice.objects.per_credit().filter(plan=stands.plan).first()
+    state = subscriptions.state_of(request.user)
+    price = PlanPrice.objects.per_credit().filter(plan=state.plan).first()
     if price is None:
-        return _billing(request, problem=Refusal(checkout.why_not(request.user, stands)))
+        return _billing(request, problem=PurchaseRefused(checkout.why_not(request.user, state)))
     form = CreditsForm(price, request.POST)
     if not form.is_valid():
         return _billing(request, form=form)
     try:
         _not_too_often(request, "checkout")
         bought = checkout.begin(request.user, price, form.cleaned_data["quantity"], token=form.token)
-    except (Refusal, PaddleFault) as problem:
+    except (ActionRefused, PaddleFault) as problem:
         return _billing(request, form=form, problem=problem)
     return _to_checkout(request, bought)
 
@@ -93,7 +94,7 @@ def subscribe(request: Request, price_id: int) -> HttpResponse:
     try:
         _not_too_often(request, "checkout")
         bought = checkout.begin(request.user, price, 1, token=token_of(request.POST))
-    except (Refusal, PaddleFault) as problem:
+    except (ActionRefused, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _to_checkout(request, bought)
 
@@ -102,10 +103,10 @@ def subscribe(request: Request, price_id: int) -> HttpResponse:
 @require_safe
 def plan(request: Request) -> HttpResponse:
     """Which plan to change to (B6)."""
-    stands = subscriptions.standing(request.user)
-    if not stands.may_change:
+    state = subscriptions.state_of(request.user)
+    if not state.may_change:
         return redirect("billing:overview")
-    context = {"title": "Change plan", "stands": stands, "choices": subscriptions.choices(request.user, stands)}
+    context = {"title": "Change plan", "state": state, "choices": subscriptions.choices(request.user, state)}
     return _render(request, "plan", context)
 
 
@@ -118,19 +119,19 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
     if request.method == "POST":
         try:
             subscriptions.change(request.user, price)
-        except (Refusal, PaddleFault) as fault:
+        except (ActionRefused, PaddleFault) as fault:
             problem = fault
         else:
             messages.success(request, f"Your plan changes to {price.plan.name}.")
             return redirect("billing:overview")
-    stands, words = subscriptions.standing(request.user), []
+    state, words = subscriptions.state_of(request.user), []
     try:
         _not_too_often(request, "paddle")
         preview = subscriptions.preview(request.user, price)
-        words = plan_card.consequences(preview, price, stands, request.user.zone)
-    except (Refusal, PaddleFault) as fault:
+        words = plan_card.consequences(preview, price, state, request.user.zone)
+    except (ActionRefused, PaddleFault) as fault:
         problem = problem or fault
-    context = {"title": f"Change to {price.plan.name}", "stands": stands, "price": price, "words": words}
+    context = {"title": f"Change to {price.plan.name}", "state": state, "price": price, "words": words}
     return _render(request, "change_plan", context, problem)
 
 
@@ -138,22 +139,22 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: Request) -> HttpResponse:
     """What happens and when, then the cancellation itself (B2)."""
-    stands, problem = subscriptions.standing(request.user), None
+    state, problem = subscriptions.state_of(request.user), None
     if request.method == "POST":
         try:
             subscriptions.cancel(request.user)
-        except (Refusal, PaddleFault) as fault:
+        except (ActionRefused, PaddleFault) as fault:
             problem = fault
         else:
-            later = "" if stands.may_resume else " Nothing changes until it ends."
+            later = "" if state.may_resume else " Nothing changes until it ends."
             messages.success(request, f"Your subscription is canceled.{later}")
             return redirect("billing:overview")
-    elif not stands.may_cancel:
+    elif not state.may_cancel:
         return redirect("billing:overview")
-    name = stands.price.plan.name if stands.price else "subscription"
+    name = state.price.plan.name if state.price else "subscription"
     free = Plan.objects.get(slug=FREE)
-    words = plan_card.cancellation(stands, free, request.user.zone)
-    context = {"title": f"Cancel {name}?", "name": name, "stands": stands, "words": words}
+    words = plan_card.cancellation(state, free, request.user.zone)
+    context = {"title": f"Cancel {name}?", "name": name, "state": state, "words": words}
     return _render(request, "cancel", context, problem)
 
 
@@ -162,8 +163,8 @@ def cancel(request: Request) -> HttpResponse:
 def keep(request: Request) -> HttpResponse:
     """Undo what is scheduled, with one click (B3)."""
     try:
-        subscriptions.keep(request.user)
-    except (Refusal, PaddleFault) as problem:
+        subscriptions.undo_scheduled_change(request.user)
+    except (ActionRefused, PaddleFault) as problem:
         return _billing(request, problem=problem)
     messages.success(request, "Your plan goes on as before.")
     return redirect("billing:overview")
@@ -172,42 +173,42 @@ def keep(request: Request) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def resume(request: Request) -> HttpResponse:
-    stands, problem = subscriptions.standing(request.user), None
+    state, problem = subscriptions.state_of(request.user), None
     if request.method == "POST":
         try:
             subscriptions.resume(request.user)
-        except (Refusal, PaddleFault) as fault:
+        except (ActionRefused, PaddleFault) as fault:
             problem = fault
         else:
             messages.success(request, "Your plan is back as soon as the payment arrives.")
             return redirect("billing:overview")
-    elif not stands.may_resume:
+    elif not state.may_resume:
         return redirect("billing:overview")
-    name = stands.price.plan.name if stands.price else "your plan"
-    return _render(request, "resume", {"title": f"Resume {name}", "name": name, "stands": stands}, problem)
+    name = state.price.plan.name if state.price else "your plan"
+    return _render(request, "resume", {"title": f"Resume {name}", "name": name, "state": state}, problem)
 
 
 @signed_in
 @require_safe
 def coming(request: Request) -> HttpResponse:
     """Whether the plan that was paid for is there, for a page that is open."""
-    stands = subscriptions.standing(request.user)
-    if stands.coming is None:
+    state = subscriptions.state_of(request.user)
+    if state.coming is None:
         return HttpResponseClientRedirect(reverse("billing:overview"))
-    return render(request, "billing/_coming.html", {"stands": stands})
+    return render(request, "billing/_coming.html", {"state": state})
 
 
 @signed_in
 @posted
 def card(request: Request) -> HttpResponse:
     """To the checkout that takes a new card; of an overdue subscription it pays what is due (B7, B9)."""
-    stands = subscriptions.standing(request.user)
-    if not stands.may_update_card or not stands.subscription:
-        return _billing(request, problem=Refusal("There is no running plan whose card could be updated."))
+    state = subscriptions.state_of(request.user)
+    if not state.may_update_card or not state.subscription:
+        return _billing(request, problem=ActionRefused("There is no running plan whose card could be updated."))
     try:
         _not_too_often(request, "paddle")
-        opened = api.card_update(stands.subscription.id)
-    except (Refusal, PaddleFault) as problem:
+        opened = api.card_update(state.subscription.id)
+    except (ActionRefused, PaddleFault) as problem:
         return _billing(request, problem=problem)
     # From here on it is known to be of this account, which is what the pay page asks.
     inbox.take_note(opened)
@@ -220,15 +221,17 @@ def card(request: Request) -> HttpResponse:
 @posted
 def portal(request: Request) -> HttpResponse:
     """To Paddle's own pages for this customer, by a link that is made now and kept nowhere (B7)."""
-    stands = subscriptions.standing(request.user)
+    state = subscriptions.state_of(request.user)
     customer_id = _customer_id(request.user)
     if not customer_id:
-        return _billing(request, problem=Refusal("Paddle, which handles our payments, has nothing about you yet."))
+        return _billing(
+            request, problem=ActionRefused("Paddle, which handles our payments, has nothing about you yet.")
+        )
     try:
         _not_too_often(request, "paddle")
-        own = stands.subscription and stands.subscription.customer_id == customer_id
-        url = api.portal_url(customer_id, [stands.subscription.id] if own and stands.subscription else [])
-    except (Refusal, PaddleFault) as problem:
+        own = state.subscription and state.subscription.customer_id == customer_id
+        url = api.portal_url(customer_id, [state.subscription.id] if own and state.subscription else [])
+    except (ActionRefused, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _away(request, url)
 
@@ -241,7 +244,7 @@ def invoice(request: Request, transaction_id: str) -> HttpResponse:
     try:
         _not_too_often(request, "paddle")
         url = api.invoice_url(payment.id)
-    except (Refusal, PaddleFault) as problem:
+    except (ActionRefused, PaddleFault) as problem:
         return _billing(request, problem=problem)
     return _away(request, url)
 
@@ -298,16 +301,16 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
     """The Billing page, or the one region of it that was asked for."""
     account, now = request.user, timezone.now()
     zone = account.zone
-    stands = subscriptions.standing(account, now=now)
-    context: dict[str, Any] = {"title": "Billing", "stands": stands, **_credits(account, stands, form)}
+    state = subscriptions.state_of(account, now=now)
+    context: dict[str, Any] = {"title": "Billing", "state": state, **_credits(account, state, form)}
     if is_fragment(request) and request.htmx.target == CREDITS_REGION and form:
         return _render(
             request, "overview", context, problem, fragment="billing/_credits.html", invalid=bool(form.errors)
         )
     context |= {
-        "overview": Overview.of(stands, zone, now),
+        "overview": Overview.of(state, zone, now),
         "has_portal": bool(_customer_id(account)),
-        "upgrades": [] if stands.subscription else _upgrades(account, stands),
+        "upgrades": [] if state.subscription else _upgrades(account, state),
         "token": token_of({}),
         **_history(request),
         **_pending(request, now),
@@ -315,18 +318,18 @@ def _billing(request: Request, *, problem: Problem | None = None, form: CreditsF
     return _render(request, "overview", context, problem, invalid=bool(form and form.errors))
 
 
-def _credits(account: User, stands: Standing, form: CreditsForm | None) -> dict[str, Any]:
+def _credits(account: User, state: SubscriptionState, form: CreditsForm | None) -> dict[str, Any]:
     """The panel of additional credits: a form, or why there is none."""
-    why_not = checkout.why_not(account, stands)
+    why_not = checkout.why_not(account, state)
     if not why_not and form is None:
-        price = PlanPrice.objects.per_credit().filter(plan=stands.plan).first()
+        price = PlanPrice.objects.per_credit().filter(plan=state.plan).first()
         form = CreditsForm(price) if price else None
-    seller = PlanPrice.objects.per_credit().first() if not stands.plan.may_buy_credits else None
+    seller = PlanPrice.objects.per_credit().first() if not state.plan.may_buy_credits else None
     return {"why_not": why_not, "seller": seller, "form": None if why_not else form}
 
 
-def _upgrades(account: User, stands: Standing) -> list[PlanPrice]:
-    return [price for price in subscriptions.choices(account, stands) if price.interval == PlanPrice.Interval.MONTH]
+def _upgrades(account: User, state: SubscriptionState) -> list[PlanPrice]:
+    return [price for price in subscriptions.choices(account, state) if price.interval == PlanPrice.Interval.MONTH]
 
 
 def _history(request: Request) -> dict[str, Any]:
@@ -347,7 +350,7 @@ def _pending(request: Request, now: datetime) -> dict[str, Any]:
 
 def _not_too_often(request: Request, action: str) -> None:
     if not rate_limits.allow(request, action):
-        raise TooOften("That was a lot at once. Wait a minute, then try again.")
+        raise TooManyRequests("That was a lot at once. Wait a minute, then try again.")
 
 
 def _customer_id(account: User) -> str:
@@ -444,7 +447,9 @@ def _render(
         if request.method == "POST":
             response["HX-Push-Url"] = "false"
     elif problem:
-        response.status_code = 429 if isinstance(problem, TooOften) else 409 if isinstance(problem, Refusal) else 503
+        response.status_code = (
+            429 if isinstance(problem, TooManyRequests) else 409 if isinstance(problem, ActionRefused) else 503
+        )
     return response
 
 

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from billing import checkout, subscriptions
 from billing.models import Customer, PaddleEvent, Transaction
-from billing.subscriptions import Standing
+from billing.subscriptions import SubscriptionState
 from credits.reports import usage
 from feedback.models import Report, ReportImage
 from sidekick import formatting
@@ -51,7 +51,7 @@ def words(account: User) -> dict[str, list[str]]:
     of_which = f", {of_them} of them bought" if bought else ""
     lost = [f"You lose {formatting.credits(available)} credits{of_which}. They can’t be paid out or moved."]
     return {
-        "lost": [*lost, *_plan(subscriptions.standing(account, now=now), zone)],
+        "lost": [*lost, *_plan(subscriptions.state_of(account, now=now), zone)],
         "erased": [
             "You are signed out everywhere, the Sidekick app included.",
             "Your name, email, password, passkeys and connected accounts are erased, and where you signed in from.",
@@ -66,7 +66,7 @@ def words(account: User) -> dict[str, list[str]]:
 
 def say(account: User) -> None:
     """Delete the account. Raises `PaddleFault` when its plan could not be ended: nothing is deleted then."""
-    subscriptions.leave(account)
+    subscriptions.cancel_all(account)
     with transaction.atomic():
         person = User.objects.select_for_update(no_key=True).get(id=account.id)
         if person.deleted_at is None:
@@ -87,11 +87,11 @@ def forget_again() -> None:
             _forget_at_paddles(person)
 
 
-def _plan(stands: Standing, zone: ZoneInfo) -> list[str]:
-    if not stands.subscription:
+def _plan(state: SubscriptionState, zone: ZoneInfo) -> list[str]:
+    if not state.subscription:
         return []
-    name = stands.price.plan.name if stands.price else stands.plan.name
-    paid = stands.period.paid_until
+    name = state.price.plan.name if state.price else state.plan.name
+    paid = state.period.paid_until
     rest = f" What you paid until {formatting.day(paid.astimezone(zone))} is not paid back." if paid else ""
     return [f"Your {name} subscription ends at once and charges nothing more.{rest}"]
 

@@ -14,11 +14,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from billing import checkout, subscriptions
-from billing.checkout import State
+from billing.checkout import PurchaseState
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
-from billing.subscriptions import Refusal
+from billing.refusals import ChangeRefused, PurchaseRefused
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing import store as stores
@@ -61,7 +61,7 @@ def test_the_same_form_sent_again_opens_one_checkout(store: Store, pro: str, ali
     first, again = begin(alice), begin(alice)
     assert first == again
     assert len(transactions(store, alice)) == 1
-    assert checkout.state_of(again) == State.READY
+    assert checkout.purchase_state(again) == PurchaseState.READY
 
 
 def test_a_changed_form_is_another_purchase(store: Store, pro: str, alice: User) -> None:  # B4
@@ -86,7 +86,7 @@ def test_price_and_quantity_are_ours_and_credits_come_with_the_event(store: Stor
     assert bought(alice) == 0
     store.deliver()
     assert bought(alice) == 137
-    assert (checkout.state_of(purchase), checkout.given(purchase)) == (State.DONE, 137)
+    assert (checkout.purchase_state(purchase), checkout.given(purchase)) == (PurchaseState.DONE, 137)
     assert_books_balance()
 
 
@@ -94,27 +94,27 @@ def test_price_and_quantity_are_ours_and_credits_come_with_the_event(store: Stor
 def test_what_can_not_be_charged_is_refused_before_paddle_hears_of_it(
     store: Store, pro: str, alice: User, quantity: int
 ) -> None:  # B4
-    with pytest.raises(Refusal, match=r"Choose between 1 and 300|\$0.70: choose 7"):
+    with pytest.raises(PurchaseRefused, match=r"Choose between 1 and 300|\$0.70: choose 7"):
         begin(alice, quantity)
     assert not Purchase.objects.filter(price__interval="credit").exists()
 
 
 def test_the_minimum_is_a_setting(store: Store, pro: str, alice: User, settings: Settings) -> None:  # B4
     settings.PADDLE_MINIMUM_CHARGE = 200
-    with pytest.raises(Refusal, match=r"\$2: choose 20"):
+    with pytest.raises(PurchaseRefused, match=r"\$2: choose 20"):
         begin(alice, 19)
 
 
 def test_only_pro_buys_credits(store: Store, alice: User) -> None:  # B4
-    with pytest.raises(Refusal, match="come with Pro"):
+    with pytest.raises(PurchaseRefused, match="come with Pro"):
         begin(alice)
     store.subscribe(alice, "starter")
-    with pytest.raises(Refusal, match="come with Pro"):
+    with pytest.raises(PurchaseRefused, match="come with Pro"):
         begin(alice)
 
 
 def test_who_has_a_plan_buys_no_second_one(store: Store, pro: str, alice: User) -> None:  # B6
-    with pytest.raises(Refusal, match="a plan already"):
+    with pytest.raises(PurchaseRefused, match="a plan already"):
         checkout.begin(alice, price("starter"), 1, token=TOKEN)
 
 
@@ -124,8 +124,8 @@ def test_while_a_plan_that_was_paid_is_on_its_way_no_second_one_is_sold(store: S
     for body in api.events_after(""):
         if body["event_type"] == "transaction.paid":
             inbox.receive(json.dumps(body).encode())
-    assert checkout.state_of(first) == State.PAID
-    with pytest.raises(Refusal, match="being processed"):
+    assert checkout.purchase_state(first) == PurchaseState.PAID
+    with pytest.raises(PurchaseRefused, match="being processed"):
         checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
 
 
@@ -150,10 +150,10 @@ def test_a_plan_whose_subscription_is_not_here_yet_is_on_its_way_for_a_day(
         if body["event_type"] in events_told:
             inbox.receive(json.dumps(body).encode())
     assert Transaction.objects.get().status == "completed"
-    assert subscriptions.standing(alice).subscription is None
+    assert subscriptions.state_of(alice).subscription is None
     with time_machine.travel(timezone.now() + timedelta(hours=hours), tick=True):
         if refused:
-            with pytest.raises(Refusal, match="being processed"):
+            with pytest.raises(PurchaseRefused, match="being processed"):
                 checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
         else:
             assert checkout.begin(alice, price("starter"), 1, token=uuid.uuid4()).transaction_id
@@ -184,7 +184,7 @@ def test_what_a_period_that_is_not_paid_yet_was_before_says_nothing_about_its_pr
         if body["event_type"].startswith("subscription."):
             inbox.receive(json.dumps(body).encode())
     Subscription.objects.update(period_starts_at=period(alice).paid_until)
-    with pytest.raises(Refusal, match="being processed"):
+    with pytest.raises(ChangeRefused, match="being processed"):
         subscriptions.change(alice, price("pro"))
 
 
@@ -194,11 +194,11 @@ def test_after_a_chargeback_neither_credits_nor_a_plan_can_be_bought(store: Stor
     store.world.charge_back(purchase.transaction_id)
     store.deliver()
     assert bought(alice) == 0
-    with pytest.raises(Refusal, match="disputed"):
+    with pytest.raises(PurchaseRefused, match="disputed"):
         begin(alice)
     store.world.cancel_now(pro)
     store.deliver()
-    with pytest.raises(Refusal, match="disputed"):
+    with pytest.raises(PurchaseRefused, match="disputed"):
         checkout.begin(alice, price("starter"), 1, token=uuid.uuid4())
     assert_books_balance()
 
@@ -240,7 +240,7 @@ def test_soon_after_a_lost_answer_paddle_is_not_asked_anew(store: Store, pro: st
     store.world.faults.add("unanswered", method="POST", path="/transactions")
     with pytest.raises(PaddleFault):
         begin(alice)
-    assert checkout.state_of(begin(alice)) == State.OPENING
+    assert checkout.purchase_state(begin(alice)) == PurchaseState.OPENING
     assert len(transactions(store, alice)) == 1
 
 
@@ -252,10 +252,10 @@ def test_an_answer_that_was_lost_is_found_by_looking_and_by_its_event(store: Sto
             begin(alice, token=token)
     looked, told = Purchase.objects.filter(price__interval="credit").order_by("created_at")
     found = checkout.look_again(looked, now=timezone.now() + A_WHILE)
-    assert checkout.state_of(found) == State.READY
+    assert checkout.purchase_state(found) == PurchaseState.READY
     store.deliver()
     told.refresh_from_db()
-    assert checkout.state_of(told) == State.READY
+    assert checkout.purchase_state(told) == PurchaseState.READY
     assert told.transaction_id != found.transaction_id
 
 
@@ -264,9 +264,9 @@ def test_a_late_webhook_is_made_up_for_by_looking_and_changes_nothing_when_it_co
 ) -> None:  # B5
     purchase = begin(alice)
     store.world.pay(purchase.transaction_id)
-    assert checkout.state_of(purchase) == State.READY
+    assert checkout.purchase_state(purchase) == PurchaseState.READY
     checkout.look_again(purchase, now=timezone.now() + A_WHILE)
-    assert (checkout.state_of(purchase), bought(alice)) == (State.DONE, 137)
+    assert (checkout.purchase_state(purchase), bought(alice)) == (PurchaseState.DONE, 137)
     store.deliver()
     assert bought(alice) == 137
     assert_books_balance()
@@ -279,9 +279,9 @@ def test_looking_is_bounded_and_paddles_fault_is_no_fault_of_the_page(store: Sto
     store.world.faults.add("error", method="GET", path="/transactions", times=3)
     checkout.look_again(purchase, now=now + A_WHILE)
     checkout.look_again(purchase, now=now + A_WHILE + timedelta(seconds=9))
-    assert checkout.state_of(purchase) == State.READY
+    assert checkout.purchase_state(purchase) == PurchaseState.READY
     checkout.look_again(purchase, now=now + A_WHILE + timedelta(seconds=11))
-    assert checkout.state_of(purchase) == State.DONE
+    assert checkout.purchase_state(purchase) == PurchaseState.DONE
 
 
 def test_a_closed_checkout_leaves_nothing_behind(store: Store, pro: str, alice: User) -> None:  # B4
@@ -309,7 +309,7 @@ def test_the_customer_at_paddle_is_made_once_and_never_taken_by_email_alone(
 
 def test_what_is_not_set_up_is_not_for_sale(store: Store, pro: str, alice: User) -> None:  # B4
     PlanPrice.objects.filter(interval="credit").update(paddle_price_id="")
-    with pytest.raises(Refusal, match="later"):
+    with pytest.raises(PurchaseRefused, match="later"):
         begin(alice)
 
 
@@ -322,13 +322,13 @@ def test_cancelling_beside_a_failing_paddle_either_is_done_or_changes_nothing(
         subscriptions.cancel(alice)
     except PaddleFault:
         subscriptions.cancel(alice)
-    stands = subscriptions.standing(alice)
-    assert stands.ends_at
-    assert stands.may_keep
-    subscriptions.keep(alice)
+    state = subscriptions.state_of(alice)
+    assert state.ends_at
+    assert state.may_undo
+    subscriptions.undo_scheduled_change(alice)
     store.deliver()
-    assert subscriptions.standing(alice).ends_at is None
-    assert subscriptions.standing(alice).renews_at
+    assert subscriptions.state_of(alice).ends_at is None
+    assert subscriptions.state_of(alice).renews_at
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -342,7 +342,7 @@ def test_an_upgrade_beside_a_failing_paddle_is_charged_once(store: Store, alice:
     store.deliver()
     changes = [one for one in store.world.state.rows("txn") if one["origin"] == "subscription_update"]
     assert [one["status"] for one in changes] == ["completed"]
-    assert subscriptions.standing(alice).plan.slug == "pro"
+    assert subscriptions.state_of(alice).plan.slug == "pro"
     assert store.world.state.get("sub", subscription)["items"][0]["price"]["id"] == price("pro").paddle_price_id
     assert_books_balance()
 
@@ -356,11 +356,11 @@ def test_an_upgrade_adds_credits_and_a_downgrade_waits_for_the_renewal(store: St
     assert Decimal(999) < grown.allocation <= 1000
     subscriptions.change(alice, price("starter"))
     store.deliver()
-    stands = subscriptions.standing(alice)
-    assert (stands.plan.slug, stands.next_plan and stands.next_plan.slug) == ("pro", "starter")
+    state = subscriptions.state_of(alice)
+    assert (state.plan.slug, state.next_plan and state.next_plan.slug) == ("pro", "starter")
     subscriptions.change(alice, price("pro"))
     store.deliver()
-    assert subscriptions.standing(alice).next_plan is None
+    assert subscriptions.state_of(alice).next_plan is None
     subscriptions.change(alice, price("starter"))
     store.world.renew(subscription)
     store.deliver()
@@ -376,8 +376,8 @@ def test_a_declined_upgrade_changes_nothing_and_says_so(store: Store, alice: Use
     with pytest.raises(PaddleFault, match="declined"):
         subscriptions.change(alice, price("pro"))
     store.deliver()
-    assert subscriptions.standing(alice).plan.slug == "starter"
-    assert subscriptions.standing(alice).next_plan is None
+    assert subscriptions.state_of(alice).plan.slug == "starter"
+    assert subscriptions.state_of(alice).next_plan is None
     assert_books_balance()
 
 
@@ -386,7 +386,7 @@ def test_previews_are_paddles_own(store: Store, alice: User) -> None:  # B6
     dearer = subscriptions.preview(alice, price("pro"))
     assert (dearer.action, dearer.currency) == ("charge", "USD")
     assert 0 < dearer.amount <= 2880
-    with pytest.raises(Refusal, match="on Starter already"):
+    with pytest.raises(ChangeRefused, match="on Starter already"):
         subscriptions.preview(alice, price("starter"))
 
 
@@ -396,7 +396,7 @@ def test_a_plan_whose_payment_is_on_its_way_can_not_be_changed(store: Store, ali
     for body in list(api.events_after("")):
         if body["event_type"].startswith("subscription."):
             inbox.learn(body["data"] | {"updated_at": body["data"]["updated_at"]})
-    with pytest.raises(Refusal):
+    with pytest.raises(ChangeRefused):
         subscriptions.change(alice, price("pro"))
 
 
@@ -412,6 +412,6 @@ def test_month_to_year_begins_a_new_period_and_back_is_refused(store: Store, ali
     assert opened.paid_until
     assert opened.paid_until - opened.starts_at > timedelta(days=360)
     assert opened.ends_at - opened.starts_at < timedelta(days=32)
-    with pytest.raises(Refusal, match="paid for a year"):
+    with pytest.raises(ChangeRefused, match="paid for a year"):
         subscriptions.change(alice, price("pro"))
     assert_books_balance()

@@ -31,6 +31,7 @@ from tests.billing.bodies import (
     name,
     paid_by_a_stranger,
     payment,
+    post,
     receive,
     renewal,
     subscription,

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from billing import fulfilment, subscriptions
 from billing.models import PlanPrice, Subscription
 from billing.paddle import setup
-from billing.subscriptions import Refusal
+from billing.refusals import ChangeRefused
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.billing.bodies import MARCH, MAY, SUBSCRIPTION, hear, subscription
@@ -53,9 +53,9 @@ def test_a_year_whose_money_went_back_can_not_be_changed(store: Store, alice: Us
     bought = store.buy(alice, "starter", interval="year")
     store.world.refund(bought.transaction_id)
     store.deliver()
-    assert subscriptions.standing(alice).may_change
+    assert subscriptions.state_of(alice).may_change
     for ask in (subscriptions.preview, subscriptions.change):
-        with pytest.raises(Refusal, match="went back to you"):
+        with pytest.raises(ChangeRefused, match="went back to you"):
             ask(alice, price("pro", "year"))
     assert period(alice).plan_id == "starter"
     assert_books_balance()
@@ -96,7 +96,7 @@ def test_only_a_paused_plan_is_canceled_at_once(
     subscriptions.cancel(alice)
     asked = wire.seen[-1]
     assert (asked.path, asked.body) == (f"/subscriptions/{SUBSCRIPTION}/cancel", {"effective_from": when})
-    assert subscriptions.standing(alice).subscription is None
+    assert subscriptions.state_of(alice).subscription is None
 
 
 def test_a_plan_that_has_gone_on_meanwhile_keeps_what_was_charged_for(store: Store, alice: User) -> None:  # B2
@@ -108,6 +108,6 @@ def test_a_plan_that_has_gone_on_meanwhile_keeps_what_was_charged_for(store: Sto
     subscriptions.cancel(alice)
     store.deliver()
     fulfilment.end_plans(timezone.now())
-    stands = subscriptions.standing(alice)
-    assert (stands.plan.slug, stands.ends_at) == ("pro", stands.period.paid_until)
+    state = subscriptions.state_of(alice)
+    assert (state.plan.slug, state.ends_at) == ("pro", state.period.paid_until)
     assert_books_balance()

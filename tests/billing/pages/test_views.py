@@ -403,7 +403,7 @@ def test_a_declined_card_changes_nothing_and_says_so(browser: Client, store: Sto
     text = words(refused.content.decode())
     assert "Your card was declined, and the plan stays as it was." in text
     assert "Confirm change to Pro" in text
-    assert subscriptions.standing(alice).plan.slug == "starter"
+    assert subscriptions.state_of(alice).plan.slug == "starter"
 
 
 @pytest.mark.parametrize("plan", ["pro", "free"])

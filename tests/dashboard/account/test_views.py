@@ -484,7 +484,7 @@ def test_a_subscription_that_is_heard_of_too_late_is_ended(alice: User, store: S
     deletion.say(alice)
     store.deliver()
     assert Subscription.objects.get().status == "active"
-    assert [subscriptions.leave_for_the_deleted(), subscriptions.leave_for_the_deleted()] == [1, 0]
+    assert [subscriptions.cancel_all_of_deleted(), subscriptions.cancel_all_of_deleted()] == [1, 0]
     assert Subscription.objects.get().status == "canceled"
 
 
