@@ -18,7 +18,7 @@ THEME_COOKIE = "theme"
 THEMES = ("light", "dark", "system")
 SECTIONS = (
     ("credits:requests", "Credits", "gauge"),
-    ("feedback:bug", "Feedback", "message-square"),
+    ("feedback:form", "Feedback", "message-square"),
     ("billing:overview", "Billing", "credit-card"),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django import forms
@@ -20,13 +19,10 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from feedback import csv_export, triage, webhook
+from feedback import csv_export, kinds, triage, webhook
 from feedback.forms import TextField
 from feedback.models import TEXT_LENGTH, Delivery, Report, ReportChange, ReportImage, ReportQuerySet
 from sidekick.admin.base import MOST_AT_ONCE, Reason, ReasonedAdmin, ReasonForm, account, badge, reasoned_action
-
-REFERENCE = re.compile(r"\s*(?:bug|idea)[-\s]?([0-9]{1,15})\s*", re.ASCII | re.IGNORECASE)
-
 
 TONES = {
     Report.Status.NEW: "warn",
@@ -158,9 +154,9 @@ class ReportAdmin(ReasonedAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        reference = REFERENCE.fullmatch(search_term)
-        if reference:
-            return queryset.filter(number=int(reference[1])), False
+        number = kinds.number_in(search_term)
+        if number is not None:
+            return queryset.filter(number=number), False
         return super().get_search_results(request, queryset, search_term)
 
     def get_inlines(self, request: HttpRequest, obj: Report | None = None) -> list[type[admin.TabularInline]]:  # type: ignore[override, type-arg]

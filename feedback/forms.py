@@ -76,14 +76,10 @@ class ReportForm(forms.Form):
         self.ticked = _uuids_of(data.getlist("keep")) if data else []
         self.added: list[Named] = []
         self.kept: list[ReportImage] = []
-        self.fields["description"].error_messages["required"] = MISSING[kind]
+        self.fields["description"].error_messages["required"] = kind.wording.missing
         for name, limit in LIMITS.items():
             self.fields[name].widget.attrs["data-limit"] = limit
         self.fields["images"].widget.attrs |= {"data-most": MOST_IMAGES, "data-most-bytes": MOST_BYTES}
-
-    @property
-    def is_bug(self) -> bool:
-        return self.kind == Report.Kind.BUG
 
     def clean_title(self) -> str:
         return self._within("title")
@@ -119,10 +115,6 @@ class ReportForm(forms.Form):
 
 
 LIMITS = {"title": TITLE_LENGTH, "description": TEXT_LENGTH, "app_version": 40}
-MISSING = {
-    Report.Kind.BUG: "Describe what happened, and what you expected instead.",
-    Report.Kind.FEATURE: "Describe what you would like to do.",
-}
 
 
 def path_or_nothing(path: str) -> str:

@@ -14,6 +14,8 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from feedback import kinds
+
 if TYPE_CHECKING:
     from sidekick.accounts.models import User
 
@@ -31,9 +33,7 @@ class ReportQuerySet(models.QuerySet["Report"]):
 class Report(models.Model):
     """A bug or a wish of one account. What customers call it by is its reference, such as BUG-1042."""
 
-    class Kind(models.TextChoices):
-        BUG = "bug", "Bug"
-        FEATURE = "feature", "Feature request"
+    Kind = kinds.Kind
 
     class Priority(models.TextChoices):
         LOW = "low"
@@ -92,20 +92,17 @@ class Report(models.Model):
     @property
     def reference(self) -> str:
         """Short enough to be said on the telephone."""
-        return f"{PREFIXES[Report.Kind(self.kind)]}-{self.number}"
+        return f"{self.wording.prefix}-{self.number}"
 
     @property
-    def is_bug(self) -> bool:
-        return self.kind == Report.Kind.BUG
+    def wording(self) -> kinds.Wording:
+        return Report.Kind(self.kind).wording
 
     def seal(self, form_token: uuid.UUID) -> None:
         """Note what tells this report from others. A form that was changed and sent again is another report."""
         words = "\0".join([self.kind, self.title, self.description])
         self.digest = hashlib.sha256(words.encode()).hexdigest()
         self.token = uuid.uuid5(form_token, self.digest)
-
-
-PREFIXES = {Report.Kind.BUG: "BUG", Report.Kind.FEATURE: "IDEA"}
 
 
 class ReportImageQuerySet(models.QuerySet["ReportImage"]):

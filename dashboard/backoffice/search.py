@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from billing.models import Adjustment, Customer, PaddleEvent, Purchase, Subscription, Transaction
 from credits.models import Grant
-from feedback.models import PREFIXES, Report
+from feedback import kinds
+from feedback.models import Report
 from sidekick.accounts.models import DeviceSession, Letter, User
 
 PADDLES: dict[str, type[Model]] = {
@@ -38,8 +39,8 @@ def _rows(wanted: str) -> list[Model]:
     theirs = PADDLES.get(wanted.partition("_")[0])
     if theirs:
         return _first(theirs._default_manager.filter(pk=wanted))
-    prefix, _, number = wanted.upper().partition("-")
-    if prefix in PREFIXES.values() and number.isdecimal() and len(number) < 19:
+    number = kinds.number_in(wanted)
+    if number is not None:
         return _first(Report.objects.filter(number=number))
     try:
         ours = uuid.UUID(wanted)

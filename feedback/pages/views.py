@@ -30,14 +30,29 @@ GONE = "An image that was kept from your last try is gone: they stay for a day. 
 
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
-def bug(request: Request) -> HttpResponse:
-    return _form(request, Report.Kind.BUG)
-
-
-@signed_in
-@require_http_methods(["GET", "HEAD", "POST"])
-def feature(request: Request) -> HttpResponse:
-    return _form(request, Report.Kind.FEATURE)
+def form(request: Request, kind: Report.Kind) -> HttpResponse:
+    if request.method != "POST":
+        return _show(request, ReportForm(kind, page=_came_from(request)))
+    # Images cost time to decode; the limit of ten counts stored reports only.
+    may_try = rate_limits.allow(request, "feedback")
+    filled = ReportForm(kind, request.POST, request.FILES if may_try else None)
+    now = timezone.now()
+    status = 422
+    if not may_try:
+        filled.add_error(None, "That was a lot at once. Wait a few minutes, then try again; your words are still here.")
+        status = 429
+    elif filled.is_valid():
+        try:
+            done = _send(request, filled, now)
+        except TooMany as refusal:
+            filled.add_error(None, _too_many(refusal, now, request.user.zone))
+            status = 429
+        except ImagesGone:
+            filled.add_error("images", GONE)
+        else:
+            return redirect("feedback:sent", done.id)
+    filled.kept = drafts.keep(request.user, filled.token, filled.ticked, filled.added, now)
+    return _show(request, filled, status=status)
 
 
 @signed_in
@@ -72,8 +87,8 @@ def report(request: Request, report_id: str) -> HttpResponse:
 def sent(request: Request, report_id: str) -> HttpResponse:
     """The confirmation."""
     found = _mine(request, report_id)
-    title = "Thank you, we have your bug report" if found.is_bug else "Thank you, we have your feature request"
-    return _render(request, "sent", {"title": title, "report": found, "again": _ADDRESSES[Report.Kind(found.kind)]})
+    title = f"Thank you, we have your {found.wording.noun}"
+    return _render(request, "sent", {"title": title, "report": found})
 
 
 @require_safe
@@ -89,34 +104,6 @@ def image(request: Request, image_id: str) -> HttpResponse:
     answer["Cross-Origin-Resource-Policy"] = "same-origin"
     answer["Cache-Control"] = "private, max-age=3600"
     return answer
-
-
-_ADDRESSES = {Report.Kind.BUG: "feedback:bug", Report.Kind.FEATURE: "feedback:feature"}
-
-
-def _form(request: Request, kind: Report.Kind) -> HttpResponse:
-    if request.method != "POST":
-        return _show(request, ReportForm(kind, page=_came_from(request)))
-    # Images cost time to decode; the limit of ten counts stored reports only.
-    may_try = rate_limits.allow(request, "feedback")
-    form = ReportForm(kind, request.POST, request.FILES if may_try else None)
-    now = timezone.now()
-    status = 422
-    if not may_try:
-        form.add_error(None, "That was a lot at once. Wait a few minutes, then try again; your words are still here.")
-        status = 429
-    elif form.is_valid():
-        try:
-            done = _send(request, form, now)
-        except TooMany as refusal:
-            form.add_error(None, _too_many(refusal, now, request.user.zone))
-            status = 429
-        except ImagesGone:
-            form.add_error("images", GONE)
-        else:
-            return redirect("feedback:sent", done.id)
-    form.kept = drafts.keep(request.user, form.token, form.ticked, form.added, now)
-    return _show(request, form, status=status)
 
 
 def _send(request: Request, form: ReportForm, now: datetime) -> Report:
@@ -136,7 +123,7 @@ def _send(request: Request, form: ReportForm, now: datetime) -> Report:
 
 def _show(request: Request, form: ReportForm, *, status: int = 200) -> HttpResponse:
     context = {
-        "title": "Feedback" if form.is_bug else "Request a feature",
+        "title": form.kind.wording.title,
         "view": form.kind,
         "form": form,
         "browser": _browser(request),
@@ -164,10 +151,10 @@ def _too_many(refusal: TooMany, now: datetime, zone: ZoneInfo) -> str:
     )
 
 
-def _links(request: Request) -> dict[str, str]:
+def _links(request: Request) -> dict[str, Any]:
     """From form to form the page they came from goes along."""
     page = _came_from(request)
-    return {"along": f"?{urlencode({'from': page})}" if page else ""}
+    return {"kinds": list(Report.Kind), "along": f"?{urlencode({'from': page})}" if page else ""}
 
 
 def _came_from(request: Request) -> str:
@@ -179,7 +166,7 @@ def _came_from(request: Request) -> str:
     if not url_has_allowed_host_and_scheme(before, allowed_hosts={request.get_host()}):
         return ""
     path = urlsplit(before).path
-    inside = path.startswith((reverse("feedback:bug"), reverse("account_login")))
+    inside = path.startswith((reverse("feedback:form"), reverse("account_login")))
     return "" if inside else path_or_nothing(path)
 
 
