@@ -242,7 +242,7 @@ class ReportAdmin(ReasonedAdmin):
         waiting = Delivery.objects.filter(report__in=queryset.values("pk"), delivered_at=None).order_by("change_id")
         changes = list(waiting.values_list("change_id", flat=True))
         for change_id in changes:
-            webhook.again(change_id)
+            webhook.enqueue_again(change_id)
         messages.success(request, f"{len(changes)} changes are forwarded again.")
 
     def _ask(self, request: HttpRequest, form: forms.Form, chosen: ReportQuerySet, title: str) -> HttpResponse:

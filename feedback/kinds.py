@@ -41,10 +41,11 @@ class Kind(models.TextChoices):
 
     wording: Wording
 
-    def __new__(cls, value: str, wording: Wording) -> Self:
+    # Type checkers take this signature for that of a look-up, too: `Kind("bug")` gives no wording.
+    def __new__(cls, value: str, *wording: Wording) -> Self:
         kind = str.__new__(cls, value)
         kind._value_ = value
-        kind.wording = wording
+        (kind.wording,) = wording
         return kind
 
     BUG = (

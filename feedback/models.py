@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -33,7 +33,7 @@ class ReportQuerySet(models.QuerySet["Report"]):
 class Report(models.Model):
     """A bug or a wish of one account. What customers call it by is its reference, such as BUG-1042."""
 
-    Kind = kinds.Kind
+    Kind: TypeAlias = kinds.Kind
 
     class Priority(models.TextChoices):
         LOW = "low"

@@ -1,14 +1,10 @@
-"""Telling a webhook of the team's own about reports, where one is set (F6).
+"""Forwards reports and their changes to a webhook of the team's own (F6), signed as standardwebhooks.com describes.
 
-Each change is posted as JSON, signed over the time and the body in the manner of Paddle: `Sidekick-Signature:
-ts=<seconds>;h1=<hex of HMAC-SHA256 over "ts:body">`. `event_id` stays the same when it is sent again; several changes
-may arrive in another order than they happened, which `occurred_at` tells.
+`docs/webhook.md` is for receivers.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import uuid
 from datetime import datetime
@@ -17,6 +13,7 @@ import requests
 from django.conf import settings
 from django.db.models import F
 from procrastinate.contrib.django import app
+from standardwebhooks import Webhook
 
 from feedback.models import Delivery, ReportChange
 
@@ -25,38 +22,38 @@ CONNECT_SECONDS, READ_SECONDS = 5, 10
 
 
 class NotDelivered(Exception):
-    """The webhook did not take it; the next attempt may succeed."""
+    """The webhook did not take the event; the next attempt may succeed."""
 
 
 def enqueue(change: ReportChange) -> None:
-    """Note in the current transaction that a change is to be told; nothing where no webhook is set."""
+    """Have a change forwarded once the current transaction commits. Does nothing where no webhook is set."""
     if not settings.FEEDBACK_WEBHOOK_URL:
         return
     Delivery.objects.create(change=change, report_id=change.report_id)
-    again(change.pk)
+    enqueue_again(change.pk)
 
 
-def again(change_id: int) -> None:
-    """Have the worker try, whatever became of it before."""
+def enqueue_again(change_id: int) -> None:
+    """Have the worker deliver a change that was noted before, with a full set of attempts."""
     app.configure_task(TASK).defer(change_id=change_id)
 
 
 def deliver(change_id: int, *, now: datetime) -> None:
-    """Post one change, unless that was done. Raises `NotDelivered`, and the admin shows why."""
+    """Post one change, unless it was delivered before. Notes the attempt, and raises `NotDelivered` where it failed."""
     waiting = Delivery.objects.filter(change_id=change_id, delivered_at=None)
     delivery = waiting.select_related("change__report").first()
     if delivery is None or not settings.FEEDBACK_WEBHOOK_URL:
         return
-    error = _post(body_of(delivery.change), now)
+    error = _post(event_of(delivery.change), now)
     waiting.update(attempts=F("attempts") + 1, error=error, delivered_at=None if error else now)
     if error:
         raise NotDelivered(error)
 
 
-def body_of(change: ReportChange) -> bytes:
-    """What the webhook gets: who sent it only as the account's id, images only as their number."""
+def event_of(change: ReportChange) -> dict[str, object]:
+    """The event as JSON's types. Its `event_id` is the same at each attempt. It names the account by id only."""
     report = change.report
-    event = {
+    return {
         "event_id": str(uuid.uuid5(report.id, str(change.pk))),
         "event_type": "report.created" if change.is_arrival else "report.changed",
         "occurred_at": change.created_at.isoformat(),
@@ -77,32 +74,38 @@ def body_of(change: ReportChange) -> bytes:
             "created_at": report.created_at.isoformat(),
         },
     }
-    return json.dumps(event, ensure_ascii=False).encode()
 
 
-def signature(body: bytes, secret: str, now: datetime) -> str:
-    ts = int(now.timestamp())
-    digest = hmac.new(secret.encode(), f"{ts}:".encode() + body, hashlib.sha256).hexdigest()
-    return f"ts={ts};h1={digest}"
+def signer(secret: str) -> Webhook:
+    """The signer for a secret: the base64 of a key behind `whsec_`, or a text whose bytes are the key.
+
+    Raises `ValueError` or `EmptyWebhookSecretError` for `whsec_` with something else than base64 behind it.
+    """
+    return Webhook(secret if secret.startswith("whsec_") else secret.encode())
 
 
-def _post(body: bytes, now: datetime) -> str:
-    """Why it was not taken, or nothing. A redirect is no yes: the body is meant for this address alone."""
+def _post(event: dict[str, object], now: datetime) -> str:
+    """Returns why the webhook did not take the event, empty where it did."""
+    body = json.dumps(event, ensure_ascii=False)
+    message_id = str(event["event_id"])
     headers = {
         "Content-Type": "application/json",
-        "Sidekick-Signature": signature(body, settings.FEEDBACK_WEBHOOK_SECRET, now),
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": signer(settings.FEEDBACK_WEBHOOK_SECRET).sign(message_id, now, body),
     }
     try:
-        answer = requests.post(
+        # A redirect counts as a refusal: the body is meant for this address alone.
+        response = requests.post(
             settings.FEEDBACK_WEBHOOK_URL,
-            body,
+            body.encode(),
             headers=headers,
             timeout=(CONNECT_SECONDS, READ_SECONDS),
             allow_redirects=False,
             stream=True,
         )
     except requests.RequestException as error:
-        # Its words may quote the address, with what secret it may carry.
+        # The error's words may quote the address, which may carry a secret.
         return type(error).__name__
-    with answer:
-        return "" if 200 <= answer.status_code < 300 else f"answered {answer.status_code}"
+    with response:
+        return "" if 200 <= response.status_code < 300 else f"answered {response.status_code}"

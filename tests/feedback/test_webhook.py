@@ -1,7 +1,8 @@
-"""What the team's webhook hears, by real HTTP to a server of the test's own."""
+"""Forwarding to the team's webhook, by real HTTP to a server of the test's own."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -20,6 +21,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 from procrastinate.jobs import Job
 from pytest_django import Settings
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from feedback import tasks, triage, webhook
 from feedback.models import Delivery
@@ -35,7 +37,7 @@ SECRET = "a secret of twenty-five"
 
 @dataclass
 class Hook:
-    """The team's webhook: it answers with `status`, and keeps what came."""
+    """The team's webhook: it answers with `status`, and keeps each request."""
 
     url: str = ""
     status: int = 204
@@ -107,10 +109,28 @@ def test_a_report_and_each_change_are_told_signed(hook: Hook, alice: User, olga:
     for headers, body in hook.heard:
         assert b"alice@example.com" not in body
         assert b"Secret reason" not in body
-        ts, h1 = (part.partition("=")[2] for part in headers["Sidekick-Signature"].split(";"))
-        assert abs(int(ts) - NOW.timestamp()) < 60
-        assert h1 == hmac.new(SECRET.encode(), f"{ts}:".encode() + body, hashlib.sha256).hexdigest()
+        assert headers["webhook-id"] == json.loads(body)["event_id"]
+        assert abs(int(headers["webhook-timestamp"]) - NOW.timestamp()) < 60
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()
+        assert headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
     assert not Delivery.objects.filter(delivered_at=None).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("secret", [SECRET, "whsec_" + base64.b64encode(b"k" * 24).decode()], ids=["text", "whsec"])
+def test_receivers_verify_with_the_library_of_standard_webhooks(
+    hook: Hook, alice: User, settings: Settings, secret: str
+) -> None:  # F6
+    settings.FEEDBACK_WEBHOOK_SECRET = secret
+    tasks.forward(change_id=made(alice).changes.get().pk)
+    [(headers, body)] = hook.heard
+    key = secret if secret.startswith("whsec_") else secret.encode()
+    assert Webhook(key).verify(body, headers)["event_type"] == "report.created"
+    with pytest.raises(WebhookVerificationError):
+        Webhook(key).verify(body.replace(b"It broke.", b"It works."), headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(b"another key").verify(body, headers)
 
 
 @pytest.mark.django_db
@@ -130,6 +150,7 @@ def test_anything_but_a_yes_is_kept_and_tried_again(hook: Hook, alice: User, sta
     assert delivery.delivered_at
     first, second = hook.bodies
     assert first["event_id"] == second["event_id"]
+    assert len({headers["webhook-id"] for headers, _ in hook.heard}) == 1
 
 
 @pytest.mark.django_db
