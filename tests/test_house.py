@@ -1,16 +1,16 @@
-"""The house plan, kept by tests: who may import whom, and that the README's map is true."""
+"""The structure of the project: the directions of imports, and the sizes and names of modules."""
 
 from __future__ import annotations
 
 import ast
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
 
 # What each room may import of the house. `sidekick` is the project itself: pages, problems, database.
 MAY_IMPORT = {
@@ -66,28 +66,36 @@ def test_only_the_settings_read_the_environment() -> None:
     assert readers == {"sidekick/settings.py", "dashboard/management/commands/serve.py"}
 
 
-def test_every_variable_stands_in_the_readme() -> None:
-    settings = (ROOT / "sidekick" / "settings.py").read_text()
-    names = set(re.findall(r'\b(?:text|number|switch|required)\(\s*"([A-Z_]+)"', settings))
-    assert names
-    assert {name for name in names if f"`{name}`" not in README} == set()
-
-
-@pytest.mark.parametrize("app", ["sidekick/accounts", "dashboard", "credits", "feedback", "billing"])
-def test_every_app_stands_in_the_readme(app: str) -> None:
-    assert f"`{app}`" in README
-
-
-def test_every_dependency_stands_in_the_readme() -> None:
-    project = (ROOT / "pyproject.toml").read_text()
-    declared = project.split("[dependency-groups]")[0].split("dependencies = [")[1].split("]\n")[0]
-    names = set(re.findall(r'"([a-z0-9-]+)', declared))
-    assert {name for name in names if name not in README.lower()} == set()
-
-
 def test_no_file_names_an_index_or_a_machine() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     hosts = re.compile(r"py[p]i\.org|python[h]osted|registry\.npm[j]s|deb\.debia[n]\.org|/opt/[p]ypi|/wor[k]/")
     assert [
         name for name in tracked if (ROOT / name).is_file() and hosts.search((ROOT / name).read_text(errors="ignore"))
     ] == []
+
+
+MODULES = [path for path in SOURCES if path.name != "__init__.py" and "migrations" not in path.parts]
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_no_folder_holds_more_than_fifteen_modules() -> None:
+    sizes = Counter(path.parent.relative_to(ROOT).as_posix() for path in MODULES)
+    assert {folder: size for folder, size in sizes.items() if size > 15} == {}
+
+
+def test_no_function_is_longer_than_46_lines() -> None:
+    lengths = {
+        f"{path.relative_to(ROOT)}:{function.name}": (function.end_lineno or 0) - function.lineno + 1
+        for path in MODULES
+        for function in functions(path)
+    }
+    assert {name: length for name, length in lengths.items() if length > 46} == {}
+
+
+def test_modules_are_named_for_their_knowledge() -> None:
+    vague = {"utils", "helpers", "common", "core", "services", "managers"}
+    assert [path for path in SOURCES if vague & {path.stem, path.parent.name}] == []

@@ -37,7 +37,7 @@ def test_production_starts_with_everything_it_needs() -> None:
     [
         ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
-        ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),  # S2
         ({"SITE_URL": ""}, "SITE_URL is not set"),
         ({"SITE_URL": "http://app.example.com"}, "https://"),
         ({"EMAIL_HOST": ""}, "EMAIL_HOST is not set"),
