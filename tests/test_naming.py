@@ -203,6 +203,7 @@ TESTED_BY: dict[str, str] = {
     "dashboard.backoffice.search": "dashboard.backoffice.test_admin",
     "dashboard.templatetags.icons": "dashboard.test_home",
     "dashboard.views": "dashboard.test_home",
+    "sidekick.accounts.http": "sidekick.accounts.test_middleware",
     "sidekick.accounts.sign_in.signals": "sidekick.accounts.test_emails",
     "sidekick.accounts.tasks": "sidekick.accounts.test_emails",
     "sidekick.accounts.user_agents": "dashboard.account.test_views",
