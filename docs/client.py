@@ -1,10 +1,10 @@
-"""A small client of Sidekick's API for the backend: hold credits, make the call, settle it by what it really used.
+"""A small client of Sidekick's API for the backend: hold credits, make the call, settle the hold by the real usage.
 
-Standard library only; copy it and change what you like. Every call here may be sent again, for request ids say what
-was done already: a broken connection, a 429 and a 5xx are tried again, anything else is raised.
+Standard library only; copy it and change it. Every call may be sent again, because the API knows requests by their id.
+The client retries a broken connection, a 429 and a 5xx, and raises any other error.
 
     sidekick = Sidekick("https://app.example.com", "sk_…")
-    answer = sidekick.metered(account, "claude-sonnet-4-5", call, input_tokens=1200, max_output_tokens=4096)
+    text = sidekick.metered(account, "claude-sonnet-4-5", call, input_tokens=1200, max_output_tokens=4096)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_WAIT = 60.0
 
 
 class Refused(Exception):
-    """The API said no, and asking again will not help. `code` says why, `problem` is the whole answer."""
+    """The API refused, and a retry will not help. `code` gives the reason, `problem` is the whole response."""
 
     def __init__(self, problem: dict[str, Any]) -> None:
         super().__init__(f"{problem.get('status')} {problem.get('code')}: {problem.get('detail')}")
@@ -38,7 +38,7 @@ class Refused(Exception):
 
 
 class InsufficientCredits(Refused):
-    """Don't make the call. `available` and `required` are credits."""
+    """Do not make the call. `available` and `required` are in credits."""
 
     @property
     def available(self) -> Decimal:
@@ -50,12 +50,12 @@ class InsufficientCredits(Refused):
 
 
 class Unreachable(Exception):
-    """No answer after all tries. What was sent may have arrived; sending it again later is safe."""
+    """No response after all tries. The request may have arrived; sending it again later is safe."""
 
 
 @dataclass(frozen=True)
 class Hold:
-    """Credits promised to one call."""
+    """Credits reserved for one call."""
 
     id: str
     amount: Decimal
@@ -64,7 +64,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a call used, in tokens."""
+    """The tokens of one call."""
 
     input_tokens: int
     output_tokens: int
@@ -88,28 +88,28 @@ class Sidekick:
         input_tokens: int,
         max_output_tokens: int,
     ) -> str:
-        """Make a call that is paid for: what it answers, after its usage was reported.
+        """Hold credits, make the call, report its usage, and return its text.
 
-        `call` answers a text and what it used. Raises `InsufficientCredits` before the call is made, and whatever
-        `call` raises, once the hold was released.
+        `call` returns a text and its usage. Raises `InsufficientCredits` before the call is made. Errors of `call` are
+        raised after the hold was released.
         """
         request_id = new_request_id()
         hold = self.hold(account, request_id, model, input_tokens, max_output_tokens)
         started = datetime.now(UTC)
         try:
-            answer, usage = call()
+            text, usage = call()
         except BaseException:
-            # A hold that can't be released lapses by itself; what the call raised says more.
+            # A hold that is not released expires by itself, and the error of the call is the one to see.
             with suppress(Refused, Unreachable):
                 self.release(hold)
             raise
         self.report(account, request_id, model, started, usage, hold)
-        return answer
+        return text
 
     def hold(self, account: str, request_id: str, model: str, input_tokens: int, max_output_tokens: int) -> Hold:
-        wish = {"account": account, "request_id": request_id, "model": model}
-        wish_tokens = {"input_tokens": input_tokens, "max_output_tokens": max_output_tokens}
-        held = self._ask("POST", "/holds", {**wish, **wish_tokens})
+        call = {"account": account, "request_id": request_id, "model": model}
+        tokens = {"input_tokens": input_tokens, "max_output_tokens": max_output_tokens}
+        held = self._ask("POST", "/holds", {**call, **tokens})
         return Hold(held["id"], Decimal(held["amount"]), datetime.fromisoformat(held["expires_at"]))
 
     def release(self, hold: Hold) -> None:
@@ -118,7 +118,7 @@ class Sidekick:
     def report(
         self, account: str, request_id: str, model: str, occurred_at: datetime, usage: Usage, hold: Hold | None = None
     ) -> None:
-        """Settles the hold. Raises `Refused` when the event can't be stored."""
+        """Report usage, which settles the hold. Raises `Refused` when the event is rejected."""
         event = {
             "request_id": request_id,
             "account": account,
@@ -143,7 +143,7 @@ class Sidekick:
                 wait = float(2**tried)
             if tried + 1 < TRIES:
                 time.sleep(wait)
-        raise Unreachable(f"{method} {path}: no answer after {TRIES} tries")
+        raise Unreachable(f"{method} {path}: no response after {TRIES} tries")
 
     def _ask_once(self, method: str, path: str, body: object) -> Any:
         request = urllib.request.Request(  # noqa: S310
@@ -152,18 +152,18 @@ class Sidekick:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310
-            text = answer.read()
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            text = response.read()
         return json.loads(text) if text else None
 
 
 def new_request_id() -> str:
-    """Grows with time, which makes storing it 2.5 times faster: milliseconds, then chance (as in a UUIDv7)."""
+    """Returns an id of milliseconds and random digits. Ids that grow with time are stored 2.5 times faster."""
     return f"req_{time.time_ns() // 1_000_000:012x}{uuid.uuid4().hex[:20]}"
 
 
 def _wait(retry_after: str, otherwise: float) -> float:
-    """In seconds. Our server says so many; what stands in front of it may name a moment instead."""
+    """Returns seconds. `Retry-After` is a number of seconds from our server, but a proxy may send a date."""
     if retry_after.isdecimal():
         return min(float(retry_after), LONGEST_WAIT)
     try:

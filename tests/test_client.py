@@ -1,4 +1,4 @@
-"""The client in the docs does what it says, against a real server."""
+"""`docs/client.py` works against a real server."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_call_that_fails_costs_nothing(sidekick: Any, alice: User) -> None:  #
 def test_what_a_call_raised_is_told_also_when_its_hold_can_not_be_released(
     sidekick: Any, client: ModuleType, alice: User
 ) -> None:  # M4
-    """Usage settled it meanwhile, which refuses the release."""
+    """The API refuses to release the hold, because usage has settled it meanwhile."""
 
     def call() -> tuple[str, Any]:
         held = Hold.objects.get()
@@ -110,7 +110,7 @@ def test_an_event_that_can_not_be_stored_is_said(sidekick: Any, client: ModuleTy
 
 
 class Stubborn(BaseHTTPRequestHandler):
-    """Fails twice in ways that pass, then answers; at /gone it never does."""
+    """Fails twice and then succeeds; always fails for ids with `gone` in them."""
 
     asked: list[str] = []
     retry_after = "0"

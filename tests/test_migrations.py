@@ -1,5 +1,6 @@
-"""A migration runs while the release before it still serves: it may neither lock a table for long nor take away
-what that release uses. What is given up in one release is dropped in the next.
+"""Migrations run while the previous release still serves: they neither lock a table for long nor remove what it uses.
+
+A column or table that one release stops using is dropped by the next release.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 OURS = ("accounts", "billing", "credits", "dashboard", "feedback")
-# Written before anything was in production. A migration that comes later is not to be added here.
+# Migrations from before the first production release. Never add a later one here.
 BEFORE_ALL = {
     "accounts": "0002_cache_table",
     "billing": "0006_credits_sold_at_once",
@@ -22,7 +23,7 @@ BEFORE_ALL = {
     "dashboard": "",
     "feedback": "",
 }
-# Each with what to do in its place.
+# Statements that hold up the previous release, each with its replacement.
 HARMFUL = {
     r"CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)": "AddIndexConcurrently",
     r"DROP INDEX (?!CONCURRENTLY)": "RemoveIndexConcurrently",
@@ -44,7 +45,7 @@ def migrations() -> list[Migration]:
 
 
 def harm(sql: str) -> set[str]:
-    """What of it would hold up others. A table that this very migration makes has nobody waiting for it."""
+    """Returns the harmful patterns in `sql`. Tables that the same migration creates are exempt, as nobody uses them."""
     made = set(re.findall(r'CREATE TABLE (?:IF NOT EXISTS )?"?(\w+)', sql))
     found = set()
     for statement in re.split(r";\s*\n", re.sub(r"--.*", "", sql)):
@@ -58,7 +59,7 @@ def harm(sql: str) -> set[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_migration_holds_up_nobody() -> None:  # O5
-    """In one go, and outside of a transaction: what is built concurrently refuses to be told inside of one."""
+    """Outside a transaction, because `collect_sql` refuses concurrent operations inside one."""
     loader = MigrationLoader(connection)
     later = [migration for migration in migrations() if migration.name > BEFORE_ALL[migration.app_label]]
     assert later
@@ -109,7 +110,7 @@ def test_an_index_whose_first_try_was_broken_off_is_built_by_the_second() -> Non
     connection.ensure_connection()
     with psycopg.connect(connection.connection.info.dsn) as other, connection.cursor() as cursor:
         cursor.execute("DROP INDEX operator_log_by_row")
-        # Somebody is writing, and takes long.
+        # A long write in another session makes the concurrent build fail and leaves an invalid index.
         other.execute("LOCK TABLE django_admin_log IN ROW EXCLUSIVE MODE")
         cursor.execute("SET lock_timeout = '300ms'")
         with pytest.raises(OperationalError):
