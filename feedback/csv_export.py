@@ -1,4 +1,4 @@
-"""Reports as CSV, for operators: one line each, streamed, and nothing a spreadsheet would run."""
+"""Reports as a CSV file for operators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def lines(reports: ReportQuerySet) -> Iterator[str]:
-    """The header, then the reports a few at a time."""
+    """The header, then one line per report, read a few at a time. No cell runs as a formula in a spreadsheet."""
     yield _line(COLUMNS)
     for report in reports.iterator(chunk_size=500):
         yield _line(_cells(report))

@@ -1,7 +1,6 @@
-"""Images of strangers: really decoded, and written anew as nothing but pixels (F5).
+"""Images from customers, decoded and written again as pixels alone (F5).
 
-What is stored is never what was sent. A file's name and declared type decide nothing, and whatever hides beside the
-pixels (where a photo was taken, comments, colour profiles, a script behind the last byte) is not written again.
+The file that was sent is never stored: it may hide where a photo was taken, a comment or a script behind its last byte.
 """
 
 from __future__ import annotations
@@ -18,30 +17,34 @@ MOST_IMAGES = 3
 MOST_BYTES = 5 * 1024 * 1024
 LONGEST_SIDE = 4096
 TILE = 1024
-# What is written anew may take more room than what was sent: three megabytes of noise in black and white became forty.
+# An image written again may be larger than the file that was sent: 3 MB of black and white noise became 40 MB.
 MOST_STORED = 2 * MOST_BYTES
 
 Format = Literal["PNG", "JPEG", "WEBP"]
 MEDIA_TYPES: dict[Format, str] = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-# What takes about 200 MB, at worst, to read and write anew: for WebP 25 bytes a pixel.
+# Decoding and writing this many pixels takes about 200 MB at worst; WebP needs 25 bytes a pixel.
 MOST_PIXELS: dict[Format, int] = {"PNG": 25_000_000, "JPEG": 25_000_000, "WEBP": 8_300_000}
-# A progressive JPEG comes in some ten scans. One of ten bytes costs two milliseconds, and five megabytes of them 18
-# minutes; by chance five megabytes of metadata hold eighty.
+# A progressive JPEG has about ten scans, and 5 MB of metadata contain the marker eighty times by chance. A scan of ten
+# bytes costs 2 ms to decode, so a file of 5 MB made of them would take 18 minutes.
 SCAN, MOST_SCANS = b"\xff\xda", 200
 QUALITY: dict[Format, dict[str, Any]] = {"PNG": {}, "JPEG": {"quality": 88}, "WEBP": {"quality": 90}}
-# How Pillow says that a file is broken; a test feeds it thousands of broken ones.
+# Pillow raises all of these for broken files; a test feeds it thousands of them.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError,
           ZeroDivisionError, Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
 
-# Twice as many pixels as this are an error in Pillow, and more than this the warning that is made one here.
+# Pillow raises an error at twice this number of pixels, and only warns above it: the warning becomes an error, too.
 Image.MAX_IMAGE_PIXELS = max(MOST_PIXELS.values())
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-# Characters of all texts beside the pixels, of up to four bytes each: packed, 64 million fit into a small file.
+# In characters of up to four bytes. Pillow's default of 64 million fits into a small file, compressed.
 PngImagePlugin.MAX_TEXT_MEMORY = 2 * 1024 * 1024
 
 
-class NotAnImage(ValueError):
-    """Why a file is not taken, as the end of a sentence that begins with its name."""
+TOO_LARGE = f"is larger than {MOST_BYTES // 1024 // 1024} MB."
+DAMAGED = "is damaged and can’t be opened."
+
+
+class ImageRefused(ValueError):
+    """The message is the end of a sentence that begins with the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +57,50 @@ class Picture:
     height: int
 
 
+# The name of the customer's file, and its image.
+NamedPicture = tuple[str, Picture]
+
+
 def clean(data: bytes) -> Picture:
-    """Decode a file and write its pixels anew, upright; one longer or wider than `LONGEST_SIDE` pixels is halved, or
-    more. Raises `NotAnImage`.
+    """Decode a PNG, JPEG or WebP file of at most `MOST_BYTES`, and write its pixels again, upright.
+
+    An image longer or wider than `LONGEST_SIDE` pixels is scaled down to a half, a third and so on.
+    Raises `ImageRefused`.
     """
     if not data:
-        raise NotAnImage("is empty.")
+        raise ImageRefused("is empty.")
     if len(data) > MOST_BYTES:
-        raise NotAnImage(TOO_LARGE)
-    kind, still = _still(data)
-    return _written(still, kind)
+        raise ImageRefused(TOO_LARGE)
+    file_format, pixels = _decode(data)
+    return _encode(pixels, file_format)
 
 
-TOO_LARGE = f"is larger than {MOST_BYTES // 1024 // 1024} MB."
-
-
-def _still(data: bytes) -> tuple[Format, Image.Image]:
-    """The format and the pixels. What decoded them ends here: it holds their room several times over."""
+def _decode(data: bytes) -> tuple[Format, Image.Image]:
+    # Pillow's decoder holds the memory of the pixels several times over; it is freed when this function returns.
     opened = _open(data)
     try:
         return _format(opened), _upright(opened)
     except BROKEN as error:
-        raise NotAnImage("is damaged and can’t be opened.") from error
+        raise ImageRefused(DAMAGED) from error
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
-    """Read the header: format, size and number of frames. No pixel is decoded before they are known."""
+    """Read the header, and refuse a file by its format, size or number of frames before any pixel is decoded."""
     try:
         opened = Image.open(BytesIO(data), formats=list(MEDIA_TYPES))
-        # A photo's JPEG may carry a preview as a second picture: the first is the photo.
-        moves = opened.format != "MPO" and getattr(opened, "is_animated", False)
+        # MPO is a JPEG with a preview as a second picture; the first is the photo.
+        is_animated = opened.format != "MPO" and getattr(opened, "is_animated", False)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAnImage(_too_many(max(MOST_PIXELS.values()))) from error
+        raise ImageRefused(_too_many(max(MOST_PIXELS.values()))) from error
     except BROKEN as error:
-        raise NotAnImage("is not a PNG, JPEG or WebP image.") from error
+        raise ImageRefused("is not a PNG, JPEG or WebP image.") from error
     most = MOST_PIXELS[_format(opened)]
     if opened.width * opened.height > most:
-        raise NotAnImage(_too_many(most))
-    if moves:
-        raise NotAnImage("is animated: send a still picture.")
+        raise ImageRefused(_too_many(most))
+    if is_animated:
+        raise ImageRefused("is animated: send a still picture.")
     if _format(opened) == "JPEG" and data.count(SCAN) > MOST_SCANS:
-        raise NotAnImage("is damaged and can’t be opened.")
+        raise ImageRefused(DAMAGED)
     return opened
 
 
@@ -107,17 +113,17 @@ def _format(opened: ImageFile.ImageFile) -> Format:
 
 
 def _upright(opened: ImageFile.ImageFile) -> Image.Image:
-    """The pixels alone, turned as the camera was held."""
+    """The pixels alone, turned the way the camera was held."""
     factor = _too_long_by(opened)
-    # JPEG is decoded at half its size or less at once, where that is enough.
+    # Only JPEG heeds this: it is decoded at half its size or less straight away.
     opened.draft(None, (opened.width // factor or 1, opened.height // factor or 1))
     opened.load()
-    still = _reduced(opened, _too_long_by(opened), "RGBA" if opened.has_transparency_data else "RGB")
-    still.info = opened.info
-    ImageOps.exif_transpose(still, in_place=True)
-    # Pillow writes comments and colour profiles again from here.
-    still.info = {}
-    return still
+    pixels = _reduced(opened, _too_long_by(opened), "RGBA" if opened.has_transparency_data else "RGB")
+    pixels.info = opened.info
+    ImageOps.exif_transpose(pixels, in_place=True)
+    # Pillow would write comments and colour profiles again from here.
+    pixels.info = {}
+    return pixels
 
 
 def _too_long_by(image: Image.Image) -> int:
@@ -125,25 +131,26 @@ def _too_long_by(image: Image.Image) -> int:
 
 
 def _reduced(image: Image.Image, factor: int, mode: str) -> Image.Image:
-    """So many pixels by so many become one. Tile by tile: each step between would take the room of a whole image."""
-    done = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    """Make one pixel of each square of `factor` by `factor`."""
+    # Tile by tile, because each step between takes the memory of what it works on.
+    smaller = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
     side = TILE // factor * factor or factor
     for left in range(0, image.width, side):
         for top in range(0, image.height, side):
             tile = image.crop((left, top, min(left + side, image.width), min(top + side, image.height)))
-            done.paste(tile.convert(mode).reduce(factor), (left // factor, top // factor))
-    return done
+            smaller.paste(tile.convert(mode).reduce(factor), (left // factor, top // factor))
+    return smaller
 
 
-def _written(still: Image.Image, kind: Format) -> Picture:
-    content = _file(still, kind)
+def _encode(pixels: Image.Image, file_format: Format) -> Picture:
+    content = _saved(pixels, file_format)
     while len(content) > MOST_STORED:
-        still = _reduced(still, 2, still.mode)
-        content = _file(still, kind)
-    return Picture(content, MEDIA_TYPES[kind], still.width, still.height)
+        pixels = _reduced(pixels, 2, pixels.mode)
+        content = _saved(pixels, file_format)
+    return Picture(content, MEDIA_TYPES[file_format], pixels.width, pixels.height)
 
 
-def _file(still: Image.Image, kind: Format) -> bytes:
+def _saved(pixels: Image.Image, file_format: Format) -> bytes:
     file = BytesIO()
-    still.save(file, kind, **QUALITY[kind])
+    pixels.save(file, file_format, **QUALITY[file_format])
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""What customers report, what became of it, and the images that came with it."""
+"""Reports of customers, their images, their history, and the events for the team's webhook."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TEXT_LENGTH = 5_000
 
 class ReportQuerySet(models.QuerySet["Report"]):
     def same_as(self, report: Report, *, since: datetime) -> ReportQuerySet:
-        """Those that this one would only repeat: sent by the same form, or with the same words just before."""
+        """Reports that this one would only repeat: sent from the same form, or with the same words since then."""
         again = Q(kind=report.kind, digest=report.digest, created_at__gt=since)
         return self.filter(Q(token=report.token) | again, account=report.account)
 
 
 class Report(models.Model):
-    """A bug or a wish of one account. What customers call it by is its reference, such as BUG-1042."""
+    """A bug or a wish of one account. Customers and the team name it by its reference, such as BUG-1042."""
 
     Kind: TypeAlias = kinds.Kind
 
@@ -50,7 +50,7 @@ class Report(models.Model):
 
     number = models.BigAutoField(primary_key=True)
     id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    # The index of newest reports starts with the account, so that none of its own is needed; likewise below.
+    # The index `report_newest` starts with the account, so the column needs none of its own; likewise below.
     account = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="reports", db_index=False
     )
@@ -91,7 +91,6 @@ class Report(models.Model):
 
     @property
     def reference(self) -> str:
-        """Short enough to be said on the telephone."""
         return f"{self.wording.prefix}-{self.number}"
 
     @property
@@ -99,7 +98,7 @@ class Report(models.Model):
         return Report.Kind(self.kind).wording
 
     def seal(self, form_token: uuid.UUID) -> None:
-        """Note what tells this report from others. A form that was changed and sent again is another report."""
+        """Set `digest` and `token`, by which a repetition is recognised. Changed words make it another report."""
         words = "\0".join([self.kind, self.title, self.description])
         self.digest = hashlib.sha256(words.encode()).hexdigest()
         self.token = uuid.uuid5(form_token, self.digest)
@@ -107,7 +106,7 @@ class Report(models.Model):
 
 class ReportImageQuerySet(models.QuerySet["ReportImage"]):
     def visible_to(self, user: User | AnonymousUser) -> ReportImageQuerySet:
-        """An account's own; operators see those that were sent."""
+        """An account's own images; to operators also those of every report that was sent."""
         if not user.is_authenticated:
             return self.none()
         seen = Q(account=user)
@@ -116,17 +115,18 @@ class ReportImageQuerySet(models.QuerySet["ReportImage"]):
         return self.filter(seen)
 
     def kept(self, account: User, form_token: uuid.UUID) -> ReportImageQuerySet:
-        """Of a form that was refused and is still open."""
+        """Images of a form that was refused and is still open."""
         return self.filter(account=account, form_token=form_token, report=None)
 
     def abandoned(self, now: datetime) -> ReportImageQuerySet:
+        """Images of forms that were never sent."""
         return self.filter(report=None, created_at__lt=now - KEPT_FOR)
 
 
 class ReportImage(models.Model):
-    """A checked image without metadata. It waits without a report while its form has an error.
+    """A checked image without metadata. It has no report while its form waits for the next try.
 
-    It lives in the database: the web tier keeps no files, and one backup holds a report with all that belongs to it.
+    Its content is in the database: the web tier keeps no files, and one backup holds a report with its images.
     """
 
     number = models.BigAutoField(primary_key=True)
@@ -164,14 +164,14 @@ class ReportImage(models.Model):
         return reverse("feedback:image", args=[self.id])
 
 
-# How long a form with an error may stay open until its images are gone.
+# A form with an error may stay open for so long before its images are deleted.
 KEPT_FOR = timedelta(days=1)
 
 
 class ReportChange(models.Model):
-    """What happened to a report, when, by whom and why. The database refuses to change one.
+    """A step in a report's history. A database trigger refuses to change a row.
 
-    The first stands for the report's arrival; nobody of the team made it.
+    The first row of a report is its arrival, and has no operator and no reason.
     """
 
     report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="changes", db_index=False)
@@ -204,7 +204,7 @@ class ReportChange(models.Model):
 
 
 class Delivery(models.Model):
-    """That a change is to be told to the team's webhook, and how far that is (F6)."""
+    """A change to be posted to the team's webhook, and the state of that (F6)."""
 
     change = models.OneToOneField(ReportChange, primary_key=True, on_delete=models.CASCADE, related_name="delivery")
     report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="deliveries")

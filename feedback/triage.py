@@ -1,4 +1,4 @@
-"""The team answers: status and reply, each change with its reason, and an email to the customer (F4, F6)."""
+"""The team answers a report: status and public reply, with a reason, and an email to the customer (F4, F6)."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from sidekick.accounts.models import User
 
 
 @transaction.atomic
-def change(
+def answer(
     number: int, *, status: str | None = None, reply: str | None = None, by: User, reason: str, now: datetime
 ) -> ReportChange | None:
-    """Give a report another status, another public reply, or both; None stands for leaving it.
+    """Give a report another status, another public reply, or both; None leaves it as it is.
 
-    Answers None, and tells nobody, where nothing would change.
+    Returns the change, or None where there was nothing to change. The customer gets an email, and the team's webhook
+    an event. `reason` is for operators only.
     """
     report = Report.objects.select_for_update().get(pk=number)
-    was, told = report.status, report.reply
-    report.status = was if status is None else status
-    report.reply = told if reply is None else reply
-    if (report.status, report.reply) == (was, told):
+    old_status, old_reply = report.status, report.reply
+    report.status = old_status if status is None else status
+    report.reply = old_reply if reply is None else reply
+    if (report.status, report.reply) == (old_status, old_reply):
         return None
     report.changed_at = now
     report.save(update_fields=["status", "reply", "changed_at"])
-    done = ReportChange.objects.create(
+    change = ReportChange.objects.create(
         report=report,
         status=report.status,
-        was=was,
-        reply=report.reply if report.reply != told else "",
+        was=old_status,
+        reply=report.reply if report.reply != old_reply else "",
         by=by,
         reason=reason,
         created_at=now,
     )
-    webhook.enqueue(done)
-    _tell(report, done)
-    return done
+    webhook.enqueue(change)
+    _email_customer(report, change)
+    return change
 
 
-def _tell(report: Report, done: ReportChange) -> None:
-    """A reply that was only taken back is no news."""
-    if not done.moved and not done.reply:
+def _email_customer(report: Report, change: ReportChange) -> None:
+    # A reply that was only withdrawn is no news.
+    if not change.moved and not change.reply:
         return
     emails.write(
         "feedback/email/changed",
         to=User.objects.get(pk=report.account_id),
-        context={"report": report, "change": done, "url": settings.SITE_URL + report.get_absolute_url()},
-        key=f"feedback:{report.id}:{done.pk}",
+        context={"report": report, "change": change, "url": settings.SITE_URL + report.get_absolute_url()},
+        key=f"feedback:{report.id}:{change.pk}",
     )

@@ -1,4 +1,4 @@
-"""How much of an upload is held, for every form of the project: there is no other that takes files."""
+"""Limits the memory that an upload takes. No other form of the project takes files, so it is installed for all."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 from feedback.images import MOST_BYTES, MOST_IMAGES
 
-# More than somebody sends by mistake: three photos of a good camera are told to be too large, and the text is kept.
+# Nobody sends more by mistake. Three photos from a good camera fit, and the form can say that they are too large.
 MOST_OF_A_BODY = 64 * 1024 * 1024
 
 
 class BoundedUpload(FileUploadHandler):
-    """Holds as many files as a report takes, none larger than it takes. The rest is read past, and only its size known.
+    """Holds as many files as a report takes, none larger than it takes; of any other file only the size is known.
 
-    Nothing is written to a disk. A body that is larger than `MOST_OF_A_BODY` is refused unread.
+    Nothing is written to disk. A body larger than `MOST_OF_A_BODY` is refused unread, by `RequestDataTooBig`.
     """
 
     def __init__(self, request: Any = None) -> None:
@@ -44,6 +44,7 @@ class BoundedUpload(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         if self.room == 0 or start + len(raw_data) > MOST_BYTES:
             self.held = BytesIO()
+        # After a chunk was dropped, the rest of the file is dropped, too.
         elif self.held.tell() == start:
             self.held.write(raw_data)
 

@@ -103,7 +103,7 @@ def _make(told: Told, user: User, operator: User, now: datetime) -> None:
     report = submission.send(unsaved, form_token=uuid.uuid4(), kept=[], added=added, now=sent_at)
     for days, status, reply in told.answers:
         at = now - timedelta(days=days, hours=1)
-        triage.change(report.pk, status=status, reply=reply or None, by=operator, reason="Weekly triage.", now=at)
+        triage.answer(report.pk, status=status, reply=reply or None, by=operator, reason="Weekly triage.", now=at)
 
 
 def _picture() -> bytes:

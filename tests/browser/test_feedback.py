@@ -46,7 +46,7 @@ def test_a_bug_is_reported_answered_and_followed(
     page.goto("/dashboard/credits")
     page.get_by_role("navigation", name="Sections").get_by_role("link", name="Feedback").click()
     expect(page.get_by_role("heading", name="Report a bug")).to_be_visible()
-    expect(page.locator(".sent-along")).to_contain_text("/dashboard/credits")
+    expect(page.locator(".included")).to_contain_text("/dashboard/credits")
     page.get_by_label("Title").fill("The chart is empty")
     page.get_by_label("Description").fill("I opened Credits.\nThe chart had no bars.")
     page.locator(".segment", has_text="High").click()
@@ -248,7 +248,7 @@ def _reports(alice: User, olga: User) -> Report:
         sent_at = TUESDAY - timedelta(days=40 - n)
         report = made(alice, kind="bug" if n % 2 else "feature", title=f"Report number {n}", now=sent_at)
         reply = "Thank you." if n % 3 else None
-        triage.change(report.pk, status=status, reply=reply, by=olga, reason="Triage", now=sent_at + timedelta(hours=3))
+        triage.answer(report.pk, status=status, reply=reply, by=olga, reason="Triage", now=sent_at + timedelta(hours=3))
     answered = made(
         alice,
         pictured=3,
@@ -259,5 +259,5 @@ def _reports(alice: User, olga: User) -> Report:
     )
     for step in ("triaged", "in_progress", "done"):
         said = {"reply": f"{step}: " + "https://sidekick.example/" + "y" * 150}
-        triage.change(answered.pk, status=step, **said, by=olga, reason="Triage", now=timezone.now())
+        triage.answer(answered.pk, status=step, **said, by=olga, reason="Triage", now=timezone.now())
     return answered

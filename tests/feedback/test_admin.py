@@ -80,7 +80,7 @@ def test_the_list_is_filtered(desk: Client, alice: User, olga: User, settings: S
     plain = made(alice)
     settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET = "http://127.0.0.1:9", "secret"
     pictured = made(alice, kind="feature", priority="high", pictured=1)
-    triage.change(pictured.pk, status="planned", by=olga, reason="Yes", now=timezone.now())
+    triage.answer(pictured.pk, status="planned", by=olga, reason="Yes", now=timezone.now())
     for query in ("status__exact=planned", "kind__exact=feature", "priority__exact=high", "images=yes",
                   "forwarding=waits"):  # fmt: skip
         assert references(desk, query) == [pictured.reference], query
@@ -141,7 +141,7 @@ def test_a_note_alone_tells_nobody(desk: Client, alice: User) -> None:  # F6
 def test_a_page_that_stood_open_undoes_nothing(desk: Client, alice: User, olga: User) -> None:  # F6
     report = made(alice)
     form = filled(desk, report)
-    triage.change(report.pk, status="done", reply="Fixed.", by=olga, reason="Shipped", now=timezone.now())
+    triage.answer(report.pk, status="done", reply="Fixed.", by=olga, reason="Shipped", now=timezone.now())
     desk.post(page_of(report), {**form, "note": "Ask Tim", "reason": "To remember"})
     report.refresh_from_db()
     assert (report.status, report.reply, report.note) == ("done", "Fixed.", "Ask Tim")
@@ -167,7 +167,7 @@ def test_several_are_answered_at_once_with_a_reason(desk: Client, alice: User, c
 
 def test_each_keeps_its_reply_where_none_is_given(desk: Client, alice: User, olga: User) -> None:  # F6
     report = made(alice)
-    triage.change(report.pk, reply="Thanks!", by=olga, reason="Polite", now=timezone.now())
+    triage.answer(report.pk, reply="Thanks!", by=olga, reason="Polite", now=timezone.now())
     act(desk, "answer", report, status="declined", reply="", reason="Out of scope")
     report.refresh_from_db()
     assert (report.status, report.reply) == ("declined", "Thanks!")
@@ -235,7 +235,7 @@ def test_who_may_see_a_report_sees_its_images_and_its_history(
 ) -> None:  # F6
     reader = make_user("rita@example.com", is_staff=True)
     client, report = Client(), made(alice, pictured=1)
-    triage.change(report.pk, status="done", by=olga, reason="Seen by three", now=timezone.now())
+    triage.answer(report.pk, status="done", by=olga, reason="Seen by three", now=timezone.now())
     sign_in(client, reader)
     image = report.images.get().get_absolute_url()
     assert client.get(image).status_code == 404

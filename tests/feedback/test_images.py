@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from feedback import images
-from feedback.images import MOST_BYTES, NotAnImage
+from feedback.images import MOST_BYTES, ImageRefused
 from tests.feedback import pictures
 from tests.feedback.pictures import COMMENT, GPS_WORDS, SCRIPT, drawn, file_of
 
@@ -154,7 +154,7 @@ def test_the_largest_that_is_taken_needs_little_memory(sent: str) -> None:  # F5
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_not_taken_is_told_in_a_sentence(sent: bytes, sentence: str) -> None:  # F5
-    with pytest.raises(NotAnImage, match=sentence.replace("(", r"\(")):
+    with pytest.raises(ImageRefused, match=sentence.replace("(", r"\(")):
         images.clean(sent)
 
 
@@ -165,7 +165,7 @@ def test_a_bomb_is_refused_before_a_pixel_is_decoded(monkeypatch: pytest.MonkeyP
         raise AssertionError("decoded")
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", explode)
-    with pytest.raises(NotAnImage, match="million pixels"):
+    with pytest.raises(ImageRefused, match="million pixels"):
         images.clean(file_of(Image.new("1", (6000, 5000)), "PNG"))
 
 
@@ -187,9 +187,9 @@ def test_a_broken_file_is_either_taken_or_told_of(sent: bytes) -> None:
             del broken[dice.randrange(len(broken)) :]
         try:
             outcomes.add(type(images.clean(bytes(broken))))
-        except NotAnImage:
-            outcomes.add(NotAnImage)
-    assert outcomes == {images.Picture, NotAnImage}
+        except ImageRefused:
+            outcomes.add(ImageRefused)
+    assert outcomes == {images.Picture, ImageRefused}
 
 
 def test_what_is_stored_stays_near_the_size_of_what_may_be_sent() -> None:  # F5

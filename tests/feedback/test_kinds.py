@@ -80,7 +80,7 @@ def test_operators_find_and_answer_a_third_kind(
 ) -> None:  # F6 O1 O2
     settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET = "https://hooks.example.com/r", "x" * 16
     asked, _ = made(alice, kind="question", title="How?"), made(alice)
-    change = triage.change(asked.pk, reply="Like so.", by=olga, reason="Easy", now=timezone.now())
+    change = triage.answer(asked.pk, reply="Like so.", by=olga, reason="Easy", now=timezone.now())
     assert change
     listed = re.compile(r'<th class="field-reference">.*?>([A-Z]+-\d+)<')
     for query in (f"q={asked.reference}", f"q=ask {asked.number}", "kind__exact=question"):

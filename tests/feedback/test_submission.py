@@ -10,9 +10,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from feedback import drafts, images, tasks, triage
+from feedback import images, submission, tasks, triage
 from feedback.models import Report, ReportChange, ReportImage
-from feedback.submission import TooMany
+from feedback.submission import TooManyReports
 from sidekick.accounts import emails
 from sidekick.accounts.models import Letter, User
 from tests.conftest import make_user
@@ -55,7 +55,7 @@ def test_twenty_different_reports_at_once_are_ten() -> None:  # F3
     def send() -> bool:
         try:
             made(account)
-        except TooMany:
+        except TooManyReports:
             return False
         return True
 
@@ -91,7 +91,7 @@ def test_the_database_takes_a_form_once(alice: User) -> None:  # F3
 def test_the_eleventh_is_possible_an_hour_after_the_first(alice: User) -> None:  # F3
     for n in range(10):
         made(alice, now=NOW + timedelta(minutes=n))
-    with pytest.raises(TooMany) as refusal:
+    with pytest.raises(TooManyReports) as refusal:
         made(alice, now=NOW + timedelta(minutes=59))
     assert refusal.value.again_at == NOW + timedelta(hours=1)
     made(alice, now=refusal.value.again_at)
@@ -106,7 +106,7 @@ def test_the_first_reference_has_four_digits(alice: User) -> None:
 def test_an_answer_leaves_who_when_and_why_and_tells_the_customer(alice: User, olga: User) -> None:  # F4 O1
     report = made(alice, title="A private title", now=NOW)
     later = NOW + timedelta(days=1)
-    triage.change(report.pk, status="planned", reply="Next month.", by=olga, reason="Wanted by many", now=later)
+    triage.answer(report.pk, status="planned", reply="Next month.", by=olga, reason="Wanted by many", now=later)
     report.refresh_from_db()
     assert (report.status, report.reply, report.changed_at) == ("planned", "Next month.", later)
     arrival, change = report.changes.all()
@@ -126,10 +126,10 @@ def test_an_answer_leaves_who_when_and_why_and_tells_the_customer(alice: User, o
 def test_a_reply_alone_is_news_and_its_taking_back_is_none(alice: User, olga: User) -> None:  # F4
     report = made(alice)
     said: dict[str, Any] = {"by": olga, "reason": "Because", "now": timezone.now()}
-    triage.change(report.pk, reply="We look into it.", **said)
+    triage.answer(report.pk, reply="We look into it.", **said)
     assert Letter.objects.filter(subject=f"{report.reference}: we replied").count() == 1
-    assert triage.change(report.pk, reply="We look into it.", status="new", **said) is None
-    taken_back = triage.change(report.pk, reply="", **said)
+    assert triage.answer(report.pk, reply="We look into it.", status="new", **said) is None
+    taken_back = triage.answer(report.pk, reply="", **said)
     assert taken_back
     assert Letter.objects.count() == 2
     assert ReportChange.objects.count() == 3
@@ -152,7 +152,7 @@ def test_a_change_without_a_reason_is_refused_by_the_database(alice: User, olga:
 @pytest.mark.django_db
 def test_with_an_account_its_reports_go(alice: User, olga: User) -> None:  # A10
     report = made(alice, pictured=1)
-    triage.change(report.pk, status="done", by=olga, reason="Shipped", now=timezone.now())
+    triage.answer(report.pk, status="done", by=olga, reason="Shipped", now=timezone.now())
     Report.objects.filter(account=alice).delete()
     assert not ReportChange.objects.exists()
     assert not ReportImage.objects.exists()
@@ -162,8 +162,8 @@ def test_with_an_account_its_reports_go(alice: User, olga: User) -> None:  # A10
 def test_images_of_forms_that_were_never_sent_go_after_a_day(alice: User) -> None:  # F5
     sent = made(alice, pictured=1, now=NOW - timedelta(days=30)).images.get()
     added = [("shot.png", images.clean(pictures.png()))]
-    drafts.keep(alice, uuid.uuid4(), [], added, NOW - timedelta(hours=25))
-    [young] = drafts.keep(alice, uuid.uuid4(), [], added, NOW - timedelta(hours=23))
+    submission.keep_images(alice, uuid.uuid4(), [], added, NOW - timedelta(hours=25))
+    [young] = submission.keep_images(alice, uuid.uuid4(), [], added, NOW - timedelta(hours=23))
     tasks.drop_abandoned_images(timestamp=0)
     assert set(ReportImage.objects.all()) == {sent, young}
 

@@ -81,7 +81,7 @@ def hook(settings: Settings) -> Iterator[Hook]:
 @pytest.mark.django_db
 def test_a_report_and_each_change_are_told_signed(hook: Hook, alice: User, olga: User) -> None:  # F6
     report = made(alice, title="Café is broken", page="/dashboard/credits", pictured=2)
-    triage.change(report.pk, status="planned", reply="Soon", by=olga, reason="Secret reason", now=timezone.now())
+    triage.answer(report.pk, status="planned", reply="Soon", by=olga, reason="Secret reason", now=timezone.now())
     for delivery in Delivery.objects.order_by("change_id"):
         tasks.forward(change_id=delivery.change_id)
     created, changed = hook.bodies

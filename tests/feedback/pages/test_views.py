@@ -479,7 +479,7 @@ def test_the_list_shows_status_and_numbered_pages(browser: Client, alice: User, 
     for n in range(23):
         made(alice, title=f"Report {n}", now=NOW - timedelta(days=2) + timedelta(hours=n))
     newest = made(alice, kind="feature", title="Newest")
-    triage.change(newest.pk, status="planned", reply="Soon.", by=olga, reason="Asked often.", now=timezone.now())
+    triage.answer(newest.pk, status="planned", reply="Soon.", by=olga, reason="Asked often.", now=timezone.now())
     html = page(browser, REPORTS)
     assert "1–20 of 24 reports" in words(html)
     first = words(html[html.index("<tbody>") :])
@@ -504,8 +504,8 @@ def test_a_report_shows_reply_and_history_and_nothing_internal(
     browser: Client, alice: User, olga: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:  # F4
     report = made(alice, now=NOW - timedelta(days=3))
-    triage.change(report.pk, status="triaged", by=olga, reason="Looks real", now=NOW - timedelta(days=2))
-    triage.change(
+    triage.answer(report.pk, status="triaged", by=olga, reason="Looks real", now=NOW - timedelta(days=2))
+    triage.answer(
         report.pk,
         status="done",
         reply="It is\nfixed <now>.",

@@ -1,0 +1,5 @@
+"""Django looks here for the operators' pages of feedback."""
+
+from feedback.admin import reports
+
+__all__ = ["reports"]
