@@ -99,3 +99,23 @@ def test_no_function_is_longer_than_46_lines() -> None:
 def test_modules_are_named_for_their_knowledge() -> None:
     vague = {"utils", "helpers", "common", "core", "services", "managers"}
     assert [path for path in SOURCES if vague & {path.stem, path.parent.name}] == []
+
+
+def test_the_internals_of_allauth_are_imported_in_one_module() -> None:
+    """Its limiter, which is internal too, is used in another."""
+    users = {p.relative_to(ROOT).as_posix() for p in SOURCES if any(map(is_internal_of_allauth, imports(p)))}
+    assert users == {"sidekick/accounts/allauth_internals.py", "sidekick/web/rate_limits.py"}
+
+
+@pytest.mark.parametrize(
+    "name", ["allauth.account.internal.flows", "allauth.core.ratelimit.consume", "allauth.core.context._request_var"]
+)
+def test_internals_of_allauth_are_known_by_name(name: str) -> None:
+    assert is_internal_of_allauth(name)
+    assert not is_internal_of_allauth("allauth.account.adapter.get_adapter")
+
+
+def is_internal_of_allauth(name: str) -> bool:
+    parts = name.split(".")
+    private = any(part in {"internal", "flows", "ratelimit"} or part.startswith("_") for part in parts)
+    return parts[0] == "allauth" and private

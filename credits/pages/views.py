@@ -29,7 +29,7 @@ from credits.reports import usage as reports_usage
 from credits.reports.history import Change
 from credits.reports.usage import Balance, ModelUsage, UsagePage, UsageRow
 from sidekick import formatting
-from sidekick.accounts.decorators import came_from, signed_in
+from sidekick.accounts.decorators import return_path, signed_in
 from sidekick.accounts.http import Request
 from sidekick.web import rate_limits
 from sidekick.web.etags import has_seen
@@ -135,7 +135,7 @@ def dismiss(request: Request, key: str) -> HttpResponse:
     if key not in alerts.all_keys():
         raise Http404
     live = _live(request)
-    response = HttpResponse() if is_fragment(request) else redirect(came_from(request))
+    response = HttpResponse() if is_fragment(request) else redirect(return_path(request))
     put_away(request, response, live.balance, key)
     if is_fragment(request):
         left = Live.of(request, live.balance, live.zone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.internal.flows import logout as flow
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import get_adapter as get_social_adapter
 from allauth.socialaccount.models import SocialAccount
@@ -17,12 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from billing.paddle.api import PaddleFault
 from dashboard.account import data_export, deletion
 from dashboard.account.forms import FarewellForm, ProfileForm, zones
-from sidekick.accounts import user_agents
+from sidekick.accounts import allauth_internals, user_agents
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.http import Request
 from sidekick.accounts.models import DeviceSession
 from sidekick.accounts.sign_in import reauthentication
-from sidekick.accounts.sign_in.reauthentication import proven
+from sidekick.accounts.sign_in.reauthentication import reauthenticated
 from sidekick.web import rate_limits
 
 
@@ -73,7 +72,7 @@ def sessions(request: Request) -> HttpResponse:
 def end_session(request: Request, session_id: str) -> HttpResponse:
     session = get_object_or_404(request.user.device_sessions.live(), id=session_id)
     if session == request.device_session:
-        flow.logout(request, show_message=False)
+        allauth_internals.logout(request)
         return redirect("account_login")
     request.user.device_sessions.filter(id=session.id).end(DeviceSession.Ended.BY_CUSTOMER)
     messages.success(request, "That device is signed out.")
@@ -94,11 +93,11 @@ def end_other_sessions(request: Request) -> HttpResponse:
 @signed_in
 @require_safe
 def data(request: Request) -> HttpResponse:
-    context = {"title": "Your data", "view": "data", "proven": reauthentication.is_fresh(request)}
+    context = {"title": "Your data", "view": "data", "reauthenticated": reauthentication.is_recent(request)}
     return _render(request, "data", context)
 
 
-@proven
+@reauthenticated
 @require_POST
 def download(request: Request) -> HttpResponse | FileResponse:
     """Everything we hold about the account, as one JSON file (A10)."""
@@ -108,7 +107,7 @@ def download(request: Request) -> HttpResponse | FileResponse:
     return FileResponse(data_export.written(request.user), as_attachment=True, filename=name)
 
 
-@proven
+@reauthenticated
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: Request) -> HttpResponse:
     """What is lost and what stays, then the farewell itself (A10)."""
@@ -120,7 +119,7 @@ def delete(request: Request) -> HttpResponse:
         except PaddleFault as fault:
             refusal = f"{fault} Nothing was deleted."
         else:
-            flow.logout(request, show_message=False)
+            allauth_internals.logout(request)
             return redirect("account:deleted")
     context = {"title": "Delete account", "form": form, "refusal": refusal, "words": deletion.words(request.user)}
     status = 409 if refusal and form.is_bound else 422 if form.errors else 200

@@ -47,7 +47,9 @@ SAMPLES = {
     "sign-up": Sample("account/email/email_confirmation_signup", "Someone signs up", CODE),
     "sign-in-code": Sample("account/email/login_code", "A sign-in code is asked for", CODE),
     "reset-code": Sample("account/email/password_reset_code", "A password is forgotten", CODE),
-    "proof-code": Sample("account/email/proof_code", "Something sensitive is about to be done", CODE),
+    "reauthentication-code": Sample(
+        "account/email/reauthentication_code", "Something sensitive is about to be done", CODE
+    ),
     "already-exists": Sample("account/email/account_already_exists", "Someone signs up who has an account"),
     "unknown-account": Sample("account/email/unknown_account", "Someone signs in who has no account"),
     "new-sign-in": Sample("account/email/new_sign_in", "A device signs in for the first time", DEVICE),

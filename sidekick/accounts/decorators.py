@@ -22,21 +22,21 @@ def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        return to_sign_in(request)
+        return redirect_to_sign_in(request)
 
     return guarded
 
 
-def to_sign_in(request: HttpRequest) -> HttpResponseBase:
+def redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
     """Send a visitor to sign in. htmx is told to load the page: a swap would put it inside another."""
-    url = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': came_from(request)})}"
+    url = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': return_path(request)})}"
     # htmx restores history with a request of its own kind that follows redirects and reads no headers.
     if "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers:
         return HttpResponseClientRedirect(url)
     return HttpResponseRedirect(url)
 
 
-def came_from(request: HttpRequest) -> str:
+def return_path(request: HttpRequest) -> str:
     """The page to return to after signing in: never another site's, never one that only takes a POST."""
     standing_on = request.headers.get("HX-Current-URL")
     if not standing_on and request.method in {"GET", "HEAD"}:

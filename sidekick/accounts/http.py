@@ -9,7 +9,7 @@ from sidekick.accounts.models import DeviceSession, User
 
 
 class Request(HttpRequest):
-    """A request after the middleware, from someone who is signed in: `signed_in` or `proven` guards the view."""
+    """A request after the middleware, of an account that is signed in: a decorator guards the view."""
 
     htmx: HtmxDetails
     user: User

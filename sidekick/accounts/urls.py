@@ -11,23 +11,23 @@ from allauth.socialaccount.providers.oauth2.urls import default_urlpatterns
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from sidekick.accounts.sign_in.reauthentication import proven
+from sidekick.accounts.sign_in.reauthentication import reauthenticated
 
 from . import views
 
 security = RedirectView.as_view(pattern_name="account:security")
 
-# allauth asks for proof, too, but nothing of an account without a password: what stands here is asked of everyone.
+# allauth reauthenticates no account without a password; these pages ask every account.
 guarded = [
-    path("email/", proven(account.email), name="account_email"),
-    path("password/set/", proven(account.password_set), name="account_set_password"),
-    path("2fa/totp/activate/", proven(totp.activate_totp), name="mfa_activate_totp"),
-    path("2fa/totp/deactivate/", proven(totp.deactivate_totp), name="mfa_deactivate_totp"),
-    path("2fa/webauthn/add/", proven(webauthn.add_webauthn), name="mfa_add_webauthn"),
-    path("2fa/recovery-codes/", proven(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
+    path("email/", reauthenticated(account.email), name="account_email"),
+    path("password/set/", reauthenticated(account.password_set), name="account_set_password"),
+    path("2fa/totp/activate/", reauthenticated(totp.activate_totp), name="mfa_activate_totp"),
+    path("2fa/totp/deactivate/", reauthenticated(totp.deactivate_totp), name="mfa_deactivate_totp"),
+    path("2fa/webauthn/add/", reauthenticated(webauthn.add_webauthn), name="mfa_add_webauthn"),
+    path("2fa/recovery-codes/", reauthenticated(recovery_codes.view_recovery_codes), name="mfa_view_recovery_codes"),
     path(
         "2fa/recovery-codes/generate/",
-        proven(recovery_codes.generate_recovery_codes),
+        reauthenticated(recovery_codes.generate_recovery_codes),
         name="mfa_generate_recovery_codes",
     ),
 ]
@@ -36,7 +36,7 @@ urlpatterns = [
     path("logout", views.logout, name="logout"),
     # allauth's templates link to this name; it stands first, so its own page (which answers GET) is out of reach.
     path("logout/", views.logout, name="account_logout"),
-    path("reauthenticate/code/", views.prove_by_email, name="prove_by_email"),
+    path("reauthenticate/code/", views.reauthenticate_by_email, name="reauthenticate_by_email"),
     path("2fa/", security, name="mfa_index"),
     path("2fa/webauthn/", security, name="mfa_list_webauthn"),
     *guarded,

@@ -51,7 +51,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         }
         known = {method["id"]: method for method in super().get_reauthentication_methods(user)}
         methods = [{**known[name], "description": text} for name, text in words.items() if name in known]
-        by_email = {"id": "email", "description": "Use a code by email", "url": reverse("prove_by_email")}
+        by_email = {"id": "email", "description": "Use a code by email", "url": reverse("reauthenticate_by_email")}
         return methods or ([by_email] if user.is_authenticated else [])
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account import signals as account
-from allauth.account.internal.stagekit import get_pending_stage
 from allauth.account.models import EmailAddress
-from allauth.account.stages import EmailVerificationStage
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from sidekick.accounts.allauth_internals import is_verifying_email
 from sidekick.accounts.middleware import Identity
 from sidekick.accounts.models import DeviceSession, User
 
@@ -42,15 +41,14 @@ def end_other_sessions(request: HttpRequest, user: User, **kwargs: Any) -> None:
 
 
 @receiver(account.email_confirmed)
-def forget_unproven_password(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
+def forget_unverified_password(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
     """Anyone can sign up with another's address and wait, with a password of their own, until its owner comes.
 
     Who proves the address by a sign-in or reset code, in a browser that neither signed up nor knew that
     password, gets the account without it. An account with another verified address is not new, and keeps it.
     """
     user = email_address.user
-    stage = get_pending_stage(request)
-    same_browser = stage is not None and stage.key == EmailVerificationStage.key and stage.login.user == user
+    same_browser = is_verifying_email(request, user)
     others = EmailAddress.objects.filter(user=user, verified=True).exclude(id=email_address.id)
     if same_browser or request.user == user or others.exists():
         return

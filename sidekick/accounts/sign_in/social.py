@@ -42,8 +42,8 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         It is also where a visit begins: whoever connects another account proves first whose this one is.
         """
         connects = state.get("process") == AuthProcess.CONNECT and self.request.user.is_authenticated
-        if connects and not reauthentication.is_fresh(self.request):
-            raise ImmediateHttpResponse(reauthentication.ask(self.request))
+        if connects and not reauthentication.is_recent(self.request):
+            raise ImmediateHttpResponse(reauthentication.redirect_to_reauthenticate(self.request))
         state["time_zone"] = self.request.POST.get("time_zone", "")
         return str(super().generate_state_param(state))
 
@@ -59,11 +59,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     def _begin_account(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Let a new account begin with one proved address, or say why it can't."""
-        proved = [address for address in sociallogin.email_addresses if address.verified]
-        proved.sort(key=lambda address: not address.primary)
-        if not proved:
-            _refuse(request, sociallogin, "socialaccount/email_unproved.html")
-        email = proved[0].email.lower()
+        verified = [address for address in sociallogin.email_addresses if address.verified]
+        verified.sort(key=lambda address: not address.primary)
+        if not verified:
+            _refuse(request, sociallogin, "socialaccount/email_unverified.html")
+        email = verified[0].email.lower()
         taken = EmailAddress.objects.filter(email__iexact=email).exists() or User.objects.filter(email=email).exists()
         if taken:
             _refuse(request, sociallogin, "socialaccount/email_taken.html")
