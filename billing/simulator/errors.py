@@ -1,4 +1,4 @@
-"""Why the simulator refuses a call, in the words and statuses of Paddle."""
+"""The errors with which the simulator refuses a call, in the words and statuses of Paddle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATUSES = {
 }
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A call that changes nothing. `code` is Paddle's, `errors` are pairs of field and message."""
 
     def __init__(self, code: str, detail: str, *, errors: Sequence[tuple[str, str]] = ()) -> None:
@@ -26,11 +26,15 @@ class Refused(Exception):
     def status(self) -> int:
         return STATUSES.get(self.code, 400)
 
+    @property
+    def message(self) -> str:
+        """The sentence for people: of the first wrong field, if one is named."""
+        return self.errors[0][1] if self.errors else self.detail
 
-def invalid(field: str, message: str) -> Refused:
-    """Refuse one field of a request."""
-    return Refused("invalid_field", "Request does not pass validation.", errors=[(field, message)])
+
+def invalid_field(field: str, message: str) -> RequestError:
+    return RequestError("invalid_field", "Request does not pass validation.", errors=[(field, message)])
 
 
-def unknown(identifier: str) -> Refused:
-    return Refused("not_found", f"Entity {identifier} not found.")
+def not_found(identifier: str) -> RequestError:
+    return RequestError("not_found", f"Entity {identifier} not found.")

@@ -1,11 +1,11 @@
-"""What may go wrong with the API on demand, so that the dashboard's answer to it can be seen."""
+"""Faults of the API on demand, to see how the dashboard copes with them."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 
-# What the caller sees. `unanswered` is the worst: the call is done, then the connection is closed.
+# Each with what the caller sees. `unanswered` is the worst: the call is done, then the connection is closed.
 KINDS = {
     "closed": "The connection is closed, nothing is done",
     "unanswered": "It is done, then the connection is closed",
@@ -25,7 +25,7 @@ class Fault:
     times: int
     seconds: float
 
-    def hits(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         return self.times > 0 and self.method in {"", method} and path.startswith(self.path)
 
 
@@ -48,7 +48,7 @@ class Faults:
 
     def take(self, method: str, path: str) -> Fault | None:
         with self._lock:
-            fault = next((one for one in self.waiting if one.hits(method, path)), None)
+            fault = next((one for one in self.waiting if one.matches(method, path)), None)
             if fault:
                 fault.times -= 1
             self.waiting = [one for one in self.waiting if one.times > 0]

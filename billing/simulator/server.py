@@ -11,11 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from billing.simulator.api import router
-from billing.simulator.api.calls import Call
+from billing.simulator.api import router as api
 from billing.simulator.faults import Fault
-from billing.simulator.pages import views
-from billing.simulator.pages.views import Reply
+from billing.simulator.http import Request, Response
+from billing.simulator.pages import router as pages
 from billing.simulator.world import World
 
 HERE = "127.0.0.1"
@@ -29,7 +28,7 @@ class Server:
     """Serves a world until the `with` block ends, and delivers its webhooks.
 
     `port=0` takes a free one. With `ticking`, what falls due by the clock happens by itself; tests move the clock
-    instead. Raises `ValueError` for any address but 127.0.0.1: whoever reaches the simulator can pay with nothing.
+    instead. Raises `ValueError` for any address but 127.0.0.1: everyone who reaches the simulator can pay with nothing.
     """
 
     def __init__(self, world: World, *, port: int = 0, host: str = HERE, ticking: bool = False) -> None:
@@ -76,43 +75,43 @@ class _Handler(BaseHTTPRequestHandler):
     server: _HTTP
 
     def do_GET(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_POST(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_PATCH(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_DELETE(self) -> None:
-        self._answer()
+        self._respond()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
         """Nothing: paths and queries name customers, and every verb stands in the panel."""
 
-    def _answer(self) -> None:
-        call = self._call()
-        if call is None:
+    def _respond(self) -> None:
+        request = self._request()
+        if request is None:
             return
-        if not _is_ours(call):
-            self._send(Reply(403, b"This host or origin is not the simulator's.", "text/plain"))
+        if not _is_ours(request):
+            self._send(Response(403, b"This host or origin is not the simulator's.", "text/plain"))
             return
         if self.server.ticking:
             self.server.world.catch_up()
-        if router.is_api(call.path):
-            self._answer_api(call)
+        if api.is_api(request.path):
+            self._respond_api(request)
         else:
-            self._send(views.answer(self.server.world, call))
+            self._send(pages.respond(self.server.world, request))
 
-    def _call(self) -> Call | None:
+    def _request(self) -> Request | None:
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY):
             self.close_connection = True
-            self._send(Reply(413, b"The body is too large, or of no stated length.", "text/plain"))
+            self._send(Response(413, b"The body is too large, or of no stated length.", "text/plain"))
             return None
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Call(
+        return Request(
             method=self.command,
             path=unquote(parts.path),
             base=f"http://{headers.get('host', '')}",
@@ -121,13 +120,13 @@ class _Handler(BaseHTTPRequestHandler):
             body=self.rfile.read(int(length)),
         )
 
-    def _answer_api(self, call: Call) -> None:
+    def _respond_api(self, request: Request) -> None:
         world = self.server.world
-        fault = world.faults.take(call.method, call.path)
+        fault = world.faults.take(request.method, request.path)
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
         elif fault and fault.kind == "unanswered":
-            router.answer(world, call)
+            api.respond(world, request)
             self._hang_up()
             return
         elif fault and fault.kind == "closed":
@@ -136,49 +135,44 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault:
             self._send(_faulty(fault))
             return
-        status, body = router.answer(world, call)
-        self._send(Reply(status, b"" if body is None else json.dumps(body).encode(), "application/json"))
+        status, body = api.respond(world, request)
+        self._send(Response(status, b"" if body is None else json.dumps(body).encode(), "application/json"))
 
     def _hang_up(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _send(self, reply: Reply) -> None:
-        self.send_response(reply.status)
-        self.send_header("Content-Length", str(len(reply.body)))
-        self.send_header("Content-Type", reply.content_type)
-        for name, value in reply.headers.items():
+    def _send(self, response: Response) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Length", str(len(response.body)))
+        self.send_header("Content-Type", response.content_type)
+        for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(reply.body)
+        self.wfile.write(response.body)
 
 
-def _is_ours(call: Call) -> bool:
+def _is_ours(request: Request) -> bool:
     """No page of another site may press the panel's buttons, nor read it under a name of its own."""
-    host = call.headers.get("host", "")
+    host = request.headers.get("host", "")
     if not OWN_HOST.fullmatch(host):
         return False
-    if call.method == "GET" or router.is_api(call.path):
+    if request.method == "GET" or api.is_api(request.path):
         return True
-    origin, site = call.headers.get("origin"), call.headers.get("sec-fetch-site")
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     return origin in {None, f"http://{host}"} and site in {None, "same-origin", "none"}
 
 
-def _faulty(fault: Fault) -> Reply:
+def _faulty(fault: Fault) -> Response:
     html = b"<!doctype html><title>Paddle</title><h1>Something is not as it should be</h1>"
     if fault.kind == "html":
-        return Reply(200, html)
+        return Response(200, html)
     if fault.kind == "bad_gateway":
-        return Reply(502, html)
-    status, code = (429, "too_many_requests") if fault.kind == "too_many_requests" else (500, "internal_error")
-    body = {
-        "error": {
-            "type": "request_error" if status == 429 else "api_error",
-            "code": code,
-            "detail": "The simulator was asked to fail this call.",
-            "documentation_url": f"{router.ERRORS}/{code}",
-        },
-        "meta": {"request_id": "simulated-fault"},
-    }
+        return Response(502, html)
+    status, code, kind = 500, "internal_error", "api_error"
+    if fault.kind == "too_many_requests":
+        status, code, kind = 429, "too_many_requests", "request_error"
+    detail, meta = "The simulator was asked to fail this call.", {"request_id": "simulated-fault"}
+    body = api.error_body(code, detail, kind=kind, meta=meta)
     headers = {"Retry-After": str(int(fault.seconds))} if status == 429 else {}
-    return Reply(status, json.dumps(body).encode(), "application/json", headers)
+    return Response(status, json.dumps(body).encode(), "application/json", headers)

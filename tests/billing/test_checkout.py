@@ -19,6 +19,7 @@ from billing.models import Customer, PlanPrice, Purchase, Subscription, Transact
 from billing.paddle import api, inbox
 from billing.paddle.api import PaddleFault
 from billing.refusals import ChangeRefused, PurchaseRefused
+from billing.simulator.schemas.transactions import Transaction as PaddleTransaction
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing import store as stores
@@ -51,9 +52,9 @@ def bought(account: User) -> Decimal:
     return sum(Grant.objects.filter(account=account, kind=3).values_list("remaining", flat=True), Decimal(0))
 
 
-def transactions(store: Store, account: User) -> list[api.Entity]:
+def transactions(store: Store, account: User) -> list[PaddleTransaction]:
     """What Paddle has of credits for this account."""
-    listed = store.world.state.rows("txn")
+    listed = store.world.state.transactions.rows()
     return [one for one in listed if (one["custom_data"] or {}).get("kind") == "credits"]
 
 
@@ -145,7 +146,7 @@ def test_a_plan_whose_subscription_is_not_here_yet_is_on_its_way_for_a_day(
     with time_machine.travel(timezone.now() - timedelta(days=3), tick=True):
         first = checkout.begin(alice, price("pro"), 1, token=TOKEN)
     store.world.pay(first.transaction_id)
-    store.world.cancel_now(store.world.state.rows("sub")[0]["id"])
+    store.world.cancel_now(store.world.state.subscriptions.rows()[0]["id"])
     for body in api.events_after(""):
         if body["event_type"] in events_told:
             inbox.receive(json.dumps(body).encode())
@@ -166,8 +167,8 @@ def test_a_buyers_own_checkout_is_never_taken_for_the_purchase_it_names(store: S
         begin(alice)
     purchase = Purchase.objects.get(price__interval="credit")
     with store.world.changing() as state:
-        own = {"custom_data": {"purchase_id": str(purchase.id)}, "origin": "web"}
-        state.rows("txn")[0].update(own)
+        opened = state.transactions.rows()[0]
+        opened.update({"custom_data": {"purchase_id": str(purchase.id)}, "origin": "web"})
     checkout.look_again(purchase, now=timezone.now() + A_WHILE)
     purchase.refresh_from_db()
     assert purchase.transaction_id == ""
@@ -299,11 +300,11 @@ def test_the_customer_at_paddle_is_made_once_and_never_taken_by_email_alone(
     again = checkout.begin(alice, price("pro"), 1, token=TOKEN)
     assert first.transaction_id != again.transaction_id
     customer = Customer.objects.get(account=alice)
-    assert {one["customer_id"] for one in store.world.state.rows("txn")} == {customer.id}
+    assert {one["customer_id"] for one in store.world.state.transactions.rows()} == {customer.id}
     # Somebody paid Paddle with charlie's address, elsewhere: that customer is not taken for charlie.
     assert api.customer_of(alice.id, email="charlie@example.com", name="") != customer.id
     strangers = checkout.begin(charlie, price("starter"), 1, token=TOKEN)
-    assert store.world.state.get("txn", strangers.transaction_id)["customer_id"] is None
+    assert store.world.state.transactions.get(strangers.transaction_id)["customer_id"] is None
     assert not Customer.objects.filter(account=charlie).exists()
 
 
@@ -340,10 +341,10 @@ def test_an_upgrade_beside_a_failing_paddle_is_charged_once(store: Store, alice:
     except PaddleFault:
         subscriptions.change(alice, price("pro"))
     store.deliver()
-    changes = [one for one in store.world.state.rows("txn") if one["origin"] == "subscription_update"]
+    changes = [one for one in store.world.state.transactions.rows() if one["origin"] == "subscription_update"]
     assert [one["status"] for one in changes] == ["completed"]
     assert subscriptions.state_of(alice).plan.slug == "pro"
-    assert store.world.state.get("sub", subscription)["items"][0]["price"]["id"] == price("pro").paddle_price_id
+    assert store.world.state.subscriptions.get(subscription)["items"][0]["price"]["id"] == price("pro").paddle_price_id
     assert_books_balance()
 
 
@@ -365,7 +366,7 @@ def test_an_upgrade_adds_credits_and_a_downgrade_waits_for_the_renewal(store: St
     store.world.renew(subscription)
     store.deliver()
     assert (period(alice).plan_id, period(alice).allocation) == ("starter", 250)
-    paid = [one for one in store.world.state.rows("txn") if one["origin"] == "subscription_update"]
+    paid = [one for one in store.world.state.transactions.rows() if one["origin"] == "subscription_update"]
     assert [int(one["details"]["totals"]["grand_total"]) > 0 for one in paid] == [True]
     assert_books_balance()
 

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from billing.simulator.schemas.transactions import Transaction
 from sidekick.accounts import tokens
 from sidekick.accounts.models import User
 from tests.billing import store as stores
@@ -52,9 +53,9 @@ class Shop(stores.Store):
         self.world.switch("hold", False)
         self.deliver()
 
-    def transactions(self) -> list[dict[str, Any]]:
+    def transactions(self) -> list[Transaction]:
         with self.world.lock:
-            return list(self.world.state.rows("txn"))
+            return self.world.state.transactions.rows()
 
 
 class NewPage(Protocol):

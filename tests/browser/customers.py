@@ -121,7 +121,7 @@ def with_a_history(store: Store) -> tuple[User, Pages]:
     for _ in range(18):
         store.world.renew(subscription)
     bought = [store.buy(user, "credits", 137).transaction_id for _ in range(4)]
-    line = store.world.state.get("txn", bought[0])["details"]["line_items"][0]["id"]
+    line = store.world.state.transactions.get(bought[0])["details"]["line_items"][0]["id"]
     store.world.refund(bought[0], {line: 480})
     store.world.refund(bought[1], approve=False)
     store.world.refund(bought[2])
@@ -141,7 +141,7 @@ def disputing(store: Store) -> tuple[User, Pages]:
 def overdue(store: Store) -> tuple[User, Pages]:
     user, subscription = buyer("pro", store)
     store.fail_renewal(subscription)
-    late = next(row["id"] for row in store.world.state.rows("txn") if row["status"] == "past_due")
+    late = next(row["id"] for row in store.world.state.transactions.rows() if row["status"] == "past_due")
     return user, {"billing": BILLING, "bill": f"{BILLING}/pay?_ptxn={late}", "checkout": _checkout(store, late)}
 
 
@@ -186,7 +186,7 @@ def who_paid(store: Store) -> tuple[User, Pages]:
     api.cancel_transaction(given_up.transaction_id)
     refused = store.buy(user, "credits", 50, pay="declined")
     store.deliver()
-    customer = store.world.state.get("sub", subscription)["customer_id"]
+    customer = store.world.state.subscriptions.get(subscription)["customer_id"]
     return user, {
         "done purchase": _page_of(done),
         "ready purchase": _page_of(opened),

@@ -459,7 +459,7 @@ def test_a_refund_takes_back_the_credits_that_it_pays_for(
     bought = shop.buy(olga, "credits", 137)
     page = new_page(olga)
     credits_are(page, total="1,000.00", additional="137.00")
-    line = shop.world.state.get("txn", bought.transaction_id)["details"]["line_items"][0]["id"]
+    line = shop.world.state.transactions.get(bought.transaction_id)["details"]["line_items"][0]["id"]
     pending = shop.world.refund(bought.transaction_id, {line: 480}, approve=False)
     shop.deliver()
     open_billing(page)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict, TypeVar
 from urllib.parse import urlencode
 
-from billing.simulator.errors import invalid
-from billing.simulator.schemas import Entity
+from billing.simulator.errors import invalid_field
+from billing.simulator.http import Request
 
-Filters = Mapping[str, Callable[[Entity], str | None]]
+Row = Mapping[str, object]
+E = TypeVar("E", bound=Row)
+Filters = Mapping[str, Callable[[E], object]]
+
+
+class Pagination(TypedDict):
+    per_page: int
+    next: str
+    has_more: bool
+    estimated_total: int
+
+
+@dataclass
+class Page:
+    rows: Sequence[Row]
+    pagination: Pagination
 
 
 @dataclass(frozen=True)
@@ -20,40 +36,58 @@ class Sizes:
     most: int = 200
 
 
-@dataclass
-class Page:
-    rows: list[Entity]
-    pagination: Entity = field(default_factory=dict)
+STANDARD = Sizes()
 
 
-def page(
-    rows: Iterable[Entity],
-    query: Mapping[str, str],
+def field(name: str) -> Callable[[Row], object]:
+    """A filter that compares this field."""
+    return lambda row: row[name]
+
+
+def fields(*names: str) -> dict[str, Callable[[Row], object]]:
+    """Filters that compare the fields of the same names."""
+    return {name: field(name) for name in names}
+
+
+def unarchived(request: Request, rows: Sequence[E]) -> list[E]:
+    """Returns the rows without the archived ones, unless the request asks by status or id."""
+    if "status" in request.query or "id" in request.query:
+        return list(rows)
+    return [row for row in rows if row["status"] == "active"]
+
+
+def paged(
+    request: Request,
+    rows: Iterable[E],
+    filters: Filters[E],
     *,
-    url: str,
-    filters: Filters,
-    sizes: Sizes,
+    sizes: Sizes = STANDARD,
     key: str = "id",
     also: Iterable[str] = (),
+    show: Callable[[E], Row] = lambda row: row,
 ) -> Page:
-    """Filter, order and cut `rows`. `also` names parameters that somebody else reads.
+    """Returns the page that a request asks for: rows filtered, ordered by `key`, cut, and turned by `show`.
 
-    Raises `Refused` `invalid_field` for parameters that no one reads, and for values that make no sense.
+    `also` names parameters that the handler reads itself. Raises `RequestError` `invalid_field` for parameters that
+    nobody reads, and for values that make no sense.
     """
+    query = request.query
     _check_names(query, {*filters, *also, "per_page", "order_by", "after"})
     size = _size(query.get("per_page", str(sizes.default)), sizes)
     backwards = _backwards(query.get("order_by", "id[DESC]"))
-    kept = sorted((row for row in rows if _passes(row, query, filters)), key=lambda row: row[key], reverse=backwards)
+    kept = sorted(
+        (row for row in rows if _passes(row, query, filters)), key=lambda row: str(row[key]), reverse=backwards
+    )
     after = query.get("after")
-    rest = [row for row in kept if not after or (row[key] < after if backwards else row[key] > after)]
+    rest = [row for row in kept if not after or _is_beyond(str(row[key]), after, backwards)]
     shown = rest[:size]
-    cursor = shown[-1][key] if shown else after
-    onwards = dict(query) | {"per_page": str(size)} | ({"after": cursor} if cursor else {})
+    cursor = str(shown[-1][key]) if shown else after
+    following = dict(query) | {"per_page": str(size)} | ({"after": cursor} if cursor else {})
     return Page(
-        shown,
+        [show(row) for row in shown],
         {
             "per_page": size,
-            "next": f"{url}?{urlencode(onwards)}",
+            "next": f"{request.base}{request.path}?{urlencode(following)}",
             "has_more": len(rest) > size,
             "estimated_total": len(kept),
         },
@@ -63,22 +97,26 @@ def page(
 def _check_names(query: Mapping[str, str], known: set[str]) -> None:
     for name in query:
         if name not in known:
-            raise invalid(name, "unknown query parameter")
+            raise invalid_field(name, "unknown query parameter")
 
 
 def _size(text: str, sizes: Sizes) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise invalid("per_page", "must be a whole number above zero")
+        raise invalid_field("per_page", "must be a whole number above zero")
     return min(int(text), sizes.most)
 
 
 def _backwards(order: str) -> bool:
     if order not in {"id[ASC]", "id[DESC]"}:
-        raise invalid("order_by", "the simulator orders by id[ASC] or id[DESC]")
+        raise invalid_field("order_by", "the simulator orders by id[ASC] or id[DESC]")
     return order == "id[DESC]"
 
 
-def _passes(row: Entity, query: Mapping[str, str], filters: Filters) -> bool:
+def _passes(row: E, query: Mapping[str, str], filters: Filters[E]) -> bool:
     return all(
         of(row) in {value.strip() for value in query[name].split(",")} for name, of in filters.items() if name in query
     )
+
+
+def _is_beyond(key: str, after: str, backwards: bool) -> bool:
+    return key < after if backwards else key > after

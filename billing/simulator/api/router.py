@@ -1,7 +1,6 @@
-"""The HTTP API: which call does what, and how its answer looks.
+"""The HTTP API: which request goes to which handler, and how its result is written.
 
-`answer` takes a call that carries the key and gives status and JSON. What a handler raises as `Refused` becomes
-Paddle's error, and nothing is changed.
+A handler's `RequestError` becomes Paddle's error, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -9,9 +8,10 @@ from __future__ import annotations
 import hmac
 import re
 import uuid
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
 
-from billing.simulator import schemas
-from billing.simulator.api.calls import Call, Done, Handler
 from billing.simulator.api.endpoints import (
     account,
     adjustments,
@@ -22,67 +22,77 @@ from billing.simulator.api.endpoints import (
     transactions,
 )
 from billing.simulator.api.listing import Page
-from billing.simulator.errors import Refused
-from billing.simulator.schemas import Entity
+from billing.simulator.api.routes import Handler, Result
+from billing.simulator.errors import RequestError
+from billing.simulator.http import Request
 from billing.simulator.world import World
 
 ERRORS = "https://developer.paddle.com/v1/errors"
 GROUPS = (catalogue, customers, transactions, subscriptions, adjustments, notifications, account)
 ROUTES = [(method, re.compile(pattern), handler) for group in GROUPS for method, pattern, handler in group.ROUTES]
 ROOTS = {pattern.pattern.split("/")[1] for _, pattern, _ in ROUTES}
-# A GET that makes something all the same.
+# A GET that makes a transaction all the same.
 MAKING = {subscriptions.card_update}
 
 
-def answer(world: World, call: Call) -> tuple[int, Entity | None]:
-    """Status and JSON body (None for 204) of a call. The world is remembered when the call may have changed it."""
-    meta: Entity = {"request_id": str(uuid.uuid4())}
+def respond(world: World, request: Request) -> tuple[int, dict[str, Any] | None]:
+    """Returns the status and the JSON body (None for 204) of a request."""
+    meta: dict[str, object] = {"request_id": str(uuid.uuid4())}
     try:
-        _check_key(world, call)
-        handler, ids = _route(call)
-        if call.method == "GET" and handler not in MAKING:
+        _check_key(world, request)
+        handler, ids = _route(request)
+        if request.method == "GET" and handler not in MAKING:
             with world.lock:
-                result = schemas.copied(handler(call, world.state, *ids))
+                result = deepcopy(handler(request, world.state, *ids))
         else:
             with world.changing() as state:
-                result = schemas.copied(handler(call, state, *ids))
-    except Refused as refused:
-        return refused.status, error(refused, meta)
+                result = deepcopy(handler(request, state, *ids))
+    except RequestError as error:
+        return error.status, error_body(error.code, error.detail, error.errors, meta=meta)
     if isinstance(result, Page):
         return 200, {"data": result.rows, "meta": meta | {"pagination": result.pagination}}
-    done = result if isinstance(result, Done) else Done(result, 200)
+    done = result if isinstance(result, Result) else Result(result, 200)
     return done.status, None if done.status == 204 else {"data": done.data, "meta": meta}
 
 
-def error(refused: Refused, meta: Entity) -> Entity:
-    """Paddle's error shape."""
-    told: Entity = {
-        "type": "request_error",
-        "code": refused.code,
-        "detail": refused.detail,
-        "documentation_url": f"{ERRORS}/{refused.code}",
+def error_body(
+    code: str,
+    detail: str,
+    errors: Sequence[tuple[str, str]] = (),
+    *,
+    kind: str = "request_error",
+    meta: Mapping[str, object],
+) -> dict[str, Any]:
+    """Returns an error in Paddle's shape."""
+    error: dict[str, object] = {
+        "type": kind,
+        "code": code,
+        "detail": detail,
+        "documentation_url": f"{ERRORS}/{code}",
     }
-    if refused.errors:
-        told["errors"] = [{"field": name, "message": message} for name, message in refused.errors]
-    return {"error": told, "meta": meta}
+    if errors:
+        error["errors"] = [{"field": name, "message": message} for name, message in errors]
+    return {"error": error, "meta": meta}
 
 
 def is_api(path: str) -> bool:
-    """Whether a path belongs to the API and not to the pages."""
+    """Returns whether a path belongs to the API and not to the pages."""
     return path.partition("/")[2].partition("/")[0] in ROOTS
 
 
-def _check_key(world: World, call: Call) -> None:
-    sent = call.headers.get("authorization", "").encode()
+def _check_key(world: World, request: Request) -> None:
+    sent = request.headers.get("authorization", "").encode()
     if not hmac.compare_digest(sent, f"Bearer {world.api_key}".encode()):
-        raise Refused("forbidden", "The API key is missing or not the one of this account.")
+        raise RequestError("forbidden", "The API key is missing or not the one of this account.")
 
 
-def _route(call: Call) -> tuple[Handler, tuple[str, ...]]:
-    found = [(method, handler, match) for method, pattern, handler in ROUTES if (match := pattern.fullmatch(call.path))]
+def _route(request: Request) -> tuple[Handler, tuple[str, ...]]:
+    found = [
+        (method, handler, match) for method, pattern, handler in ROUTES if (match := pattern.fullmatch(request.path))
+    ]
     if not found:
-        raise Refused("not_found", f"There is nothing at {call.path}.")
+        raise RequestError("not_found", f"There is nothing at {request.path}.")
     for method, handler, match in found:
-        if method == call.method:
+        if method == request.method:
             return handler, match.groups()
-    raise Refused("method_not_allowed", f"{call.method} is not allowed here.")
+    raise RequestError("method_not_allowed", f"{request.method} is not allowed here.")

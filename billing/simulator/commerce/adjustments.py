@@ -6,78 +6,86 @@ gives back what its adjustment took.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
-from billing.simulator import schemas
 from billing.simulator.commerce import money
-from billing.simulator.errors import Refused
-from billing.simulator.schemas import Entity, iso
+from billing.simulator.errors import RequestError
+from billing.simulator.schemas.adjustments import Action, Adjustment, AdjustmentItem
+from billing.simulator.schemas.amounts import AdjustedAmounts
+from billing.simulator.schemas.times import iso
+from billing.simulator.schemas.transactions import Transaction
 from billing.simulator.state import State
 
 STANDING = {"approved", "reversed"}
+REVERSES: dict[Action, Action] = {
+    "chargeback": "chargeback_reverse",
+    "chargeback_warning": "chargeback_warning_reverse",
+}
 
 
-def refund(state: State, transaction: Entity, amounts: Mapping[str, int | None] | None, *, reason: str) -> Entity:
-    """A refund of whole lines (None), of amounts in minor units with tax, or (no mapping) of all that is left.
+def refund(
+    state: State, transaction: Transaction, amounts: Mapping[str, int | None] | None, *, reason: str
+) -> Adjustment:
+    """Refund whole lines (None), amounts in minor units with tax, or (no mapping) all that is left.
 
-    It is pending unless refunds are approved at once. Raises `Refused` and makes nothing.
+    It is pending unless refunds are approved at once. Raises `RequestError` and makes nothing.
     """
     if transaction["status"] != "completed":
         detail = f"The transaction is {transaction['status']}, not completed."
-        raise Refused("adjustment_transaction_invalid_status_for_refund", detail)
+        raise RequestError("adjustment_transaction_invalid_status_for_refund", detail)
     _check_pending(state, transaction)
     made = _make(state, transaction, amounts, action="refund", reason=reason)
     made["status"] = "pending_approval"
-    state.add(made)
-    state.tell("adjustment.created", made)
+    state.adjustments.add(made)
+    state.emit("adjustment.created", made)
     if state.memory.modes["approve_at_once"]:
         review(state, made, approved=True)
     return made
 
 
-def review(state: State, adjustment: Entity, *, approved: bool) -> None:
+def review(state: State, adjustment: Adjustment, *, approved: bool) -> None:
     if adjustment["status"] != "pending_approval":
-        raise Refused("conflict", f"The refund is {adjustment['status']} and waits for no review.")
+        raise RequestError("conflict", f"The refund is {adjustment['status']} and waits for no review.")
     adjustment["status"] = "approved" if approved else "rejected"
-    state.tell("adjustment.updated", adjustment)
+    state.emit("adjustment.updated", adjustment)
     if approved:
         _show_in_transaction(state, adjustment["transaction_id"])
 
 
-def charge_back(state: State, transaction: Entity, *, warning: bool) -> Entity:
-    """All that is left of the transaction goes back to the customer's bank."""
+def charge_back(state: State, transaction: Transaction, *, warning: bool) -> Adjustment:
+    """Give all that is left of the transaction back to the customer's bank."""
     if transaction["status"] != "completed":
-        raise Refused("adjustment_transaction_item_invalid", "Only completed transactions can be charged back.")
-    action = "chargeback_warning" if warning else "chargeback"
-    made = state.add(_make(state, transaction, None, action=action, reason="The cardholder disputes it."))
-    state.tell("adjustment.created", made)
+        raise RequestError("adjustment_transaction_item_invalid", "Only completed transactions can be charged back.")
+    action: Action = "chargeback_warning" if warning else "chargeback"
+    made = state.adjustments.add(_make(state, transaction, None, action=action, reason="The cardholder disputes it."))
+    state.emit("adjustment.created", made)
     _show_in_transaction(state, transaction["id"])
     return made
 
 
-def reverse(state: State, adjustment: Entity) -> Entity:
-    """The bank decided for us. The adjustment becomes `reversed`, of which no event tells, as with Paddle."""
-    if not adjustment["action"].startswith("chargeback") or adjustment["status"] != "approved":
-        raise Refused("conflict", "Only a standing chargeback or its warning can be reversed.")
-    made: Entity = schemas.copied(adjustment)
-    now = iso(state.moment())
-    made |= {"id": state.new_id("adj"), "action": f"{adjustment['action']}_reverse"}
-    made |= {"created_at": now, "updated_at": now}
+def reverse(state: State, adjustment: Adjustment) -> Adjustment:
+    """Decide a chargeback or its warning for the seller: another adjustment gives back what it took."""
+    if adjustment["action"] not in REVERSES or adjustment["status"] != "approved":
+        raise RequestError("conflict", "Only a standing chargeback or its warning can be reversed.")
+    made, now = deepcopy(adjustment), iso(state.moment())
+    made |= {"id": state.new_id("adj"), "action": REVERSES[adjustment["action"]], "created_at": now, "updated_at": now}
     for item in made["items"]:
         item["id"] = state.new_id("adjitm")
+    # No event tells that the adjustment is reversed, as with Paddle.
     adjustment |= {"status": "reversed", "updated_at": now}
-    state.add(made)
-    state.tell("adjustment.created", made)
+    state.adjustments.add(made)
+    state.emit("adjustment.created", made)
     _show_in_transaction(state, adjustment["transaction_id"])
     return made
 
 
-def of_transaction(state: State, transaction_id: str) -> list[Entity]:
-    return [row for row in state.rows("adj") if row["transaction_id"] == transaction_id]
+def of_transaction(state: State, transaction_id: str) -> list[Adjustment]:
+    return [row for row in state.adjustments.rows() if row["transaction_id"] == transaction_id]
 
 
-def left_of(state: State, transaction: Entity) -> dict[str, int]:
-    """What can still be taken back of each line, in minor units with tax; what is pending is spoken for."""
+def left_of(state: State, transaction: Transaction) -> dict[str, int]:
+    """Returns what can still be taken back of each line, in minor units with tax; pending refunds count as taken."""
     left = {line["id"]: int(line["totals"]["total"]) for line in transaction["details"]["line_items"]}
     for sign, adjustment in _counted(state, transaction):
         for item in adjustment["items"]:
@@ -85,8 +93,8 @@ def left_of(state: State, transaction: Entity) -> dict[str, int]:
     return left
 
 
-def _counted(state: State, transaction: Entity) -> list[tuple[int, Entity]]:
-    """Adjustments that take (1) or give back (-1)."""
+def _counted(state: State, transaction: Transaction) -> list[tuple[int, Adjustment]]:
+    """Returns the adjustments that take (1) or give back (-1)."""
     return [
         (-1 if row["action"].endswith("_reverse") else 1, row)
         for row in of_transaction(state, transaction["id"])
@@ -94,7 +102,7 @@ def _counted(state: State, transaction: Entity) -> list[tuple[int, Entity]]:
     ]
 
 
-def _taken(state: State, transaction: Entity) -> int:
+def _taken(state: State, transaction: Transaction) -> int:
     return sum(sign * int(row["totals"]["total"]) for sign, row in _counted(state, transaction))
 
 
@@ -103,7 +111,7 @@ def _sum(left: Mapping[str, int]) -> int:
 
 
 def _all_of(left: Mapping[str, int], most: int) -> dict[str, int | None]:
-    """Everything, line after line. Lines that gave credit leave less than the others add up to."""
+    """Returns everything, line after line. Lines that gave credit leave less than the others add up to."""
     amounts: dict[str, int | None] = {}
     for line_id, amount in left.items():
         if min(amount, most) > 0:
@@ -111,42 +119,64 @@ def _all_of(left: Mapping[str, int], most: int) -> dict[str, int | None]:
             most -= min(amount, most)
     if not amounts:
         detail = "The transaction was adjusted in full already."
-        raise Refused("adjustment_transaction_item_has_already_been_fully_adjusted", detail)
+        raise RequestError("adjustment_transaction_item_has_already_been_fully_adjusted", detail)
     return amounts
 
 
 def _make(
-    state: State, transaction: Entity, amounts: Mapping[str, int | None] | None, *, action: str, reason: str
-) -> Entity:
+    state: State, transaction: Transaction, amounts: Mapping[str, int | None] | None, *, action: Action, reason: str
+) -> Adjustment:
+    """Returns an approved adjustment that is not stored yet."""
+    assert transaction["customer_id"], "A completed transaction has a customer."
     left = left_of(state, transaction)
     most = min(int(transaction["details"]["totals"]["grand_total"]) - _taken(state, transaction), _sum(left))
     amounts = _all_of(left, most) if amounts is None else amounts
-    made = schemas.adjustment(state.new_id("adj"), iso(state.moment()), transaction, action=action, reason=reason)
-    made["items"] = [_item(state, transaction, left, line_id, amount) for line_id, amount in amounts.items()]
-    whole = {line["id"]: "full" for line in transaction["details"]["line_items"] if int(line["totals"]["total"]) > 0}
-    made["type"] = "full" if {i["item_id"]: i["type"] for i in made["items"]} == whole else "partial"
-    made["totals"] = money.adjustment_totals(made["items"], made["currency_code"])
-    if int(made["totals"]["total"]) > most:
-        detail = f"{made['totals']['total']} is above the {most} that remain of the transaction."
-        raise Refused("adjustment_total_amount_above_remaining_allowed", detail)
-    made["payout_totals"] = schemas.copied(made["totals"])
-    totals = {name: made["totals"][name] for name in ("tax", "total", "subtotal")}
+    identifier, now = state.new_id("adj"), iso(state.moment())
+    items = [_item(state, transaction, left, line_id, amount) for line_id, amount in amounts.items()]
+    totals = money.adjustment_totals(items, transaction["currency_code"])
+    if int(totals["total"]) > most:
+        detail = f"{totals['total']} is above the {most} that remain of the transaction."
+        raise RequestError("adjustment_total_amount_above_remaining_allowed", detail)
     rate = transaction["details"]["tax_rates_used"][0]["tax_rate"]
-    made["tax_rates_used"] = [{"tax_rate": rate, "totals": totals}]
-    return made
+    part: AdjustedAmounts = {"tax": totals["tax"], "total": totals["total"], "subtotal": totals["subtotal"]}
+    return {
+        "id": identifier,
+        "action": action,
+        "type": "full" if _is_whole(transaction, items) else "partial",
+        "status": "approved",
+        "reason": reason,
+        "customer_id": transaction["customer_id"],
+        "transaction_id": transaction["id"],
+        "subscription_id": transaction["subscription_id"],
+        "currency_code": transaction["currency_code"],
+        "credit_applied_to_balance": None,
+        "items": items,
+        "totals": totals,
+        "payout_totals": deepcopy(totals),
+        "tax_rates_used": [{"tax_rate": rate, "totals": part}],
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
-def _item(state: State, transaction: Entity, left: Mapping[str, int], line_id: str, amount: int | None) -> Entity:
+def _is_whole(transaction: Transaction, items: Sequence[AdjustmentItem]) -> bool:
+    whole = {line["id"]: "full" for line in transaction["details"]["line_items"] if int(line["totals"]["total"]) > 0}
+    return {item["item_id"]: item["type"] for item in items} == whole
+
+
+def _item(
+    state: State, transaction: Transaction, left: Mapping[str, int], line_id: str, amount: int | None
+) -> AdjustmentItem:
     lines = {line["id"]: line for line in transaction["details"]["line_items"]}
     if line_id not in lines:
-        raise Refused("adjustment_transaction_item_invalid", f"{line_id} is no line of this transaction.")
+        raise RequestError("adjustment_transaction_item_invalid", f"{line_id} is no line of this transaction.")
     whole = int(lines[line_id]["totals"]["total"])
     amount = whole if amount is None else amount
     if amount <= 0:
-        raise Refused("adjustment_amount_cannot_be_zero", f"The amount for {line_id} must be above zero.")
+        raise RequestError("adjustment_amount_cannot_be_zero", f"The amount for {line_id} must be above zero.")
     if amount > left[line_id]:
         detail = f"{amount} is above the {left[line_id]} that remain of {line_id}."
-        raise Refused("adjustment_amount_above_remaining_allowed", detail)
+        raise RequestError("adjustment_amount_above_remaining_allowed", detail)
     return {
         "id": state.new_id("adjitm"),
         "item_id": line_id,
@@ -157,14 +187,14 @@ def _item(state: State, transaction: Entity, left: Mapping[str, int], line_id: s
     }
 
 
-def _check_pending(state: State, transaction: Entity) -> None:
+def _check_pending(state: State, transaction: Transaction) -> None:
     if any(row["status"] == "pending_approval" for row in of_transaction(state, transaction["id"])):
-        raise Refused("adjustment_pending_refund_request", "A refund of this transaction is pending.")
+        raise RequestError("adjustment_pending_refund_request", "A refund of this transaction is pending.")
 
 
 def _show_in_transaction(state: State, transaction_id: str) -> None:
-    transaction = state.get("txn", transaction_id)
+    transaction = state.transactions.get(transaction_id)
     standing = [row for row in of_transaction(state, transaction_id) if row["status"] in STANDING]
     details = transaction["details"]
     details["adjusted_totals"] = money.adjusted(details["totals"], standing)
-    state.tell("transaction.updated", transaction)
+    state.emit("transaction.updated", transaction)

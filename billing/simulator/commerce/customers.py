@@ -1,55 +1,78 @@
-"""Customers, where they live, and the credit that Paddle owes them."""
+"""Customers, their addresses, and the credit that Paddle owes them."""
 
 from __future__ import annotations
 
-from billing.simulator import schemas
-from billing.simulator.errors import Refused
-from billing.simulator.schemas import Entity, iso
+from billing.simulator.bodies.body import given
+from billing.simulator.bodies.customers import CustomerChange
+from billing.simulator.errors import RequestError
+from billing.simulator.schemas import customers as schemas
+from billing.simulator.schemas.catalogue import CustomData
+from billing.simulator.schemas.customers import Address, CreditBalance, Customer
+from billing.simulator.schemas.times import iso
 from billing.simulator.state import State
 
 
-def create(state: State, given: Entity) -> Entity:
-    """Raises `Refused` `customer_already_exists`, whose words name the customer with this email."""
-    _check_email(state, given["email"], but="")
-    customer = state.add(schemas.customer(state.new_id("ctm"), iso(state.moment()), given))
-    state.tell("customer.created", customer)
+def create(
+    state: State, *, email: str, name: str | None = None, locale: str = "en", custom_data: CustomData = None
+) -> Customer:
+    """Raises `RequestError` `customer_already_exists`, whose detail names the customer with this email."""
+    _check_email(state, email, but="")
+    identifier, now = state.new_id("ctm"), iso(state.moment())
+    customer = state.customers.add(
+        {
+            "id": identifier,
+            "name": name,
+            "email": email,
+            "locale": locale,
+            "status": "active",
+            "marketing_consent": False,
+            "custom_data": custom_data,
+            "import_meta": None,
+            "created_at": now,
+            "updated_at": now,
+        }
+    )
+    state.emit("customer.created", customer)
     return customer
 
 
-def change(state: State, customer: Entity, given: Entity) -> Entity:
-    if "email" in given:
-        _check_email(state, given["email"], but=customer["id"])
-    customer |= given
-    state.tell("customer.updated", customer)
+def change(state: State, customer: Customer, body: CustomerChange) -> Customer:
+    fields = given(body)
+    if "email" in fields:
+        _check_email(state, body.email, but=customer["id"])
+    customer |= fields
+    state.emit("customer.updated", customer)
     return customer
 
 
-def by_email(state: State, email: str) -> Entity | None:
-    found = (row for row in state.rows("ctm") if row["email"].casefold() == email.casefold())
+def by_email(state: State, email: str) -> Customer | None:
+    found = (row for row in state.customers.rows() if row["email"].casefold() == email.casefold())
     return next(found, None)
 
 
-def address_of(state: State, customer: Entity) -> Entity:
-    """Where the customer lives; the checkout asks once."""
-    for address in state.rows("add"):
+def address_of(state: State, customer: Customer) -> Address:
+    """Returns the customer's address; the checkout asks for it once."""
+    for address in state.addresses.rows():
         if address["customer_id"] == customer["id"]:
             return address
-    address = state.add(schemas.address(state.new_id("add"), iso(state.moment()), customer["id"]))
-    state.tell("address.created", address)
-    return address
+    made = schemas.address(state.new_id("add"), iso(state.moment()), customer["id"])
+    state.addresses.add(made)
+    state.emit("address.created", made)
+    return made
 
 
-def balance(state: State, customer_id: str, currency: str) -> int:
-    """Paddle's credit for the customer, in minor units."""
-    return state.memory.balances.get(customer_id, {}).get(currency, 0)
+def balance(state: State, customer_id: str | None, currency: str) -> int:
+    """Returns Paddle's credit for the customer, in minor units."""
+    return state.memory.balances.get(customer_id, {}).get(currency, 0) if customer_id else 0
 
 
-def add_to_balance(state: State, customer_id: str, currency: str, amount: int) -> None:
+def add_to_balance(state: State, customer_id: str | None, currency: str, amount: int) -> None:
+    assert customer_id, "Only a customer has a balance."
     owed = state.memory.balances.setdefault(customer_id, {})
     owed[currency] = owed.get(currency, 0) + amount
 
 
-def credit_balances(state: State, customer: Entity) -> list[Entity]:
+def credit_balances(state: State, customer: Customer) -> list[CreditBalance]:
     return [
         {
             "customer_id": customer["id"],
@@ -63,4 +86,4 @@ def credit_balances(state: State, customer: Entity) -> list[Entity]:
 def _check_email(state: State, email: str, *, but: str) -> None:
     other = by_email(state, email)
     if other and other["id"] != but:
-        raise Refused("customer_already_exists", f"customer email conflicts with customer of id {other['id']}")
+        raise RequestError("customer_already_exists", f"customer email conflicts with customer of id {other['id']}")

@@ -1,39 +1,55 @@
-"""A past for demo accounts: a customer, a subscription renewed until now, and purchases, none of them notified."""
+"""The past of a demo account: a customer, a subscription renewed until now, and purchases, none of them notified."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypedDict
 
-from billing.simulator.api.bodies import History, Purchase, given
-from billing.simulator.commerce import checkout, customers, subscriptions, transactions
-from billing.simulator.commerce.transactions import Wanted
-from billing.simulator.errors import invalid
-from billing.simulator.schemas import Entity
+from billing.simulator.bodies.history import History, Purchase
+from billing.simulator.commerce import checkout, customers, transactions
+from billing.simulator.commerce.subscriptions import lifecycle
+from billing.simulator.commerce.transactions import OrderLine
+from billing.simulator.errors import invalid_field
+from billing.simulator.schemas.catalogue import CustomData
+from billing.simulator.schemas.customers import Customer
+from billing.simulator.schemas.notifications import Event, Webhook
+from billing.simulator.schemas.subscriptions import Subscription
 from billing.simulator.state import State
 
 
-def tell(state: State, wished: History) -> Entity:
-    """Live through the past in order. Answers `customer_id`, `subscription_id` (or None) and the `events`, complete."""
+class Lived(TypedDict):
+    """The past as the dashboard gets it; `events` are complete webhooks, oldest first."""
+
+    customer_id: str
+    subscription_id: str | None
+    events: list[Webhook]
+
+
+def create(state: State, body: History) -> Lived:
+    """Live through the past in order. Raises `RequestError` for anything that is not in the past."""
     now = state.now()
-    if not all(wished.started_at <= purchase.at <= now for purchase in wished.purchases) or wished.started_at > now:
-        raise invalid("started_at", "Purchases lie between started_at and now.")
-    with state.history(wished.started_at) as events:
-        with state.at(wished.started_at):
-            customer = customers.create(state, given(wished.customer))
-            subscription = wished.price_id and _buy(state, customer, wished.price_id, 1, wished.custom_data)
-        _live(state, customer, subscription or None, sorted(wished.purchases, key=lambda one: one.at), now)
+    if not all(body.started_at <= purchase.at <= now for purchase in body.purchases) or body.started_at > now:
+        raise invalid_field("started_at", "Purchases lie between started_at and now.")
+    with state.history(body.started_at) as events:
+        with state.at(body.started_at):
+            who = body.customer
+            customer = customers.create(
+                state, email=who.email, name=who.name, locale=who.locale, custom_data=who.custom_data
+            )
+            subscription = _buy(state, customer, body.price_id, 1, body.custom_data) if body.price_id else None
+        _live(state, customer, subscription, sorted(body.purchases, key=lambda one: one.at), now)
     return {
         "customer_id": customer["id"],
         "subscription_id": subscription["id"] if subscription else None,
-        "events": [_complete(state, event) for event in events],
+        "events": [_webhook(state, event) for event in events],
     }
 
 
 def _live(
-    state: State, customer: Entity, subscription: Entity | None, purchases: list[Purchase], now: datetime
+    state: State, customer: Customer, subscription: Subscription | None, purchases: list[Purchase], now: datetime
 ) -> None:
     while True:
-        due = subscription and subscriptions.due_at(state, subscription)
+        due = subscription and lifecycle.due_at(state, subscription)
         coming = purchases[0].at if purchases else None
         if coming and not (due and due < coming):
             bought = purchases.pop(0)
@@ -41,24 +57,31 @@ def _live(
                 _buy(state, customer, bought.price_id, bought.quantity, bought.custom_data)
         elif subscription and due and due <= now:
             with state.at(due):
-                subscriptions.fall_due(state, subscription)
+                lifecycle.fall_due(state, subscription)
         else:
             return
 
 
-def _buy(state: State, customer: Entity, price_id: str, quantity: int, custom_data: Entity | None) -> Entity | None:
-    """A completed checkout; answers the subscription it made, if any."""
+def _buy(
+    state: State, customer: Customer, price_id: str, quantity: int, custom_data: CustomData
+) -> Subscription | None:
+    """Complete a checkout. Returns the subscription it made, if any."""
     made = transactions.create(
         state,
-        [Wanted(price_id, quantity)],
+        [OrderLine(price_id, quantity)],
         customer_id=customer["id"],
         address_id=None,
         custom_data=custom_data,
     )
     checkout.pay(state, made, card="good", email=customer["email"])
-    return state.get("sub", made["subscription_id"]) if made["subscription_id"] else None
+    return state.subscriptions.get(made["subscription_id"]) if made["subscription_id"] else None
 
 
-def _complete(state: State, event: Entity) -> Entity:
-    named = {name: event[name] for name in ("event_id", "event_type", "occurred_at")}
-    return named | {"notification_id": state.new_id("ntf"), "data": event["data"]}
+def _webhook(state: State, event: Event) -> Webhook:
+    return {
+        "event_id": event["event_id"],
+        "event_type": event["event_type"],
+        "occurred_at": event["occurred_at"],
+        "notification_id": state.new_id("ntf"),
+        "data": event["data"],
+    }

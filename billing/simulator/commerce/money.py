@@ -1,4 +1,4 @@
-"""Amounts: what lines, taxes, credits and fees add up to. Whole minor units inside, strings of them in entities."""
+"""The sums of lines, taxes, credits and fees. Whole minor units inside, strings of them in entities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from billing.simulator.schemas import Entity, moment_of
+from billing.simulator.schemas.adjustments import Adjustment, AdjustmentItem
+from billing.simulator.schemas.amounts import (
+    AdjustedAmounts,
+    AdjustedTotals,
+    AdjustmentTotals,
+    Details,
+    LineItem,
+    Proration,
+    Totals,
+    TransactionTotals,
+)
+from billing.simulator.schemas.catalogue import Price, Product
+from billing.simulator.schemas.times import Period, parse
 
 FEE_RATE = Decimal("0.05")
 FEE_FIXED = 50
@@ -21,10 +33,10 @@ class Line:
     """
 
     id: str
-    price: Entity
-    product: Entity
+    price: Price
+    product: Product
     quantity: int
-    proration: Entity | None = None
+    proration: Proration | None = None
     free: bool = False
 
     @property
@@ -37,21 +49,22 @@ def rounded(amount: Decimal) -> int:
     return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def share_left(period: Entity, now: datetime) -> Decimal:
-    """What part of a billing period is left, with five decimals."""
-    starts, ends = moment_of(period["starts_at"]), moment_of(period["ends_at"])
+def share_left(period: Period, now: datetime) -> Decimal:
+    """Returns the part of a billing period that is left, from 0 to 1 with five decimals."""
+    starts, ends = parse(period["starts_at"]), parse(period["ends_at"])
     share = Decimal((ends - now) / (ends - starts)) if ends > starts else Decimal(0)
     return max(Decimal(0), min(Decimal(1), share)).quantize(Decimal("0.00001"))
 
 
-def details(lines: Sequence[Line], *, tax: Decimal, currency: str, credit: int = 0) -> Entity:
-    """A transaction's `details` before it is paid; at most `credit` of the customer's balance is used."""
+def details(lines: Sequence[Line], *, tax: Decimal, currency: str, credit: int = 0) -> Details:
+    """Returns a transaction's `details` before it is paid; at most `credit` of the customer's balance is used."""
     items = [_line_item(line, tax) for line in lines]
-    summed = _summed(item["totals"] for item in items)
+    summed = _summed(items)
     total = int(summed["total"])
     used = max(0, min(credit, total))
     due = str(max(0, total - used))
-    totals = summed | {
+    totals: TransactionTotals = {
+        **summed,
         "credit": str(used),
         "credit_to_balance": str(max(0, -total)),
         "balance": due,
@@ -71,61 +84,68 @@ def details(lines: Sequence[Line], *, tax: Decimal, currency: str, credit: int =
     }
 
 
-def close(paid: Entity) -> None:
-    """What a completed transaction's `details` say in addition: nothing left to pay, Paddle's fee and our earnings."""
+def close(paid: Details) -> None:
+    """Complete the `details` of a paid transaction: nothing left to pay, Paddle's fee and the seller's earnings."""
     totals = paid["totals"]
     charged = int(totals["grand_total"])
     fee = rounded(charged * FEE_RATE) + FEE_FIXED if charged else 0
     earnings = charged - int(totals["grand_total_tax"]) - fee if charged else 0
     totals |= {"balance": "0", "fee": str(fee), "earnings": str(earnings)}
-    paid["payout_totals"] = totals | {"exchange_rate": "1", "fee_rate": "0"}
+    paid["payout_totals"] = {**totals, "exchange_rate": "1", "fee_rate": "0"}
     paid["adjusted_totals"] = adjusted(totals, [])
 
 
-def adjusted(totals: Entity, adjustments: Iterable[Entity]) -> Entity:
-    """`adjusted_totals`: what is left of a transaction's totals. Reversals give back what their adjustment took."""
-    names = ("subtotal", "tax", "total", "fee", "earnings")
-    left = {name: int(totals[name] or 0) for name in names}
-    for adjustment in adjustments:
-        sign = 1 if adjustment["action"].endswith("_reverse") else -1
-        for name in names:
-            left[name] += sign * int(adjustment["totals"][name])
-    taken = int(totals["total"]) - left["total"]
-    return {name: str(amount) for name, amount in left.items()} | {
-        "grand_total": str(int(totals["grand_total"]) - taken),
-        "grand_total_tax": str(int(totals["grand_total_tax"]) - (int(totals["tax"]) - left["tax"])),
+def adjusted(totals: TransactionTotals, adjustments: Iterable[Adjustment]) -> AdjustedTotals:
+    """Returns what adjustments leave of a transaction's totals. Reversals give back what their adjustment took."""
+    taken = [
+        (-1 if adjustment["action"].endswith("_reverse") else 1, adjustment["totals"]) for adjustment in adjustments
+    ]
+    tax = sum(sign * int(one["tax"]) for sign, one in taken)
+    total = sum(sign * int(one["total"]) for sign, one in taken)
+    return {
+        "subtotal": str(int(totals["subtotal"]) - sum(sign * int(one["subtotal"]) for sign, one in taken)),
+        "tax": str(int(totals["tax"]) - tax),
+        "total": str(int(totals["total"]) - total),
+        "fee": str(int(totals["fee"] or 0) - sum(sign * int(one["fee"]) for sign, one in taken)),
+        "earnings": str(int(totals["earnings"] or 0) - sum(sign * int(one["earnings"]) for sign, one in taken)),
+        "grand_total": str(int(totals["grand_total"]) - total),
+        "grand_total_tax": str(int(totals["grand_total_tax"]) - tax),
         "retained_fee": "0",
         "currency_code": totals["currency_code"],
     }
 
 
-def refunded(amount: int, *, line: Entity) -> Entity:
-    """The totals of taking `amount`, tax included, back from a line."""
+def refunded(amount: int, *, line: LineItem) -> AdjustedAmounts:
+    """Returns the totals of taking `amount`, tax included, back from a line."""
     whole, tax = int(line["totals"]["total"]), int(line["totals"]["tax"])
     part = tax if amount == whole else rounded(Decimal(amount) * tax / whole)
     return {"subtotal": str(amount - part), "tax": str(part), "total": str(amount)}
 
 
-def adjustment_totals(items: Iterable[Entity], currency: str) -> Entity:
-    summed = {name: sum(int(item["totals"][name]) for item in items) for name in ("subtotal", "tax", "total")}
-    fee = rounded(summed["total"] * FEE_RATE)
-    return {name: str(amount) for name, amount in summed.items()} | {
+def adjustment_totals(items: Sequence[AdjustmentItem], currency: str) -> AdjustmentTotals:
+    subtotal = sum(int(item["totals"]["subtotal"]) for item in items)
+    total = sum(int(item["totals"]["total"]) for item in items)
+    fee = rounded(total * FEE_RATE)
+    return {
+        "subtotal": str(subtotal),
+        "tax": str(total - subtotal),
+        "total": str(total),
         "fee": str(fee),
-        "earnings": str(summed["subtotal"] - fee),
+        "earnings": str(subtotal - fee),
         "retained_fee": "0",
         "currency_code": currency,
     }
 
 
 def written(amount: int | str, currency: str) -> str:
-    """As people write it: $16.43, -$3.00, 12.00 CHF."""
+    """Returns an amount as people write it: $16.43, -$3.00, 12.00 CHF."""
     cents = int(amount)
     figure = f"{abs(cents) // 100:,}.{abs(cents) % 100:02}"
     symbol = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency)
     return ("-" if cents < 0 else "") + (f"{symbol}{figure}" if symbol else f"{figure} {currency}")
 
 
-def _line_item(line: Line, tax: Decimal) -> Entity:
+def _line_item(line: Line, tax: Decimal) -> LineItem:
     included = line.price["tax_mode"] == "internal"
     return {
         "id": line.id,
@@ -139,7 +159,7 @@ def _line_item(line: Line, tax: Decimal) -> Entity:
     }
 
 
-def _totals(amount: Decimal, tax: Decimal, included: bool) -> Entity:
+def _totals(amount: Decimal, tax: Decimal, included: bool) -> Totals:
     if included:
         total = rounded(amount)
         subtotal = rounded(total / (1 + tax))
@@ -149,9 +169,14 @@ def _totals(amount: Decimal, tax: Decimal, included: bool) -> Entity:
     return {"subtotal": str(subtotal), "discount": "0", "tax": str(total - subtotal), "total": str(total)}
 
 
-def _summed(totals: Iterable[Entity]) -> Entity:
-    every = list(totals)
-    return {name: str(sum(int(one[name]) for one in every)) for name in ("subtotal", "discount", "tax", "total")}
+def _summed(items: Sequence[LineItem]) -> Totals:
+    totals = [item["totals"] for item in items]
+    return {
+        "subtotal": str(sum(int(one["subtotal"]) for one in totals)),
+        "discount": str(sum(int(one["discount"]) for one in totals)),
+        "tax": str(sum(int(one["tax"]) for one in totals)),
+        "total": str(sum(int(one["total"]) for one in totals)),
+    }
 
 
 def _rate(tax: Decimal) -> str:

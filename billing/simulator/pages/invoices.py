@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from billing.simulator.commerce import money
-from billing.simulator.schemas import Entity, moment_of
+from billing.simulator.schemas.customers import Customer
+from billing.simulator.schemas.times import parse
+from billing.simulator.schemas.transactions import Transaction
 
 TOP = 780
 STEP = 18
-SUMS = {"Subtotal": "subtotal", "Tax": "tax", "Total": "total", "Credit": "credit", "Paid": "grand_total"}
 
 
-def pdf(transaction: Entity, customer: Entity) -> bytes:
-    """A valid PDF 1.4 with the invoice's number, lines and totals."""
+def pdf(transaction: Transaction, customer: Customer) -> bytes:
+    """Returns a valid PDF 1.4 with the invoice's number, lines and totals."""
     content = "BT /F1 11 Tf\n" + "\n".join(_shown(transaction, customer)) + "\nET"
     objects = [
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -24,8 +25,8 @@ def pdf(transaction: Entity, customer: Entity) -> bytes:
     return _file([text.encode("cp1252", "replace") for text in objects])
 
 
-def _shown(transaction: Entity, customer: Entity) -> list[str]:
-    """Each text at its place: names to the left, amounts in a column of their own."""
+def _shown(transaction: Transaction, customer: Customer) -> list[str]:
+    """Returns each text at its place: names to the left, amounts in a column of their own."""
     drawn = []
     for number, (left, right) in enumerate(_rows(transaction, customer)):
         y = TOP - STEP * number
@@ -35,12 +36,12 @@ def _shown(transaction: Entity, customer: Entity) -> list[str]:
     return drawn
 
 
-def _rows(transaction: Entity, customer: Entity) -> list[tuple[str, str]]:
+def _rows(transaction: Transaction, customer: Customer) -> list[tuple[str, str]]:
     currency, details = transaction["currency_code"], transaction["details"]
     totals = details["totals"]
     rows = [
-        ("Invoice " + transaction["invoice_number"], "Paddle simulator"),
-        (f"{moment_of(transaction['billed_at']):%d %B %Y}".lstrip("0"), "No real money"),
+        (f"Invoice {transaction['invoice_number']}", "Paddle simulator"),
+        (f"{parse(transaction['billed_at'] or transaction['created_at']):%d %B %Y}".lstrip("0"), "No real money"),
         (customer["email"], ""),
         ("", ""),
     ]
@@ -48,14 +49,14 @@ def _rows(transaction: Entity, customer: Entity) -> list[tuple[str, str]]:
         (f"{line['quantity']} x {line['product']['name']}", money.written(line["totals"]["subtotal"], currency))
         for line in details["line_items"]
     ]
-    named = (
-        ("Subtotal", "subtotal"),
-        ("Tax", "tax"),
-        ("Total", "total"),
-        ("Credit", "credit"),
-        ("Paid", "grand_total"),
-    )
-    return [*rows, ("", ""), *((label, money.written(totals[name], currency)) for label, name in named)]
+    sums = {
+        "Subtotal": totals["subtotal"],
+        "Tax": totals["tax"],
+        "Total": totals["total"],
+        "Credit": totals["credit"],
+        "Paid": totals["grand_total"],
+    }
+    return [*rows, ("", ""), *((label, money.written(amount, currency)) for label, amount in sums.items())]
 
 
 def _escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Who sends the webhooks: signed, in the order of each customer's events, and again until they are taken."""
+"""The courier sends webhooks: signed, in the order of each customer's events, and again until they are taken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from billing.simulator.schemas import Entity, iso
+from billing.simulator.schemas.notifications import Delivery, NotificationSetting
+from billing.simulator.schemas.times import iso
 from billing.simulator.webhooks import deliveries
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ ATTEMPTS = 60
 
 
 def sign(secret: str, body: bytes, ts: int) -> str:
-    """The header `Paddle-Signature` of a body sent at the Unix time `ts`."""
+    """Returns the header `Paddle-Signature` of a body sent at the Unix time `ts`."""
     signed = hmac.digest(secret.encode(), f"{ts}:".encode() + body, "sha256")
     return f"ts={ts};h1={signed.hex()}"
 
@@ -53,7 +54,7 @@ class Courier:
             self._thread.join(ANSWER_WITHIN + 1)
 
     def deliver_all(self, timeout: float) -> int:
-        """Send everything that waits, whatever its pause, each failing one once. Answers how many still wait."""
+        """Send everything that waits, whatever its pause, each failing one once. Returns how many still wait."""
         until, failed = time.monotonic() + timeout, set[str]()
         while time.monotonic() < until:
             row = self._choose(at_once=True, but=failed)
@@ -75,15 +76,16 @@ class Courier:
             else:
                 self._send(row)
 
-    def _waiting(self) -> list[Entity]:
+    def _waiting(self) -> list[Delivery]:
         with self.world.lock:
-            return [row for row in self.world.state.rows("ntf") if row["left"] > 0]
+            return [row for row in self.world.state.deliveries.rows() if row["left"] > 0]
 
-    def _choose(self, *, at_once: bool, but: set[str]) -> Entity | None:
-        """The next delivery, taken from the others; only the first of a customer's unless the order doesn't matter."""
+    def _choose(self, *, at_once: bool, but: set[str]) -> Delivery | None:
+        """Take the next delivery that nobody sends yet. `at_once` ignores the pauses after failures."""
         with self.world.lock:
             modes, waiting = self.world.state.memory.modes, self._waiting()
             lanes = {_lane(row) for row in waiting if row["id"] in self._busy}
+            # A customer's webhooks keep their order: none of them passes another that waits or is being sent.
             free = []
             for row in waiting:
                 if _lane(row) in lanes:
@@ -94,25 +96,25 @@ class Courier:
                     free.append(row)
             if modes["hold"] or not free:
                 return None
-            chosen: Entity = self.random.choice(free) if modes["shuffle"] else free[0]
+            chosen = self.random.choice(free) if modes["shuffle"] else free[0]
             self._busy.add(chosen["id"])
             return chosen
 
-    def _send(self, row: Entity) -> bool:
+    def _send(self, row: Delivery) -> bool:
         try:
             with self.world.lock:
                 state = self.world.state
-                setting = state.memory.tables["ntfset"].get(row["setting_id"])
+                setting = state.settings.find(row["setting_id"])
                 body = deliveries.body(state, row)
             answer = _post(setting, body) if setting else "The setting was deleted"
             with self.world.changing() as state:
-                self._note(state.get("ntf", row["id"]), answer, give_up=setting is None)
+                self._note(state.deliveries.get(row["id"]), answer, give_up=setting is None)
             return answer.startswith("2")
         finally:
             with self.world.lock:
                 self._busy.discard(row["id"])
 
-    def _note(self, row: Entity, answer: str, *, give_up: bool) -> None:
+    def _note(self, row: Delivery, answer: str, *, give_up: bool) -> None:
         now = iso(self.world.state.now())
         row |= {"answer": answer, "last_attempt_at": now, "times_attempted": row["times_attempted"] + 1}
         if answer.startswith("2"):
@@ -125,12 +127,12 @@ class Courier:
             row |= {"status": "needs_retry", "due": time.time() + pause, "retry_at": later}
 
 
-def _lane(row: Entity) -> tuple[str, str]:
+def _lane(row: Delivery) -> tuple[str, str]:
     return row["setting_id"], row["customer_id"]
 
 
-def _post(setting: Entity, body: bytes) -> str:
-    """The status that came back within five seconds, or why none did. Redirects are not followed."""
+def _post(setting: NotificationSetting, body: bytes) -> str:
+    """Returns the status that came back within five seconds, or why none did. Redirects are not followed."""
     where, started = urlsplit(setting["destination"]), time.monotonic()
     headers = {
         "Content-Type": "application/json",

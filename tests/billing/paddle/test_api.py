@@ -819,7 +819,8 @@ def shop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         starter, pro, credit = sold(1500, monthly=True), sold(3900, monthly=True), sold(10, monthly=False)
         customer_id = alice() or ""
         begun = api.open_transaction(price_id=starter, quantity=1, customer_id=customer_id, custom_data={})
-        yield Shop(world, simulator.url, starter, pro, credit, customer_id, world.pay(begun["id"])["subscription_id"])
+        subscription_id = str(world.pay(begun["id"])["subscription_id"])
+        yield Shop(world, simulator.url, starter, pro, credit, customer_id, subscription_id)
 
 
 def test_credits_are_bought_at_the_simulator(shop: Shop) -> None:  # B4 P7

@@ -29,7 +29,7 @@ def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
     world = World(api_key=KEY, secret=SECRET, payment_link="https://app.example.com/dashboard/billing/pay")
     world.switch("hold", True)
     # The simulator would refuse an https destination, which no real Paddle minds. Nothing is sent there.
-    monkeypatch.setattr("billing.simulator.webhooks.deliveries.urlsplit", lambda url: urlsplit("http://localhost"))
+    monkeypatch.setattr("billing.simulator.webhooks.settings.urlsplit", lambda url: urlsplit("http://localhost"))
     monkeypatch.setattr("billing.paddle.client.PAUSES", (0.01, 0.02))
     with Server(world, port=0) as server:
         settings.PADDLE_API_URL, settings.PADDLE_API_KEY = server.url, KEY

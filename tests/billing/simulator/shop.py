@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from billing.simulator.api import router
-from billing.simulator.api.calls import Call
+from billing.simulator.http import Request
+from billing.simulator.schemas.notifications import Event
 from billing.simulator.world import World
 
 Json = dict[str, Any]
@@ -21,7 +22,7 @@ ONE = {"minimum": 1, "maximum": 1}
 
 
 @dataclass
-class Refusal(Exception):
+class ApiError(Exception):
     """What the API refused a call with."""
 
     status: int
@@ -51,10 +52,10 @@ class Shop:
         self.price[name] = price["id"]
 
     def call(self, method: str, path: str, body: Json | None = None, *, key: str = KEY) -> Any:
-        """The whole JSON answer of the API, without HTTP between; raises `Refusal` for errors."""
+        """The whole JSON answer of the API, without HTTP between; raises `ApiError` for errors."""
         path, _, query = path.partition("?")
         raw = b"" if body is None else json.dumps(body).encode()
-        asked = Call(
+        asked = Request(
             method=method,
             path=path,
             base="http://localhost:8010",
@@ -62,11 +63,11 @@ class Shop:
             headers={"authorization": f"Bearer {key}"},
             body=raw,
         )
-        status, answer = router.answer(self.world, asked)
+        status, answer = router.respond(self.world, asked)
         if status >= 300:
             assert answer
             error = answer["error"]
-            raise Refusal(status, error["code"], error.get("errors", []), error["detail"])
+            raise ApiError(status, error["code"], error.get("errors", []), error["detail"])
         return answer
 
     def get(self, path: str) -> Any:
@@ -103,14 +104,13 @@ class Shop:
 
     def events(self, entity: str = "") -> list[str]:
         """The types of what happened (to one entity), in order."""
-        rows = self.world.state.rows("evt")
+        rows = self.world.state.events()
         return [row["event_type"] for row in rows if not entity or row["data"]["id"] == entity]
 
-    def last(self, event_type: str) -> Json:
+    def last(self, event_type: str) -> Event:
         """The body of the newest event of a type."""
-        rows = [row for row in self.world.state.rows("evt") if row["event_type"] == event_type]
-        found: Json = rows[-1]
-        return found
+        rows = [row for row in self.world.state.events() if row["event_type"] == event_type]
+        return rows[-1]
 
     def since(self, mark: int) -> list[str]:
         return self.events()[mark:]

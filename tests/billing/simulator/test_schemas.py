@@ -90,7 +90,7 @@ def lived() -> Shop:
 
 @pytest.fixture(scope="module")
 def told() -> list[Any]:
-    return lived().world.state.rows("evt")
+    return lived().world.state.events()
 
 
 def of(told: list[Any], kind: str) -> Iterator[Any]:

@@ -20,7 +20,7 @@ import pytest
 
 from billing.simulator.server import Server
 from billing.simulator.world import World
-from tests.billing.simulator.shop import KEY, LINK, SECRET, Refusal, Shop, fetch
+from tests.billing.simulator.shop import KEY, LINK, SECRET, ApiError, Shop, fetch
 
 ROOT = Path(__file__).parents[3]
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -110,8 +110,8 @@ def test_many_callers_at_once_lose_nothing(shop: Shop, served: Server) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(shop.world.state.rows("ctm")) == 80
-    identifiers = [row["id"] for row in shop.world.state.rows("ctm")]
+    assert len(shop.world.state.customers.rows()) == 80
+    identifiers = [row["id"] for row in shop.world.state.customers.rows()]
     assert identifiers == sorted(set(identifiers))
 
 
@@ -197,7 +197,7 @@ def test_an_answer_can_be_spoilt(shop: Shop, served: Server, kind: str, status: 
     assert headers.get("Retry-After") == ("7" if kind == "too_many_requests" else None)
     if content_type == "application/json":
         assert set(json.loads(raw)["error"]) == {"type", "code", "detail", "documentation_url"}
-    assert shop.world.state.rows("ctm") == []
+    assert shop.world.state.customers.rows() == []
 
 
 def test_a_slow_answer_is_an_answer(shop: Shop, served: Server) -> None:
@@ -238,7 +238,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     again = World(api_key=KEY, secret=SECRET, payment_link=LINK, state=path)
     assert again.state.memory == shop.world.state.memory
     again.renew(subscription)
-    assert again.state.get("sub", subscription)["status"] == "past_due"
+    assert again.state.subscriptions.get(subscription)["status"] == "past_due"
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -247,11 +247,11 @@ def test_a_refused_call_is_not_remembered_half(tmp_path: Path) -> None:
     shop.customer("alice@example.com")
     before, known = (tmp_path / "paddle.json").read_text(), len(shop.events())
     past = {"customer": {"email": "b@example.com"}, "started_at": "2026-01-01T00:00:00Z", "price_id": "pri_unknown"}
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         shop.post("/simulator/history", **past)
-    assert [row["email"] for row in shop.world.state.rows("ctm")] == ["alice@example.com"]
+    assert [row["email"] for row in shop.world.state.customers.rows()] == ["alice@example.com"]
     assert len(shop.events()) == known
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         shop.order("credit", 1000)
     assert (tmp_path / "paddle.json").read_text() == before
 
@@ -259,7 +259,7 @@ def test_a_refused_call_is_not_remembered_half(tmp_path: Path) -> None:
 def test_every_setting_has_the_secret_of_this_start(tmp_path: Path) -> None:
     Shop(state=tmp_path / "s.json").world.subscribe("http://localhost:9/")
     again = World(api_key=KEY, secret="pdl_ntfset_another", payment_link=LINK, state=tmp_path / "s.json")
-    assert again.state.rows("ntfset")[0]["endpoint_secret_key"] == "pdl_ntfset_another"
+    assert again.state.settings.rows()[0]["endpoint_secret_key"] == "pdl_ntfset_another"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"rest": {"colour": 1}, "events": {}}'])

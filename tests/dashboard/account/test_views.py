@@ -375,7 +375,7 @@ def test_the_plan_ends_at_paddle_before_the_account_goes(proven: Client, alice: 
         store.pause(subscription)
     proven.post(DELETE, {"email": alice.email})
     with store.world.lock:
-        assert store.world.state.get("sub", subscription)["status"] == "canceled"
+        assert store.world.state.subscriptions.get(subscription)["status"] == "canceled"
     assert Subscription.objects.get().status == "canceled"
     assert User.objects.get(id=alice.id).deleted_at
 

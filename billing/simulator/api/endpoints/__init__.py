@@ -1,1 +1,1 @@
-"""What each call does, one module for each group of addresses."""
+"""The handlers of the API, one module for each group of addresses."""

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
-from billing.simulator.api import bodies
-from billing.simulator.api.calls import ID, Call, Done, Route, asked_for, listed
-from billing.simulator.api.listing import Page
+from collections.abc import Mapping
+
+from billing.simulator.api.listing import Page, fields, paged, unarchived
+from billing.simulator.api.routes import ID, Result, Route, included
+from billing.simulator.bodies.body import read
+from billing.simulator.bodies.catalogue import NewPrice, NewProduct, PriceChange, ProductChange
 from billing.simulator.commerce import catalogue
-from billing.simulator.errors import invalid
-from billing.simulator.schemas import Entity
+from billing.simulator.http import Request
+from billing.simulator.schemas.catalogue import Price, Product
 from billing.simulator.state import State
 
 
-def create_product(call: Call, state: State) -> Done:
-    return Done(catalogue.create_product(state, bodies.given(bodies.read(bodies.NewProduct, call.body))))
+def create_product(request: Request, state: State) -> Result:
+    return Result(catalogue.create_product(state, read(NewProduct, request.body)))
 
 
-def list_products(call: Call, state: State) -> Page:
-    found = listed(call, state, "pro", "id", "status", "tax_category", "type", visible=True, also=["include"])
-    return Page([_with_prices(call, state, row) for row in found.rows], found.pagination)
+def list_products(request: Request, state: State) -> Page:
+    return paged(
+        request,
+        unarchived(request, state.products.rows()),
+        fields("id", "status", "tax_category", "type"),
+        also=["include"],
+        show=lambda product: _with_prices(request, state, product),
+    )
 
 
-def get_product(call: Call, state: State, product_id: str) -> Entity:
-    return _with_prices(call, state, state.get("pro", product_id))
+def get_product(request: Request, state: State, product_id: str) -> Mapping[str, object]:
+    return _with_prices(request, state, state.products.get(product_id))
 
 
-def change_product(call: Call, state: State, product_id: str) -> Entity:
-    product = state.get("pro", product_id)
-    return catalogue.change_product(state, product, bodies.given(bodies.read(bodies.ProductChange, call.body)))
+def change_product(request: Request, state: State, product_id: str) -> Product:
+    product = state.products.get(product_id)
+    return catalogue.change_product(state, product, read(ProductChange, request.body))
 
 
-def create_price(call: Call, state: State) -> Done:
-    return Done(catalogue.create_price(state, bodies.given(bodies.read(bodies.NewPrice, call.body))))
+def create_price(request: Request, state: State) -> Result:
+    return Result(catalogue.create_price(state, read(NewPrice, request.body)))
 
 
-def list_prices(call: Call, state: State) -> Page:
-    found = listed(call, state, "pri", "id", "product_id", "status", "type", visible=True, also=["include"])
-    return Page([_with_product(call, state, row) for row in found.rows], found.pagination)
+def list_prices(request: Request, state: State) -> Page:
+    return paged(
+        request,
+        unarchived(request, state.prices.rows()),
+        fields("id", "product_id", "status", "type"),
+        also=["include"],
+        show=lambda price: _with_product(request, state, price),
+    )
 
 
-def get_price(call: Call, state: State, price_id: str) -> Entity:
-    return _with_product(call, state, state.get("pri", price_id))
+def get_price(request: Request, state: State, price_id: str) -> Mapping[str, object]:
+    return _with_product(request, state, state.prices.get(price_id))
 
 
-def change_price(call: Call, state: State, price_id: str) -> Entity:
-    price = state.get("pri", price_id)
-    sent = bodies.given(bodies.read(bodies.PriceChange, call.body))
-    for name in ("unit_price", "quantity"):
-        if name in sent and sent[name] is None:
-            raise invalid(name, "cannot be null")
-    return catalogue.change_price(state, price, sent)
+def change_price(request: Request, state: State, price_id: str) -> Price:
+    price = state.prices.get(price_id)
+    return catalogue.change_price(state, price, read(PriceChange, request.body))
 
 
 ROUTES: list[Route] = [
@@ -63,11 +72,13 @@ ROUTES: list[Route] = [
 ]
 
 
-def _with_prices(call: Call, state: State, product: Entity) -> Entity:
-    if not asked_for(call, "prices"):
+def _with_prices(request: Request, state: State, product: Product) -> Mapping[str, object]:
+    if not included(request, "prices"):
         return product
-    return product | {"prices": [row for row in state.rows("pri") if row["product_id"] == product["id"]]}
+    return {**product, "prices": [row for row in state.prices.rows() if row["product_id"] == product["id"]]}
 
 
-def _with_product(call: Call, state: State, price: Entity) -> Entity:
-    return price | {"product": state.get("pro", price["product_id"])} if asked_for(call, "product") else price
+def _with_product(request: Request, state: State, price: Price) -> Mapping[str, object]:
+    if not included(request, "product"):
+        return price
+    return {**price, "product": state.products.get(price["product_id"])}

@@ -1,60 +1,66 @@
-"""Customers, and what is theirs."""
+"""Customers: their addresses, their credit, and their links to the portal."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import timedelta
 
-from billing.simulator.api import bodies
-from billing.simulator.api.calls import ID, Call, Done, Route, field, listed, paged, portal_link
-from billing.simulator.api.listing import Page
+from billing.simulator import links
+from billing.simulator.api.listing import Page, fields, paged, unarchived
+from billing.simulator.api.routes import ID, Result, Route
+from billing.simulator.bodies.body import read
+from billing.simulator.bodies.customers import CustomerChange, NewCustomer, PortalSession
 from billing.simulator.commerce import customers
-from billing.simulator.errors import unknown
-from billing.simulator.schemas import Entity, iso
+from billing.simulator.errors import not_found
+from billing.simulator.http import Request
+from billing.simulator.schemas.customers import CreditBalance, Customer
+from billing.simulator.schemas.times import iso
 from billing.simulator.state import State
 
 
-def create_customer(call: Call, state: State) -> Done:
-    return Done(customers.create(state, bodies.given(bodies.read(bodies.NewCustomer, call.body))))
+def create_customer(request: Request, state: State) -> Result:
+    body = read(NewCustomer, request.body)
+    made = customers.create(state, email=body.email, name=body.name, locale=body.locale, custom_data=body.custom_data)
+    return Result(made)
 
 
-def list_customers(call: Call, state: State) -> Page:
-    return listed(call, state, "ctm", "id", "email", "status", visible=True)
+def list_customers(request: Request, state: State) -> Page:
+    return paged(request, unarchived(request, state.customers.rows()), fields("id", "email", "status"))
 
 
-def get_customer(call: Call, state: State, customer_id: str) -> Entity:
-    return state.get("ctm", customer_id)
+def get_customer(request: Request, state: State, customer_id: str) -> Customer:
+    return state.customers.get(customer_id)
 
 
-def change_customer(call: Call, state: State, customer_id: str) -> Entity:
-    customer = state.get("ctm", customer_id)
-    return customers.change(state, customer, bodies.given(bodies.read(bodies.CustomerChange, call.body)))
+def change_customer(request: Request, state: State, customer_id: str) -> Customer:
+    customer = state.customers.get(customer_id)
+    return customers.change(state, customer, read(CustomerChange, request.body))
 
 
-def list_addresses(call: Call, state: State, customer_id: str) -> Page:
-    state.get("ctm", customer_id)
-    rows = [row for row in state.rows("add") if row["customer_id"] == customer_id]
-    return paged(call, rows, {"status": field("status")})
+def list_addresses(request: Request, state: State, customer_id: str) -> Page:
+    state.customers.get(customer_id)
+    rows = [row for row in state.addresses.rows() if row["customer_id"] == customer_id]
+    return paged(request, rows, fields("status"))
 
 
-def credit_balances(call: Call, state: State, customer_id: str) -> list[Entity]:
-    return customers.credit_balances(state, state.get("ctm", customer_id))
+def credit_balances(request: Request, state: State, customer_id: str) -> list[CreditBalance]:
+    return customers.credit_balances(state, state.customers.get(customer_id))
 
 
-def auth_token(call: Call, state: State, customer_id: str) -> Done:
-    state.get("ctm", customer_id)
+def auth_token(request: Request, state: State, customer_id: str) -> Result:
+    state.customers.get(customer_id)
     expires = iso(state.now() + timedelta(minutes=30))
-    return Done({"customer_auth_token": f"pca_{uuid.uuid4().hex}", "expires_at": expires})
+    return Result({"customer_auth_token": f"pca_{uuid.uuid4().hex}", "expires_at": expires})
 
 
-def portal_session(call: Call, state: State, customer_id: str) -> Done:
-    """Links to the simulator's own portal page, with one pair for each subscription that was asked for."""
-    state.get("ctm", customer_id)
-    wanted = bodies.read(bodies.PortalSession, call.body).subscription_ids
+def portal_session(request: Request, state: State, customer_id: str) -> Result:
+    """Links to the simulator's own portal page, with a pair for each subscription of the request."""
+    state.customers.get(customer_id)
+    wanted = read(PortalSession, request.body).subscription_ids
     for subscription_id in wanted:
-        if state.get("sub", subscription_id)["customer_id"] != customer_id:
-            raise unknown(subscription_id)
-    overview = portal_link(call, state, customer_id)
+        if state.subscriptions.get(subscription_id)["customer_id"] != customer_id:
+            raise not_found(subscription_id)
+    overview = links.portal(request.base, customer_id, key=state.secret)
     urls = [
         {
             "id": subscription_id,
@@ -63,8 +69,14 @@ def portal_session(call: Call, state: State, customer_id: str) -> Done:
         }
         for subscription_id in wanted
     ]
-    made = {"id": state.new_id("cpls"), "customer_id": customer_id, "created_at": iso(state.now())}
-    return Done(made | {"urls": {"general": {"overview": overview}, "subscriptions": urls}})
+    return Result(
+        {
+            "id": state.new_id("cpls"),
+            "customer_id": customer_id,
+            "created_at": iso(state.now()),
+            "urls": {"general": {"overview": overview}, "subscriptions": urls},
+        }
+    )
 
 
 ROUTES: list[Route] = [

@@ -1,58 +1,59 @@
-"""The feed of events, and who is notified of them."""
+"""The feed of events, the settings that ask for them, and the notifications that were sent."""
 
 from __future__ import annotations
 
-from billing.simulator.api import bodies
-from billing.simulator.api.calls import ID, Call, Done, Route, field, paged
-from billing.simulator.api.listing import Page
-from billing.simulator.schemas import Entity
+from billing.simulator.api.listing import Page, field, fields, paged
+from billing.simulator.api.routes import ID, Result, Route
+from billing.simulator.bodies.body import read
+from billing.simulator.bodies.notifications import NewSetting, SettingChange
+from billing.simulator.http import Request
+from billing.simulator.schemas.notifications import EventType, Notification, NotificationSetting
 from billing.simulator.state import State
-from billing.simulator.webhooks import deliveries
+from billing.simulator.webhooks import deliveries, event_types, settings
 
 
-def list_events(call: Call, state: State) -> Page:
-    return paged(call, state.rows("evt"), {"event_type": field("event_type")}, key="event_id")
+def list_events(request: Request, state: State) -> Page:
+    return paged(request, state.events(), fields("event_type"), key="event_id")
 
 
-def list_event_types(call: Call, state: State) -> list[Entity]:
-    return [deliveries.event_type(name) for name in deliveries.EVENT_TYPES]
+def list_event_types(request: Request, state: State) -> list[EventType]:
+    return [event_types.described(name) for name in event_types.EVENT_TYPES]
 
 
-def list_notifications(call: Call, state: State) -> Page:
+def list_notifications(request: Request, state: State) -> Page:
     filters = {"status": field("status"), "notification_setting_id": field("setting_id")}
-    found = paged(call, state.rows("ntf"), filters)
-    return Page([deliveries.notification(state, row) for row in found.rows], found.pagination)
+    return paged(request, state.deliveries.rows(), filters, show=lambda row: deliveries.notification(state, row))
 
 
-def get_notification(call: Call, state: State, notification_id: str) -> Entity:
-    return deliveries.notification(state, state.get("ntf", notification_id))
+def get_notification(request: Request, state: State, notification_id: str) -> Notification:
+    return deliveries.notification(state, state.deliveries.get(notification_id))
 
 
-def replay_notification(call: Call, state: State, notification_id: str) -> Done:
-    return Done({"notification_id": deliveries.replay(state, state.get("ntf", notification_id))["id"]}, 202)
+def replay_notification(request: Request, state: State, notification_id: str) -> Result:
+    replayed = deliveries.replay(state, state.deliveries.get(notification_id))
+    return Result({"notification_id": replayed["id"]}, 202)
 
 
-def create_setting(call: Call, state: State) -> Done:
-    return Done(deliveries.subscribe(state, bodies.given(bodies.read(bodies.NewSetting, call.body))))
+def create_setting(request: Request, state: State) -> Result:
+    return Result(settings.create(state, read(NewSetting, request.body)))
 
 
-def list_settings(call: Call, state: State) -> Page:
-    return paged(call, state.rows("ntfset"), {"active": lambda row: str(row["active"]).lower()})
+def list_settings(request: Request, state: State) -> Page:
+    return paged(request, state.settings.rows(), {"active": lambda row: str(row["active"]).lower()})
 
 
-def get_setting(call: Call, state: State, setting_id: str) -> Entity:
-    return state.get("ntfset", setting_id)
+def get_setting(request: Request, state: State, setting_id: str) -> NotificationSetting:
+    return state.settings.get(setting_id)
 
 
-def change_setting(call: Call, state: State, setting_id: str) -> Entity:
-    sent = bodies.given(bodies.read(bodies.SettingChange, call.body))
-    return deliveries.change(state, state.get("ntfset", setting_id), sent)
+def change_setting(request: Request, state: State, setting_id: str) -> NotificationSetting:
+    return settings.change(state.settings.get(setting_id), read(SettingChange, request.body))
 
 
-def delete_setting(call: Call, state: State, setting_id: str) -> Done:
-    state.get("ntfset", setting_id)
-    del state.memory.tables["ntfset"][setting_id]
-    return Done(None, 204)
+def delete_setting(request: Request, state: State, setting_id: str) -> Result:
+    state.settings.get(setting_id)
+    state.settings.remove(setting_id)
+    return Result(None, 204)
 
 
 ROUTES: list[Route] = [

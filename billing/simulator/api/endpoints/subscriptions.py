@@ -2,105 +2,117 @@
 
 from __future__ import annotations
 
-from billing.simulator.api import bodies
-from billing.simulator.api.calls import ID, Call, Route, asked_for, field, paged, portal_link
-from billing.simulator.api.listing import Page
-from billing.simulator.commerce import plan_changes, subscriptions
-from billing.simulator.commerce.transactions import Wanted
-from billing.simulator.schemas import Entity
+from typing import TypedDict
+
+from billing.simulator import links
+from billing.simulator.api.listing import Page, fields, paged
+from billing.simulator.api.routes import ID, Json, Route, included
+from billing.simulator.bodies.body import read
+from billing.simulator.bodies.subscriptions import Cancel, Charge, Nothing, Pause, Resume, SubscriptionChange
+from billing.simulator.commerce.subscriptions import changes, charges, collection, lifecycle, pauses, previews
+from billing.simulator.commerce.transactions import OrderLine
+from billing.simulator.http import Request
+from billing.simulator.schemas.subscriptions import Subscription, SubscriptionPreview
+from billing.simulator.schemas.transactions import PreviewedTransaction, Transaction
 from billing.simulator.state import State
 
 
-def list_subscriptions(call: Call, state: State) -> Page:
-    names = ("id", "customer_id", "status", "address_id", "collection_mode")
-    found = paged(
-        call,
-        state.rows("sub"),
-        {name: field(name) for name in names}
-        | {
-            "price_id": lambda row: str(row["items"][0]["price"]["id"]),
-            "scheduled_change_action": lambda row: (row["scheduled_change"] or {}).get("action"),
-        },
-    )
-    return Page([_with_urls(call, state, row) for row in found.rows], found.pagination)
+class ManagementUrls(TypedDict):
+    update_payment_method: str
+    cancel: str
 
 
-def get_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription = state.get("sub", subscription_id)
-    shown = _with_urls(call, state, subscription)
-    for name in asked_for(call, "next_transaction", "recurring_transaction_details"):
+class Managed(Subscription):
+    """A subscription as the API shows it: only here it has links to the portal."""
+
+    management_urls: ManagementUrls
+
+
+def list_subscriptions(request: Request, state: State) -> Page:
+    filters = {
+        **fields("id", "customer_id", "status", "address_id", "collection_mode"),
+        "price_id": _price_id,
+        "scheduled_change_action": _scheduled_action,
+    }
+    return paged(request, state.subscriptions.rows(), filters, show=lambda row: _managed(request, state, row))
+
+
+def get_subscription(request: Request, state: State, subscription_id: str) -> Json:
+    subscription = state.subscriptions.get(subscription_id)
+    more: dict[str, object] = {}
+    for name in included(request, "next_transaction", "recurring_transaction_details"):
         if name == "next_transaction":
-            shown[name] = plan_changes.next_transaction(state, subscription)
+            more[name] = previews.next_transaction(state, subscription)
         else:
-            shown[name] = plan_changes.recurring_details(state, subscription)
-    return shown
+            more[name] = previews.recurring_details(state, subscription)
+    return {**_managed(request, state, subscription), **more}
 
 
-def change_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription = state.get("sub", subscription_id)
-    plan_changes.change(state, subscription, bodies.given(bodies.read(bodies.SubscriptionChange, call.body)))
-    return _with_urls(call, state, subscription)
+def change_subscription(request: Request, state: State, subscription_id: str) -> Managed:
+    subscription = state.subscriptions.get(subscription_id)
+    changes.change(state, subscription, read(SubscriptionChange, request.body))
+    return _managed(request, state, subscription)
 
 
-def preview_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription = state.get("sub", subscription_id)
-    sent = bodies.given(bodies.read(bodies.SubscriptionChange, call.body))
-    return plan_changes.preview(state, subscription, sent) | {"management_urls": _urls(call, state, subscription)}
+def preview_subscription(request: Request, state: State, subscription_id: str) -> Json:
+    subscription = state.subscriptions.get(subscription_id)
+    preview: SubscriptionPreview = previews.change(state, subscription, read(SubscriptionChange, request.body))
+    return {**preview, "management_urls": _urls(request, state, subscription)}
 
 
-def cancel_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription = state.get("sub", subscription_id)
-    subscriptions.cancel(state, subscription, bodies.read(bodies.Cancel, call.body).effective_from)
-    return _with_urls(call, state, subscription)
+def cancel_subscription(request: Request, state: State, subscription_id: str) -> Managed:
+    subscription = state.subscriptions.get(subscription_id)
+    lifecycle.cancel(state, subscription, read(Cancel, request.body).effective_from)
+    return _managed(request, state, subscription)
 
 
-def pause_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription, sent = state.get("sub", subscription_id), bodies.read(bodies.Pause, call.body)
-    subscriptions.pause(state, subscription, sent.effective_from, sent.resume_at)
-    return _with_urls(call, state, subscription)
+def pause_subscription(request: Request, state: State, subscription_id: str) -> Managed:
+    subscription, body = state.subscriptions.get(subscription_id), read(Pause, request.body)
+    pauses.pause(state, subscription, body.effective_from, body.resume_at)
+    return _managed(request, state, subscription)
 
 
-def resume_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription, sent = state.get("sub", subscription_id), bodies.read(bodies.Resume, call.body)
-    when = None if sent.effective_from == "immediately" else sent.effective_from
-    subscriptions.resume(state, subscription, when, sent.on_resume)
-    return _with_urls(call, state, subscription)
+def resume_subscription(request: Request, state: State, subscription_id: str) -> Managed:
+    subscription, body = state.subscriptions.get(subscription_id), read(Resume, request.body)
+    when = None if body.effective_from == "immediately" else body.effective_from
+    pauses.resume(state, subscription, when, body.on_resume)
+    return _managed(request, state, subscription)
 
 
-def activate_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    bodies.read(bodies.Nothing, call.body)
-    subscription = state.get("sub", subscription_id)
-    subscriptions.activate(state, subscription)
-    return _with_urls(call, state, subscription)
+def activate_subscription(request: Request, state: State, subscription_id: str) -> Managed:
+    read(Nothing, request.body)
+    subscription = state.subscriptions.get(subscription_id)
+    lifecycle.activate(state, subscription)
+    return _managed(request, state, subscription)
 
 
-def charge_subscription(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription, sent = state.get("sub", subscription_id), bodies.read(bodies.Charge, call.body)
-    subscriptions.charge(
+def charge_subscription(request: Request, state: State, subscription_id: str) -> Managed:
+    subscription, body = state.subscriptions.get(subscription_id), read(Charge, request.body)
+    charges.charge(
         state,
         subscription,
-        [Wanted(item.price_id, item.quantity) for item in sent.items],
-        now=sent.effective_from == "immediately",
-        apply_anyway=sent.on_payment_failure == "apply_change",
+        _order(body),
+        now=body.effective_from == "immediately",
+        apply_anyway=body.on_payment_failure == "apply_change",
     )
-    return _with_urls(call, state, subscription)
+    return _managed(request, state, subscription)
 
 
-def preview_charge(call: Call, state: State, subscription_id: str) -> Entity:
-    subscription, sent = state.get("sub", subscription_id), bodies.read(bodies.Charge, call.body)
-    wanted = [Wanted(item.price_id, item.quantity) for item in sent.items]
-    bill = plan_changes.shown(subscriptions.preview_charge(state, subscription, wanted))
-    now = sent.effective_from == "immediately"
-    return _with_urls(call, state, subscription) | {
+def preview_charge(request: Request, state: State, subscription_id: str) -> Json:
+    subscription, body = state.subscriptions.get(subscription_id), read(Charge, request.body)
+    order, now = _order(body), body.effective_from == "immediately"
+    bill: PreviewedTransaction = previews.shown(charges.bill_once(state, subscription, order))
+    return {
+        **_managed(request, state, subscription),
         "immediate_transaction": bill if now else None,
-        "next_transaction": plan_changes.next_transaction(state, subscription, more=[] if now else wanted),
-        "recurring_transaction_details": plan_changes.recurring_details(state, subscription),
+        "next_transaction": previews.next_transaction(state, subscription, more=[] if now else order),
+        "recurring_transaction_details": previews.recurring_details(state, subscription),
         "update_summary": None,
     }
 
 
-def card_update(call: Call, state: State, subscription_id: str) -> Entity:
-    return subscriptions.card_update(state, state.get("sub", subscription_id))
+def card_update(request: Request, state: State, subscription_id: str) -> Transaction:
+    return collection.card_update(state, state.subscriptions.get(subscription_id))
 
 
 ROUTES: list[Route] = [
@@ -118,10 +130,24 @@ ROUTES: list[Route] = [
 ]
 
 
-def _with_urls(call: Call, state: State, subscription: Entity) -> Entity:
-    return subscription | {"management_urls": _urls(call, state, subscription)}
+def _price_id(subscription: Subscription) -> str:
+    return subscription["items"][0]["price"]["id"]
 
 
-def _urls(call: Call, state: State, subscription: Entity) -> Entity:
-    portal = f"{portal_link(call, state, subscription['customer_id'])}#{subscription['id']}"
-    return {"update_payment_method": portal, "cancel": portal}
+def _scheduled_action(subscription: Subscription) -> str | None:
+    change = subscription["scheduled_change"]
+    return change["action"] if change else None
+
+
+def _order(body: Charge) -> list[OrderLine]:
+    return [OrderLine(item.price_id, item.quantity) for item in body.items]
+
+
+def _managed(request: Request, state: State, subscription: Subscription) -> Managed:
+    return {**subscription, "management_urls": _urls(request, state, subscription)}
+
+
+def _urls(request: Request, state: State, subscription: Subscription) -> ManagementUrls:
+    portal = links.portal(request.base, subscription["customer_id"], key=state.secret)
+    link = f"{portal}#{subscription['id']}"
+    return {"update_payment_method": link, "cancel": link}

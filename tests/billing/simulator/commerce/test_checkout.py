@@ -9,9 +9,9 @@ import pytest
 import time_machine
 
 from billing.simulator.commerce import checkout
-from billing.simulator.errors import Refused
+from billing.simulator.errors import RequestError
 from billing.simulator.server import Server
-from tests.billing.simulator.shop import Refusal, Shop, fetch
+from tests.billing.simulator.shop import ApiError, Shop, fetch
 
 HOME = "http://localhost:8000/dashboard/billing"
 
@@ -46,7 +46,7 @@ def test_paying_for_credits_makes_no_subscription(shop: Shop) -> None:
     assert (paid["status"], paid["subscription_id"]) == ("completed", None)
     assert paid["details"]["line_items"][0]["quantity"] == 137
     assert paid["details"]["totals"]["grand_total"] == "1644"
-    assert shop.world.state.rows("sub") == []
+    assert shop.world.state.subscriptions.rows() == []
 
 
 def test_custom_data_follows_from_transaction_to_subscription_to_renewal(shop: Shop) -> None:
@@ -70,7 +70,7 @@ def test_a_declined_card_leaves_the_transaction_ready(shop: Shop) -> None:
 def test_a_paid_transaction_is_not_paid_again(shop: Shop) -> None:
     paid = shop.buy("credit", 10)
     mark = shop.mark()
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestError) as refused:
         shop.world.pay(paid["id"])
     assert refused.value.code == "transaction_not_ready_cannot_process_payment"
     assert shop.since(mark) == []
@@ -79,7 +79,7 @@ def test_a_paid_transaction_is_not_paid_again(shop: Shop) -> None:
 def test_a_canceled_transaction_is_not_paid(shop: Shop) -> None:
     made = shop.order("credit", 10)
     shop.patch(f"/transactions/{made['id']}", status="canceled")
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         shop.world.pay(made["id"])
 
 
@@ -99,7 +99,7 @@ def test_without_a_customer_the_checkout_takes_the_email_and_finds_who_has_it(sh
     assert shop.world.pay(made["id"], email="ALICE@example.com")["customer_id"] == alice
     other = shop.order("credit", 10)
     assert shop.world.pay(other["id"], email="new@example.com")["customer_id"] != alice
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         shop.world.pay(shop.order("credit", 10)["id"], email="@")
 
 
@@ -179,7 +179,7 @@ def test_the_email_typed_on_the_page_becomes_the_customer(shop: Shop, served: Se
     made = shop.order("starter")
     assert 'name="email"' in open_page(served, made["id"])
     submit(served, made["id"], "pay", card="good", email="bob@example.com")
-    assert shop.world.state.rows("ctm")[0]["email"] == "bob@example.com"
+    assert shop.world.state.customers.rows()[0]["email"] == "bob@example.com"
 
 
 def test_closing_changes_nothing(shop: Shop, served: Server) -> None:
@@ -265,7 +265,7 @@ def test_an_invoice_link_ends_after_an_hour(shop: Shop, served: Server) -> None:
 
 def test_what_was_free_or_unpaid_has_no_invoice(shop: Shop) -> None:
     for transaction in (shop.buy("trial"), shop.order("credit", 10)):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             shop.get(f"/transactions/{transaction['id']}/invoice")
         assert refused.value.status == 404
 

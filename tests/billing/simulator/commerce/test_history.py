@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from tests.billing.simulator.shop import Refusal, Shop
+from tests.billing.simulator.shop import ApiError, Shop
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -98,23 +98,23 @@ def test_the_future_is_no_past(shop: Shop) -> None:
     late = [{"at": "2026-07-01T00:00:00Z", "price_id": shop.price["credit"], "quantity": 10}]
     early = [{"at": "2026-01-01T00:00:00Z", "price_id": shop.price["credit"], "quantity": 10}]
     for changes in ({"started_at": "2026-07-01T00:00:00Z"}, {"purchases": late}, {"purchases": early}):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             tell(shop, **changes)
         assert refused.value.errors[0]["field"] == "started_at"
-    assert shop.world.state.rows("ctm") == []
+    assert shop.world.state.customers.rows() == []
 
 
 def test_an_email_has_one_past(shop: Shop) -> None:
     tell(shop)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         tell(shop)
     assert refused.value.code == "customer_already_exists"
 
 
 def test_a_past_with_an_unknown_price_makes_nothing(shop: Shop) -> None:
     mark = shop.mark()
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         tell(shop, purchases=[{"at": "2026-05-20T10:00:00Z", "price_id": shop.price["credit"], "quantity": 1000}])
     assert refused.value.code == "transaction_item_quantity_out_of_range"
-    assert shop.world.state.rows("ctm") == []
+    assert shop.world.state.customers.rows() == []
     assert shop.since(mark) == []

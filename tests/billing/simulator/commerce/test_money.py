@@ -10,15 +10,18 @@ import pytest
 
 from billing.simulator.commerce import money
 from billing.simulator.commerce.money import Line
+from billing.simulator.schemas.times import Period
 from tests.billing.simulator.shop import Shop
 
 TAX = Decimal("0.08875")
 
 
 def line(amount: int, quantity: int = 1, rate: str | None = None, **price: Any) -> Line:
-    prices = {"id": "pri_1", "tax_mode": "account_setting", "unit_price": {"amount": str(amount)}} | price
-    proration = {"rate": rate, "billing_period": {}} if rate else None
-    return Line(id="txnitm_1", price=prices, product={}, quantity=quantity, proration=proration)
+    """A line with no more than the sums look at."""
+    prices: Any = {"id": "pri_1", "tax_mode": "account_setting", "unit_price": {"amount": str(amount)}} | price
+    product: Any = {}
+    proration: Any = {"rate": rate, "billing_period": {}} if rate else None
+    return Line(id="txnitm_1", price=prices, product=product, quantity=quantity, proration=proration)
 
 
 def test_an_upgrade_adds_up_as_paddle_recorded_it() -> None:  # P7
@@ -37,12 +40,13 @@ def test_a_purchase_adds_up_as_paddle_recorded_it() -> None:
     money.close(details)
     totals = details["totals"]
     assert (totals["total"], totals["fee"], totals["earnings"], totals["balance"]) == ("3729", "236", "3189", "0")
+    assert details["payout_totals"]
     assert details["payout_totals"]["exchange_rate"] == "1"
     assert details["adjusted_totals"]["earnings"] == "3189"
 
 
 def test_the_share_of_a_period_is_as_paddle_recorded_it() -> None:
-    period = {"starts_at": "2026-03-16T09:20:11.482000Z", "ends_at": "2026-04-16T09:20:11.482000Z"}
+    period: Period = {"starts_at": "2026-03-16T09:20:11.482000Z", "ends_at": "2026-04-16T09:20:11.482000Z"}
     assert str(money.share_left(period, datetime(2026, 3, 30, 12, tzinfo=UTC))) == "0.54481"
     assert money.share_left(period, datetime(2026, 3, 1, tzinfo=UTC)) == 1
     assert money.share_left(period, datetime(2026, 5, 1, tzinfo=UTC)) == 0

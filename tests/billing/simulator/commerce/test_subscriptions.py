@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from billing.simulator.errors import Refused
-from tests.billing.simulator.shop import Refusal, Shop
+from billing.simulator.errors import RequestError
+from tests.billing.simulator.shop import ApiError, Shop
 
 STARTED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -64,7 +64,7 @@ def test_the_clock_does_what_falls_due_in_order_and_at_its_time(shop: Shop, runn
     other = shop.subscribe("trial", customer_id=shop.customer("charlie@example.com"))
     mark = shop.mark()
     shop.world.move(60 * DAY)
-    told = [(row["occurred_at"], row["data"]["id"]) for row in shop.world.state.rows("evt")[mark:]]
+    told = [(row["occurred_at"], row["data"]["id"]) for row in shop.world.state.events()[mark:]]
     assert told == sorted(told, key=lambda one: one[0])
     renewals = [(day(at), who) for at, who in told if who in {running, other}]
     assert renewals == [
@@ -104,7 +104,7 @@ def test_what_is_caught_up_with_late_is_still_told_after_what_came_before(shop: 
         traveller.shift(65 * DAY)
         shop.patch(f"/subscriptions/{subscription}", custom_data={"note": "before the renewals were done"})
         shop.world.catch_up()
-        told = [row for row in shop.world.state.rows("evt") if row["data"]["id"] == subscription]
+        told = [row for row in shop.world.state.events() if row["data"]["id"] == subscription]
         moments = [row["occurred_at"] for row in told]
         assert moments == sorted(set(moments))
         assert told[-1]["data"]["next_billed_at"] == state_of(shop, subscription)["next_billed_at"]
@@ -139,7 +139,7 @@ def test_a_trial_can_be_ended_early_with_a_charge(shop: Shop, january: None) -> 
     activated = shop.post(f"/subscriptions/{subscription}/activate")
     assert activated["status"] == "active"
     assert day(activated["next_billed_at"]) == "2026-03-03"
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/subscriptions/{subscription}/activate")
     assert refused.value.code == "subscription_cannot_activate"
 
@@ -176,7 +176,7 @@ def test_paying_what_is_overdue_recovers_the_subscription(shop: Shop, running: s
     assert state_of(shop, running)["status"] == "active"
     shop.world.move(40 * DAY)
     assert state_of(shop, running)["status"] == "active"
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         shop.world.pay_overdue(running)
 
 
@@ -220,7 +220,7 @@ def test_a_cancellation_waits_for_the_end_of_the_period(shop: Shop, running: str
 def test_a_cancellation_is_undone_with_null_only(shop: Shop, running: str) -> None:
     before = state_of(shop, running)["next_billed_at"]
     shop.post(f"/subscriptions/{running}/cancel")
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.patch(f"/subscriptions/{running}", scheduled_change={"action": "pause"})
     assert refused.value.code == "subscription_scheduled_change_invalid_update"
     told = shop.patch(f"/subscriptions/{running}", scheduled_change=None)
@@ -230,7 +230,7 @@ def test_a_cancellation_is_undone_with_null_only(shop: Shop, running: str) -> No
 
 def test_a_second_cancellation_is_refused(shop: Shop, running: str) -> None:
     shop.post(f"/subscriptions/{running}/cancel")
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/subscriptions/{running}/cancel")
     assert refused.value.code == "subscription_locked_pending_changes"
 
@@ -238,10 +238,10 @@ def test_a_second_cancellation_is_refused(shop: Shop, running: str) -> None:
 def test_what_is_canceled_stays_so(shop: Shop, running: str) -> None:
     shop.world.cancel_now(running)
     for verb in ("cancel", "pause", "resume"):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiError) as refused:
             shop.post(f"/subscriptions/{running}/{verb}")
         assert refused.value.code == "subscription_is_canceled_action_invalid"
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.patch(f"/subscriptions/{running}", custom_data={})
     assert refused.value.code == "subscription_update_when_canceled"
     mark = shop.mark()
@@ -259,7 +259,7 @@ def test_past_due_can_be_canceled(shop: Shop, running: str) -> None:
 @pytest.mark.parametrize("verb", ["cancel", "pause"])
 def test_nothing_changes_within_half_an_hour_of_the_renewal(shop: Shop, running: str, verb: str) -> None:
     shop.world.move(28 * DAY - timedelta(minutes=29))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/subscriptions/{running}/{verb}", effective_from="next_billing_period")
     assert refused.value.code == "subscription_locked_renewal"
 
@@ -327,15 +327,15 @@ def test_a_failed_charge_on_resuming_is_past_due(shop: Shop, running: str) -> No
 
 
 def test_pausing_and_resuming_need_their_states(shop: Shop, running: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/subscriptions/{running}/resume", effective_from="immediately")
     assert refused.value.code == "subscription_must_be_paused"
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/subscriptions/{running}/pause", resume_at="2026-02-01T00:00:00Z")
     assert refused.value.errors[0]["field"] == "resume_at"
     assert state_of(shop, running)["scheduled_change"] is None
     shop.world.pause(running)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/subscriptions/{running}/pause")
     assert refused.value.code == "subscription_cannot_be_paused"
 
@@ -372,11 +372,11 @@ def test_a_charge_for_the_next_period_comes_with_it(shop: Shop, running: str) ->
 def test_a_declined_or_tiny_charge_changes_nothing(shop: Shop, running: str) -> None:
     path = f"/subscriptions/{running}/charge"
     mark = shop.mark()
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(path, effective_from="immediately", items=[{"price_id": shop.price["credit"], "quantity": 5}])
     assert refused.value.code == "subscription_update_transaction_balance_less_than_charge_limit"
     shop.world.fail_next_payment(running)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(path, effective_from="immediately", items=[{"price_id": shop.price["credit"], "quantity": 50}])
     assert refused.value.code == "subscription_payment_declined"
     assert shop.since(mark) == []

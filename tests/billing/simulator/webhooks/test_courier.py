@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from billing.simulator.server import Server
-from tests.billing.simulator.shop import SECRET, Refusal, Shop
+from tests.billing.simulator.shop import SECRET, ApiError, Shop
 
 
 class Inbox:
@@ -122,7 +122,7 @@ def test_what_fails_is_tried_again_under_the_same_id_and_keeps_the_order(
 def test_another_customers_events_do_not_wait_for_a_failing_one(shop: Shop, inbox: Inbox) -> None:
     shop.world.subscribe(inbox.url)
     shop.customer("alice@example.com")
-    shop.buy("credit", 10, customer_id=shop.world.state.rows("ctm")[0]["id"])
+    shop.buy("credit", 10, customer_id=shop.world.state.customers.rows()[0]["id"])
     inbox.answers = lambda number: 503 if "alice@example.com" in str(inbox.bodies[-1]) else 200
     shop.customer("charlie@example.com")
     waiting = shop.world.deliver_all()
@@ -160,7 +160,7 @@ def test_nobody_listening_is_a_failure_like_another(shop: Shop) -> None:
     shop.world.subscribe("http://127.0.0.1:9/webhooks")
     shop.customer()
     assert shop.world.deliver_all() == 1
-    assert shop.world.state.rows("ntf")[0]["answer"] == "ConnectionRefusedError"
+    assert shop.world.state.deliveries.rows()[0]["answer"] == "ConnectionRefusedError"
 
 
 def test_duplicates_send_each_webhook_twice(shop: Shop, inbox: Inbox) -> None:
@@ -215,7 +215,7 @@ def test_a_replay_has_a_new_notification_id_and_is_not_replayed(shop: Shop, inbo
     assert (one["event_id"], two["notification_id"]) == (two["event_id"], again)
     assert one["notification_id"] != again
     assert shop.get(f"/notifications/{sent['id']}")["replayed_at"]
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         shop.post(f"/notifications/{again}/replay")
     assert refused.value.code == "notification_replay_invalid_origin_type"
 
@@ -245,7 +245,7 @@ def test_the_world_is_not_locked_while_a_webhook_is_sent(shop: Shop, inbox: Inbo
 
 def test_a_refused_call_meanwhile_does_not_send_a_webhook_again(shop: Shop, inbox: Inbox) -> None:
     def refused(number: int) -> int:
-        with pytest.raises(Refusal):
+        with pytest.raises(ApiError):
             shop.order("credit", 1000)
         return 200
 

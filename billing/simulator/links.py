@@ -10,13 +10,18 @@ from urllib.parse import urlencode
 VALID_SECONDS = 3600
 
 
+def portal(base: str, customer_id: str, *, key: str) -> str:
+    """Returns a link to the customer's page in the simulator's portal."""
+    return signed(base, f"/portal/{customer_id}", key=key)
+
+
 def signed(base: str, path: str, *, key: str, **more: str) -> str:
-    """An absolute link to `path` that `holds` until an hour from now."""
+    """Returns an absolute link to `path` that is valid for an hour."""
     until = str(int(time.time()) + VALID_SECONDS)
     return f"{base}{path}?{urlencode({**more, 'until': until, 'signature': _signature(path, until, key)})}"
 
 
-def holds(path: str, query: Mapping[str, str], *, key: str) -> bool:
+def is_valid(path: str, query: Mapping[str, str], *, key: str) -> bool:
     until = query.get("until", "")
     if not (until.isascii() and until.isdigit() and int(until) > time.time()):
         return False
