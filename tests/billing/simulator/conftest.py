@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import time_machine
 
 from billing.simulator.server import Server
-from tests.billing.simulator.shop import Shop
+from tests.billing.simulator.shop import STARTED, Shop
 
 
 @pytest.fixture
@@ -18,3 +19,15 @@ def served(shop: Shop) -> Iterator[Server]:
     """The shop's world behind HTTP, with webhooks going out."""
     with Server(shop.world) as server:
         yield server
+
+
+@pytest.fixture
+def january() -> Iterator[None]:
+    with time_machine.travel(STARTED, tick=False):
+        yield
+
+
+@pytest.fixture
+def running(shop: Shop, january: None) -> str:
+    """A Starter subscription since the end of January."""
+    return shop.subscribe()

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.simulator.api import router
@@ -19,6 +20,9 @@ KEY, SECRET = "pdl_key_of_these_tests", "pdl_ntfset_of_these_tests"
 LINK = "http://localhost:8000/dashboard/billing/pay"
 MONTH, YEAR = {"interval": "month", "frequency": 1}, {"interval": "year", "frequency": 1}
 ONE = {"minimum": 1, "maximum": 1}
+DAY = timedelta(days=1)
+# The last of a month, which many months do not have.
+STARTED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 
 @dataclass
@@ -117,6 +121,16 @@ class Shop:
 
     def mark(self) -> int:
         return len(self.events())
+
+
+def state_of(shop: Shop, subscription: str) -> Json:
+    found: Json = shop.get(f"/subscriptions/{subscription}")
+    return found
+
+
+def day(moment: str | None) -> str:
+    """The date of one of Paddle's moments."""
+    return (moment or "never")[:10]
 
 
 def fetch(

@@ -20,7 +20,7 @@ import pytest
 
 from billing.simulator.server import Server
 from billing.simulator.world import World
-from tests.billing.simulator.shop import KEY, LINK, SECRET, ApiError, Shop, fetch
+from tests.billing.simulator.shop import KEY, LINK, SECRET, Shop, fetch
 
 ROOT = Path(__file__).parents[3]
 AUTH = {"Authorization": f"Bearer {KEY}"}
@@ -130,9 +130,6 @@ def test_a_change_waits_for_the_one_before_it(shop: Shop) -> None:
     thread.join()
 
 
-# Whose buttons these are
-
-
 @pytest.mark.parametrize(
     "headers",
     [
@@ -167,121 +164,6 @@ def test_the_panels_own_page_presses_its_buttons(shop: Shop, served: Server) -> 
         status, _, answer = fetch(f"{served.url}/panel/fail", data=body, headers=headers)
         assert (status, answer["Location"]) == (303, "/#subscriptions")
     assert shop.world.state.memory.backstage[subscription]["card"] == "fails"
-
-
-# Faults
-
-
-def test_a_lost_connection_has_done_nothing_or_everything(shop: Shop, served: Server) -> None:
-    for kind, made in (("closed", 0), ("unanswered", 1)):
-        shop.world.faults.add(kind, method="POST", path="/customers")
-        with pytest.raises(OSError, match=r"closed|reset|aborted"):
-            api(served, "POST", "/customers", {"email": f"{kind}@example.com"})
-        assert len(shop.get(f"/customers?email={kind}@example.com")) == made
-    assert api(served, "POST", "/customers", {"email": "fine@example.com"})[0] == 201
-
-
-@pytest.mark.parametrize(
-    ("kind", "status", "content_type"),
-    [
-        ("too_many_requests", 429, "application/json"),
-        ("error", 500, "application/json"),
-        ("html", 200, "text/html; charset=utf-8"),
-        ("bad_gateway", 502, "text/html; charset=utf-8"),
-    ],
-)
-def test_an_answer_can_be_spoilt(shop: Shop, served: Server, kind: str, status: int, content_type: str) -> None:
-    shop.world.faults.add(kind, seconds=7)
-    got, raw, headers = fetch(f"{served.url}/customers", data=b'{"email": "a@example.com"}', headers=AUTH)
-    assert (got, headers["Content-Type"]) == (status, content_type)
-    assert headers.get("Retry-After") == ("7" if kind == "too_many_requests" else None)
-    if content_type == "application/json":
-        assert set(json.loads(raw)["error"]) == {"type", "code", "detail", "documentation_url"}
-    assert shop.world.state.customers.rows() == []
-
-
-def test_a_slow_answer_is_an_answer(shop: Shop, served: Server) -> None:
-    shop.world.faults.add("slow", seconds=0.3)
-    started = time.monotonic()
-    assert api(served, "GET", "/customers")[0] == 200
-    assert time.monotonic() - started >= 0.3
-
-
-def test_a_fault_hits_the_calls_it_names_and_as_often_as_told(shop: Shop, served: Server) -> None:
-    shop.world.faults.add("error", method="GET", path="/customers", times=2)
-    statuses = [
-        api(served, method, path, body)[0]
-        for method, path, body in (
-            ("GET", "/prices", None),
-            ("POST", "/customers", {"email": "a@example.com"}),
-            ("GET", "/customers", None),
-            ("GET", "/customers", None),
-            ("GET", "/customers", None),
-        )
-    ]
-    assert statuses == [200, 201, 500, 500, 200]
-    with pytest.raises(ValueError, match="no fault"):
-        shop.world.faults.add("explodes")
-
-
-# The state file
-
-
-def test_everything_survives_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "paddle.json"
-    shop = Shop(state=path)
-    subscription = shop.subscribe()
-    shop.world.fail_next_payment(subscription)
-    shop.world.switch("hold", True)
-    shop.world.subscribe("http://localhost:9/")
-    shop.get(f"/subscriptions/{subscription}/update-payment-method-transaction")
-    again = World(api_key=KEY, secret=SECRET, payment_link=LINK, state=path)
-    assert again.state.memory == shop.world.state.memory
-    again.renew(subscription)
-    assert again.state.subscriptions.get(subscription)["status"] == "past_due"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_refused_call_is_not_remembered_half(tmp_path: Path) -> None:
-    shop = Shop(state=tmp_path / "paddle.json")
-    shop.customer("alice@example.com")
-    before, known = (tmp_path / "paddle.json").read_text(), len(shop.events())
-    past = {"customer": {"email": "b@example.com"}, "started_at": "2026-01-01T00:00:00Z", "price_id": "pri_unknown"}
-    with pytest.raises(ApiError):
-        shop.post("/simulator/history", **past)
-    assert [row["email"] for row in shop.world.state.customers.rows()] == ["alice@example.com"]
-    assert len(shop.events()) == known
-    with pytest.raises(ApiError):
-        shop.order("credit", 1000)
-    assert (tmp_path / "paddle.json").read_text() == before
-
-
-def test_every_setting_has_the_secret_of_this_start(tmp_path: Path) -> None:
-    Shop(state=tmp_path / "s.json").world.subscribe("http://localhost:9/")
-    again = World(api_key=KEY, secret="pdl_ntfset_another", payment_link=LINK, state=tmp_path / "s.json")
-    assert again.state.settings.rows()[0]["endpoint_secret_key"] == "pdl_ntfset_another"
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"rest": {"colour": 1}, "events": {}}'])
-def test_a_file_that_is_no_state_is_left_alone(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "s.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match="Delete it"):
-        Shop(state=path)
-    assert path.read_text() == text
-
-
-def test_the_oldest_events_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("billing.simulator.state.EVENTS_KEPT", 20)
-    shop = Shop()
-    shop.world.subscribe("http://localhost:9/")
-    for number in range(30):
-        shop.customer(f"{number}@example.com")
-    assert len(shop.get("/events?per_page=200")) == 20
-    assert len(shop.get("/notifications?per_page=200")) == 20
-
-
-# The process
 
 
 def arguments(port: int, state: Path, **changes: str) -> list[str]:
