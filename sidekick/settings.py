@@ -240,6 +240,11 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 
 ACCOUNT_ADAPTER = "sidekick.accounts.sign_in.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "change_password": "sidekick.accounts.sign_in.forms.ChangePasswordForm",
+    "set_password": "sidekick.accounts.sign_in.forms.SetPasswordForm",
+    "reset_password_from_key": "sidekick.accounts.sign_in.forms.ResetPasswordKeyForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -295,8 +300,8 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Sidekick"
 MFA_FORMS = {
-    "add_webauthn": "sidekick.accounts.sign_in.mfa.AddPasskeyForm",
-    "edit_webauthn": "sidekick.accounts.sign_in.mfa.RenamePasskeyForm",
+    "add_webauthn": "sidekick.accounts.sign_in.forms.AddPasskeyForm",
+    "edit_webauthn": "sidekick.accounts.sign_in.forms.RenamePasskeyForm",
 }
 
 # Google and GitHub ------------------------------------------------------------------------------------------------

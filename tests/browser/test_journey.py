@@ -297,7 +297,7 @@ def signs_in(page: Page, password: str) -> None:
 
 def mistypes_the_password(page: Page) -> None:
     signs_in(page, "not-the-password")
-    problem = page.get_by_role("alert").filter(has_text="not correct")
+    problem = page.get_by_role("alert").filter(has_text="Incorrect email or password.")
     expect(problem).to_be_visible()
     expect(problem).to_be_focused()
     expect(page.get_by_label("Email")).to_have_value(EMAIL)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from cryptography.fernet import Fernet, MultiFernet
-from django import forms
 from django.conf import settings
 from django.db import transaction
 
@@ -39,33 +36,6 @@ class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]
 
     def _get_site_name(self) -> str:
         return "Sidekick"
-
-
-class PasskeyNameForm(forms.Form):
-    name = forms.CharField(
-        label="Name",
-        max_length=60,
-        help_text="So that you know it again: the device or the password manager it is in.",
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-
-
-class AddPasskeyForm(PasskeyNameForm, AddWebAuthnForm):  # type: ignore[misc]
-    """One kind only: every passkey signs in by itself, so the device must check who uses it."""
-
-    passwordless = forms.BooleanField(widget=forms.HiddenInput, required=False)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # The browser has made the passkey by then; it must not be lost for want of a name.
-        self.fields["name"].required = False
-
-    def clean_passwordless(self) -> bool:
-        return True
-
-
-class RenamePasskeyForm(PasskeyNameForm, EditWebAuthnForm):  # type: ignore[misc]
-    pass
 
 
 def keys() -> MultiFernet:

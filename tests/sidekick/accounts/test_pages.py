@@ -11,7 +11,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from sidekick.accounts.models import User
+from sidekick.accounts.models import Letter, User
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +65,24 @@ def test_a_customer_finds_our_design(
     sign_in(client, alice)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     check(client, path)
+
+
+def test_a_new_password_is_asked_for_twice(client: Client, alice: User, sign_in: SignIn) -> None:
+    sign_in(client, alice)
+    labels = re.findall(r"<label[^>]*>([^<]+)", client.get("/accounts/password/change/").content.decode())
+    assert [label.strip() for label in labels][-2:] == ["New password", "New password, again"]
+
+
+def test_a_page_says_how_long_its_code_is_valid(client: Client, alice: User) -> None:  # A1
+    def told(path: str, form: dict[str, str]) -> tuple[str, str]:
+        html = client.post(path, form, follow=True).content.decode()
+        letter = Letter.objects.latest("created_at")
+        page, body = (re.search(r"valid for (\d+) minutes", words) for words in (html, letter.text))
+        assert page
+        assert body
+        assert f"valid for {page[1]} minutes" in letter.html
+        return page[1], body[1]
+
+    assert told("/accounts/login/code/", {"email": alice.email}) == ("10", "10")
+    assert told("/accounts/password/reset/", {"email": alice.email}) == ("10", "10")
+    assert told("/accounts/signup/", {"email": "new@example.com", "password1": PASSWORD}) == ("15", "15")

@@ -248,10 +248,15 @@ def test_inactive_account_is_told_so_only_with_the_right_password(client: Client
     assert not DeviceSession.objects.exists()
 
 
+def test_a_wrong_password_is_not_told_from_an_unknown_address(client: Client, alice: User) -> None:  # A9
+    for email in (alice.email, "stranger@example.com"):
+        assert "Incorrect email or password." in log_in(client, email, "wrong-one-entirely").content.decode()
+
+
 def test_guessing_a_password_is_slowed_down_for_that_account(client: Client, alice: User) -> None:  # A9
     for _ in range(5):
         log_in(client, alice.email, "wrong-one-entirely")
-    assert "Too many failed login attempts" in log_in(client, alice.email).content.decode()
+    assert "Wait 5 minutes, or use an emailed code." in log_in(client, alice.email).content.decode()
     assert tokens.ACCESS_COOKIE not in client.cookies
 
 
