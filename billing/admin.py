@@ -228,7 +228,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
         "line_items", "created_at",
     ]  # fmt: skip
     fields = [*readonly_fields, "belongs_to"]
-    actions = ["settle_again", "nothing_to_give"]
+    actions = ["fulfil_again", "nothing_to_give"]
 
     def get_queryset(self, request: HttpRequest) -> TransactionQuerySet:
         return WaitingPayment.objects.waiting()
@@ -264,11 +264,11 @@ class WaitingPaymentAdmin(ReasonedAdmin):
         return f"{done}: {form.cleaned_data['reason']}"
 
     @reasoned_action(description="Try again", permissions=["change"])
-    def settle_again(self, request: HttpRequest, queryset: TransactionQuerySet, reason: str) -> None:
+    def fulfil_again(self, request: HttpRequest, queryset: TransactionQuerySet, reason: str) -> None:
         owners = set(queryset.exclude(account=None).values_list("account_id", flat=True))
         for owner in owners:
             if owner:
-                fulfilment.settle(owner)
+                fulfilment.fulfil(owner)
         messages.success(request, f"Tried again for {len(owners)} accounts.")
 
     @reasoned_action(description="Nothing is to be given for it", permissions=["change"])

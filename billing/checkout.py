@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from billing import refunds
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
-from billing.paddle import api, inbox
+from billing.paddle import api, snapshots
 from billing.paddle.api import PaddleFault
 from billing.refusals import PurchaseRefused
 from billing.subscriptions import A_DAY, PROCESSING, SubscriptionState, state_of
@@ -202,7 +202,7 @@ def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
 
 def _take(purchase: Purchase, entity: api.Entity) -> None:
     Purchase.objects.filter(id=purchase.id, transaction_id="").update(transaction_id=entity["id"])
-    inbox.take_note(entity)
+    snapshots.upsert_response(entity)
 
 
 def _looked_for(purchase: Purchase) -> api.Entity | None:
@@ -221,7 +221,7 @@ def _customer(account: User) -> str | None:
     if customer_id is None:
         return None
     with database.atomic():
-        blank = {"email": account.email, "status": "active", "snapshot_at": inbox.BEFORE_ALL, "data": {}}
+        blank = {"email": account.email, "status": "active", "snapshot_at": snapshots.BEFORE_ALL, "data": {}}
         customer, _ = Customer.objects.get_or_create(id=customer_id, defaults=blank)
         Customer.objects.filter(id=customer.id, account=None).update(account=account)
     return customer_id

@@ -24,7 +24,7 @@ NEWS_FOR = timedelta(days=3)
 ENDING = "cancel"
 
 
-def follow(subscription: Subscription, *, was_ending: bool) -> None:
+def subscription_changed(subscription: Subscription, *, was_ending: bool) -> None:
     """Tell what a subscription's new snapshot says. Costs nothing where that is nothing to write about.
 
     `was_ending` is whether the snapshot before this one had its end scheduled: the same cancellation stands in every
@@ -39,7 +39,7 @@ def follow(subscription: Subscription, *, was_ending: bool) -> None:
         _end_scheduled(subscription, account_id)
 
 
-def ended(subscription: Subscription, period: CreditPeriod, at: datetime) -> None:
+def plan_ended(subscription: Subscription, period: CreditPeriod, at: datetime) -> None:
     """Tell that the account went over to Free at this moment, from the paid period that was open."""
     if not _is_news(at):
         return

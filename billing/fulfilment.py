@@ -35,7 +35,7 @@ FAILURES = (DatabaseError, ObjectDoesNotExist, ValueError, LookupError, TypeErro
 logger = logging.getLogger(__name__)
 
 
-def settle(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime | None = None) -> None:
+def fulfil(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime | None = None) -> None:
     """Give what completed payments of this account still wait for, then follow refunds of these and of `touched`.
 
     A payment that can't be given what it paid for waits with its reason, and nothing else waits for it. All of it in
@@ -56,7 +56,7 @@ def settle(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime 
         refunded = set(Adjustment.objects.filter(transaction_id__in=followed).values_list("transaction_id", flat=True))
         if refunded:
             for payment in Transaction.objects.filter(account=account_id, id__in=refunded):
-                refunds.follow(payment, now)
+                refunds.reconcile(payment, now)
 
 
 def _in_order(payment: Transaction) -> tuple[datetime, datetime, str]:
@@ -68,10 +68,10 @@ def _first_lock(account_id: uuid.UUID) -> dict[uuid.UUID, datetime | None]:
     return locking.lock([account_id])
 
 
-def settle_due(now: datetime) -> int:
+def fulfil_due(now: datetime) -> int:
     """Try again what payments still wait for; the clock does so. Answers how many accounts."""
     waiting = Transaction.objects.waiting().exclude(account=None).values_list("account_id", flat=True)
-    return _each(waiting.distinct(), lambda account_id: settle(account_id, now=now))
+    return _each(waiting.distinct(), lambda account_id: fulfil(account_id, now=now))
 
 
 def end_plans(now: datetime) -> int:
@@ -188,7 +188,7 @@ def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
         paid_from = payment.period_starts_at if payment and payment.subscription_id == subscription.id else None
         if current and paid_from and paid_from < ended_at:
             periods.open_free(account_id, starts_at=ended_at, now=now)
-            emails.ended(subscription, current, ended_at)
+            emails.plan_ended(subscription, current, ended_at)
         if subscription.id not in waiting:
             Subscription.objects.filter(id=subscription.id).update(wound_up_at=now)
 

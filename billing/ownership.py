@@ -24,7 +24,7 @@ class NotClaimable(ValueError):
     """The payment has an owner already, or waits for nothing."""
 
 
-def recognise(snapshot: Snapshot) -> set[uuid.UUID]:
+def resolve_owner(snapshot: Snapshot) -> set[uuid.UUID]:
     """Set whose this is, and whose else it tells of; it is not saved yet. Answers every account to settle with."""
     match snapshot:
         case Transaction():
@@ -57,7 +57,7 @@ def claim(payment_id: str, account_id: uuid.UUID) -> Transaction:
         if payment is None:
             raise NotClaimable("This payment has an owner already.")
         give(payment, account_id)
-        fulfilment.settle(account_id, [payment_id])
+        fulfilment.fulfil(account_id, [payment_id])
     payment.refresh_from_db()
     return payment
 

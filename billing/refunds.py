@@ -28,7 +28,7 @@ TAX = "tax"
 ZERO = Decimal(0)
 
 
-def follow(payment: Transaction, now: datetime) -> None:
+def reconcile(payment: Transaction, now: datetime) -> None:
     """Bring what a payment gave in line with its adjustments. The wallet must be locked."""
     adjustments = list(Adjustment.objects.filter(transaction_id=payment.id))
     if not adjustments:

@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.models import PlanPrice, Subscription, Transaction
-from billing.paddle import api, inbox
+from billing.paddle import api, snapshots
 from billing.paddle.api import PaddleFault
 from billing.refusals import ChangeRefused
 from credits.ledger import periods
@@ -133,7 +133,7 @@ def change(account: User, price: PlanPrice) -> None:
     Raises `ChangeRefused` and `PaddleFault`; a card that is declined changes nothing.
     """
     subscription, mode = _changeable(state_of(account), price)
-    inbox.take_note(api.change_plan(subscription.id, price_id=price.paddle_price_id, mode=mode))
+    snapshots.upsert_response(api.change_plan(subscription.id, price_id=price.paddle_price_id, mode=mode))
 
 
 def cancel(account: User) -> None:
@@ -143,7 +143,7 @@ def cancel(account: User) -> None:
         raise ChangeRefused("There is nothing to cancel: no plan is running, or its end is set already.")
     # It may have gone on meanwhile, and what was charged for then must not be lost.
     paused = state.may_resume and api.subscription(state.subscription.id).get("status") == "paused"
-    inbox.take_note(api.cancel(state.subscription.id, at_once=paused))
+    snapshots.upsert_response(api.cancel(state.subscription.id, at_once=paused))
 
 
 def undo_scheduled_change(account: User) -> None:
@@ -151,7 +151,7 @@ def undo_scheduled_change(account: User) -> None:
     state = state_of(account)
     if not state.may_undo or not state.subscription:
         raise ChangeRefused("Nothing is scheduled that could be undone.")
-    inbox.take_note(api.keep(state.subscription.id))
+    snapshots.upsert_response(api.keep(state.subscription.id))
 
 
 def resume(account: User) -> None:
@@ -159,7 +159,7 @@ def resume(account: User) -> None:
     state = state_of(account)
     if not state.may_resume or not state.subscription:
         raise ChangeRefused("Your plan is not paused.")
-    inbox.take_note(api.resume(state.subscription.id))
+    snapshots.upsert_response(api.resume(state.subscription.id))
 
 
 def cancel_all(account: User) -> None:
@@ -168,10 +168,10 @@ def cancel_all(account: User) -> None:
     Raises `PaddleFault`; done again, what is left of it is done.
     """
     for subscription in Subscription.objects.live().filter(account=account).order_by("id"):
-        inbox.take_note(api.cancel(subscription.id, at_once=True))
+        snapshots.upsert_response(api.cancel(subscription.id, at_once=True))
     opened = Transaction.objects.filter(account=account, status__in=["draft", "ready"]).order_by("id")
     for transaction in opened.filter(subscription_id=""):
-        inbox.take_note(api.cancel_transaction(transaction.id))
+        snapshots.upsert_response(api.cancel_transaction(transaction.id))
 
 
 def cancel_all_of_deleted() -> int:

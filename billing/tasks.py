@@ -27,7 +27,7 @@ def apply_paddle_events(timestamp: int) -> None:
 def settle_payments(timestamp: int) -> None:
     """Every minute: payments that wait for something, and plans that are over (B7)."""
     now = timezone.now()
-    fulfilment.settle_due(now)
+    fulfilment.fulfil_due(now)
     if sync.lately(now):
         fulfilment.end_plans(now)
 

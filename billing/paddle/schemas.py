@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, PlainValidator, StringConstraints, Valida
 from pydantic_core import from_json
 
 
-class Unreadable(ValueError):
+class MalformedData(ValueError):
     """Something that is not what Paddle documents; the words name the fields, never their values."""
 
 
@@ -244,19 +244,19 @@ Data = CustomerData | SubscriptionData | TransactionData | AdjustmentData
 
 
 def envelope(body: bytes) -> Envelope:
-    """The event in a body. Raises `Unreadable` when it is not JSON or lacks what every event has."""
+    """The event in a body. Raises `MalformedData` when it is not JSON or lacks what every event has."""
     try:
         content = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Unreadable("The body is not JSON.") from error
+        raise MalformedData("The body is not JSON.") from error
     return read(Envelope, content)
 
 
 def read(shape: type[M], content: object) -> M:
-    """`content` in this shape. Raises `Unreadable` with the first fields that are missing or wrong."""
+    """`content` in this shape. Raises `MalformedData` with the first fields that are missing or wrong."""
     try:
         return shape.model_validate(content)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         words = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])
-        raise Unreadable(words) from error
+        raise MalformedData(words) from error

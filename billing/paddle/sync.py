@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from billing.models import EventFeed, Subscription
-from billing.paddle import api, inbox, schemas
+from billing.paddle import api, inbox, schemas, snapshots
 from billing.paddle.api import PaddleFault
-from billing.paddle.schemas import Unreadable
+from billing.paddle.schemas import MalformedData
 
 FEED = "events"
 FRESH = timedelta(hours=2)
@@ -100,7 +100,7 @@ def _catch_up(report: Report, now: datetime) -> None:
         report.events_read += 1
         try:
             event, new = inbox.receive(json.dumps(body).encode(), now=now)
-        except Unreadable:
+        except MalformedData:
             report.unreadable.append(str(body.get("event_id")))
             continue
         report.events_new += new
@@ -139,11 +139,11 @@ def _heal(entity: api.Entity, known: Columns | None, report: Report, now: dateti
     try:
         if not _differs(entity, known):
             return
-        if inbox.learn(entity, now=now):
+        if snapshots.upsert_from_api(entity, now=now):
             report.healed.append(entity["id"])
         elif _still_differs(entity["id"]):
             report.unhealed.append(entity["id"])
-    except Unreadable:
+    except MalformedData:
         report.unreadable.append(str(entity.get("id")))
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from billing.paddle import inbox, signature
-from billing.paddle.schemas import Unreadable
+from billing.paddle.schemas import MalformedData
 from billing.paddle.signature import SignatureRefused
 from sidekick import metrics
 from sidekick.api.problems import problem_response
@@ -49,7 +49,7 @@ def _receive(header: str, body: bytes) -> HttpResponse:
         event, new = inbox.receive(body, now=now)
     except SignatureRefused as refused:
         return _refuse(401, refused.code, str(refused))
-    except Unreadable as error:
+    except MalformedData as error:
         return _refuse(400, "malformed", str(error))
     metrics.webhooks.labels(event.state if new else "duplicate").inc()
     return JsonResponse({"event_id": event.event_id, "state": event.state, "duplicate": not new})

@@ -24,7 +24,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from billing import checkout, subscriptions
 from billing.models import Customer, PlanPrice, Purchase, Transaction
-from billing.paddle import api, inbox
+from billing.paddle import api, snapshots
 from billing.paddle.api import PaddleFault
 from billing.pages import payment as pages_payment
 from billing.pages import payment_history, plan_card
@@ -211,7 +211,7 @@ def card(request: Request) -> HttpResponse:
     except (ActionRefused, PaddleFault) as problem:
         return _billing(request, problem=problem)
     # From here on it is known to be of this account, which is what the pay page asks.
-    inbox.take_note(opened)
+    snapshots.upsert_response(opened)
     back = request.build_absolute_uri(reverse("billing:overview"))
     here = f"{reverse('billing:pay')}?{urlencode({'_ptxn': opened['id']})}"
     return _away(request, checkout.checkout_link(opened["id"], back) or here)

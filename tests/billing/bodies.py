@@ -235,7 +235,7 @@ def paid_by_a_stranger(**changes: Any) -> None:
     assert post(event(1, "transaction.completed", transaction(origin="web", **changes))).json()["state"] == "applied"
 
 
-def snapshots() -> dict[str, Body]:
+def stored_snapshots() -> dict[str, Body]:
     """Everything that is known of Paddle's things, by id."""
     rows: list[Body] = [
         dict(row) for model in (Subscription, Transaction, Adjustment) for row in model._default_manager.values()

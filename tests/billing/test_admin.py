@@ -10,7 +10,7 @@ from django.test import Client
 
 from billing import ownership
 from billing.models import PaddleEvent, PlanPrice, Transaction
-from billing.paddle import inbox
+from billing.paddle import snapshots
 from credits.models import Grant
 from sidekick.accounts.models import User
 from tests.billing.bodies import (
@@ -47,7 +47,7 @@ def bought(account: User) -> Decimal:
 
 def fail_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setitem(inbox.ENTITIES, "transaction", inbox.ENTITIES["adjustment"])
+        patched.setitem(snapshots.ENTITIES, "transaction", snapshots.ENTITIES["adjustment"])
         assert post(event(1, "transaction.completed", transaction())).json()["state"] == "failed"
 
 
@@ -165,7 +165,7 @@ def test_what_was_sold_at_an_unknown_price_is_tried_again(client: Client, operat
     paid_by_a_stranger()
     assert ownership.claim(TRANSACTION, alice.id).held_up == f"Nothing here is sold at {CREDIT}."
     PlanPrice.objects.filter(interval="credit").update(former_price_ids=[CREDIT])
-    client.post(WAITING, {"action": "settle_again", "_selected_action": [TRANSACTION], "reason": "It is sold now."})
+    client.post(WAITING, {"action": "fulfil_again", "_selected_action": [TRANSACTION], "reason": "It is sold now."})
     assert bought(alice) == 137
     assert_books_balance()
 

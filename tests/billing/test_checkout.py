@@ -16,7 +16,7 @@ from pytest_django import Settings
 from billing import checkout, subscriptions
 from billing.checkout import PurchaseState
 from billing.models import Customer, PlanPrice, Purchase, Subscription, Transaction
-from billing.paddle import api, inbox
+from billing.paddle import api, inbox, snapshots
 from billing.paddle.api import PaddleFault
 from billing.refusals import ChangeRefused, PurchaseRefused
 from billing.simulator.schemas.transactions import Transaction as PaddleTransaction
@@ -396,7 +396,7 @@ def test_a_plan_whose_payment_is_on_its_way_can_not_be_changed(store: Store, ali
     store.world.pay(purchase.transaction_id)
     for body in list(api.events_after("")):
         if body["event_type"].startswith("subscription."):
-            inbox.learn(body["data"] | {"updated_at": body["data"]["updated_at"]})
+            snapshots.upsert_from_api(body["data"] | {"updated_at": body["data"]["updated_at"]})
     with pytest.raises(ChangeRefused):
         subscriptions.change(alice, price("pro"))
 

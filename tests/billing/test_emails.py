@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from billing import emails, fulfilment
 from billing.models import Subscription
-from billing.paddle import inbox
+from billing.paddle import inbox, snapshots
 from credits.models import CreditPeriod
 from sidekick.accounts.models import Letter, User
 from tests.billing.bodies import (
@@ -137,7 +137,7 @@ def test_paddles_answer_and_its_event_are_one_cancellation(subscriber: User) -> 
     """Our own cancelling takes in what Paddle answers; the webhook comes after it."""
     at = moment(MARCH, hours=5)
     entity = subscription(PRO, **CANCEL) | {"updated_at": at.isoformat()}
-    assert inbox.learn(entity)
+    assert snapshots.upsert_from_api(entity)
     tells(at + timedelta(seconds=1), **CANCEL)
     assert len(told()) == 1
 
@@ -235,7 +235,7 @@ def test_an_event_that_fails_tells_nobody_until_it_is_applied(
         raise ValueError
 
     with monkeypatch.context() as broken:
-        broken.setattr(fulfilment, "settle", refuse)
+        broken.setattr(fulfilment, "fulfil", refuse)
         Subscription.objects.update(account=None)
         body = event(77, "subscription.updated", subscription(PRO, transaction_id=name("txn", 1), **CANCEL), MARCH)
         assert receive(body, moment(MARCH, minutes=1)).state == "failed"
@@ -261,7 +261,7 @@ def test_what_is_nothing_to_write_about_costs_nothing(
 ) -> None:
     known = Subscription.objects.get(id=SUBSCRIPTION)
     with django_assert_num_queries(0):
-        emails.follow(known, was_ending=False)
+        emails.subscription_changed(known, was_ending=False)
 
 
 def test_a_stranger_is_told_nothing_of_it(subscriber: User, charlie: User) -> None:  # B10

@@ -165,9 +165,9 @@ def test_a_price_that_is_unknown_holds_its_payment_up_until_it_is_known(subscrib
     assert paid_periods(subscriber) == []
     names = {"former_price_ids": ["pri_older", UNKNOWN]} if former else {"paddle_price_id": UNKNOWN}
     PlanPrice.objects.filter(plan="pro", interval="month").update(**names)
-    assert fulfilment.settle_due(moment(MARCH, days=1)) == 1
+    assert fulfilment.fulfil_due(moment(MARCH, days=1)) == 1
     assert (paid_periods(subscriber), held_up()) == ([("pro", "03-16", "04-16", 1000)], "")
-    assert fulfilment.settle_due(moment(MARCH, days=1)) == 0
+    assert fulfilment.fulfil_due(moment(MARCH, days=1)) == 0
     assert_books_balance()
 
 
@@ -182,7 +182,7 @@ def test_one_line_that_cannot_be_given_does_not_hold_up_the_others(subscriber: U
     hear("transaction.completed", payment(1, *lines, span=(MARCH, APRIL)), MARCH)
     assert sorted(left(subscriber)) == [("allocation", 250), ("purchased", 3), ("purchased", 20)]
     assert UNKNOWN in held_up()
-    fulfilment.settle_due(moment(MARCH, days=1))
+    fulfilment.fulfil_due(moment(MARCH, days=1))
     assert remaining(subscriber) == 273
     assert_books_balance()
 
@@ -231,7 +231,7 @@ def test_more_than_can_be_counted_is_kept_with_its_reason_and_stops_nobody(alice
     buys(alice, transaction_id=name("txn", 2))
     hear("transaction.completed", payment(2, line(CREDIT, 7)))
     assert remaining(alice) == 62
-    fulfilment.settle_due(moment(MAY))
+    fulfilment.fulfil_due(moment(MAY))
     assert_books_balance()
 
 
@@ -267,7 +267,7 @@ def test_an_upgrade_before_the_payment_it_changes_waits_for_it(subscriber: User,
         pay(1, STARTER, MARCH, APRIL, now=now)
         assert len(paid_periods(subscriber)) == 0
         PlanPrice.objects.filter(plan="starter", interval="month").update(paddle_price_id=STARTER)
-        fulfilment.settle_due(now)
+        fulfilment.fulfil_due(now)
     assert paid_periods(subscriber) == [("pro", "03-16", "04-16", 250 + GROWTH)]
     assert not Transaction.objects.waiting().exists()
     assert_books_balance()
@@ -301,7 +301,7 @@ def test_from_the_month_to_the_year_begins_a_new_period(subscriber: User) -> Non
     taken = Decimal("136.201789")
     assert paid_periods(subscriber) == [("starter", "03-16", "04-16", 250 - taken), ("starter", "03-30", "04-30", 250)]
     assert (period(subscriber).rollover, period(subscriber).paid_until) == (200 - taken, moment("2027" + UPGRADED[4:]))
-    fulfilment.settle(subscriber.id, now=moment(UPGRADED, days=1))
+    fulfilment.fulfil(subscriber.id, now=moment(UPGRADED, days=1))
     assert_books_balance()
 
 
@@ -333,7 +333,7 @@ def test_a_renewal_that_also_charges_for_days_before_gives_its_period_once(subsc
     lines = [line(PRO, prorated=True), line(STARTER, -1, -900, number=2, prorated=True), line(PRO, number=3)]
     data = payment(2, *lines, span=(APRIL, MAY), subscription_id=SUBSCRIPTION, origin="subscription_recurring")
     hear("transaction.completed", data, APRIL)
-    fulfilment.settle_due(moment(APRIL, minutes=1))
+    fulfilment.fulfil_due(moment(APRIL, minutes=1))
     assert paid_periods(subscriber)[1:] == [("pro", "04-16", "05-16", 1000)]
     assert not Transaction.objects.waiting().exists()
 
@@ -492,7 +492,7 @@ def test_a_payment_that_comes_after_the_end_of_its_plan_ends_all_the_same(subscr
     fulfilment.end_plans(moment(APRIL, minutes=1))
     if held:
         PlanPrice.objects.filter(plan="pro", interval="month").update(paddle_price_id=PRO)
-        fulfilment.settle_due(moment(APRIL, minutes=2))
+        fulfilment.fulfil_due(moment(APRIL, minutes=2))
     else:
         pay(1, PRO, MARCH, APRIL, now=moment(APRIL, minutes=2))
     assert period(subscriber).plan_id == "pro"
@@ -541,7 +541,7 @@ def test_an_event_whose_effects_fail_changes_nothing_and_is_tried_again(
     # The last step of all is to follow refunds; this one is of nothing that was given.
     hear("adjustment.created", refund(1, 1, of=name("txn", 1), line_id=None))
     with monkeypatch.context() as patched:
-        patched.setattr(refunds, "follow", lambda *_: fail(error))
+        patched.setattr(refunds, "reconcile", lambda *_: fail(error))
         failed = receive(event(900, "transaction.completed", renewal(1, STARTER, MARCH, APRIL), MARCH), now)
     assert (failed.state, failed.due_at) == ("failed", now + timedelta(minutes=1))
     assert "maya" not in failed.error
@@ -571,9 +571,9 @@ def test_an_account_that_cannot_be_settled_does_not_keep_the_others_waiting(
         end("canceled", APRIL, id=name("sub", number), customer_id=name("ctm", number))
     PlanPrice.objects.filter(plan="starter", interval="month").update(paddle_price_id=UNKNOWN)
     with monkeypatch.context() as patched:
-        patched.setattr(fulfilment, "settle", broken(accounts[1].id, error, fulfilment.settle))
+        patched.setattr(fulfilment, "fulfil", broken(accounts[1].id, error, fulfilment.fulfil))
         patched.setattr(fulfilment, "_end_plan", broken(accounts[1].id, error, fulfilment._end_plan))
-        assert fulfilment.settle_due(moment(APRIL, hours=1)) == 3
+        assert fulfilment.fulfil_due(moment(APRIL, hours=1)) == 3
         assert fulfilment.end_plans(moment(APRIL, hours=1)) == 3
     assert [period(account).plan_id for account in accounts] == ["free", "pro", "free"]
     assert list(Transaction.objects.waiting().values_list("account", flat=True)) == [accounts[1].id]
@@ -702,7 +702,7 @@ def test_the_clock_and_the_events_of_what_it_settles_never_wait_for_each_other(a
         told.append(event(7000 + 10 * turn, "subscription.canceled", ended, f"2026-04-18T14:05:{turn:02}Z"))
 
         def clock() -> str:
-            return f"{fulfilment.settle_due(now)} {fulfilment.end_plans(now)}"
+            return f"{fulfilment.fulfil_due(now)} {fulfilment.end_plans(now)}"
 
         states = at_once([*deliveries(told, now), clock, clock])
         assert states[:7] == ["applied"] * 7, list(PaddleEvent.objects.filter(state="failed").values("error"))

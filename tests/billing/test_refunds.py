@@ -552,7 +552,7 @@ def test_what_an_operator_gave_back_is_not_given_back_again(buyer: User) -> None
 def test_refunds_leave_a_line_each_that_says_why_and_repeating_leaves_none(buyer: User) -> None:  # P4 O1
     told(refund(1, 1089), 1)
     for _ in range(3):
-        fulfilment.settle(buyer.id, [TRANSACTION], now=NOW)
+        fulfilment.fulfil(buyer.id, [TRANSACTION], now=NOW)
     [entry] = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.VOIDED)
     assert (entry.amount, entry.reason) == (-40, f"Paddle {TRANSACTION}: 40 credits' money went back.")
     assert PaddleEvent.objects.filter(state="failed").count() == 0

@@ -22,7 +22,7 @@ from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
 from billing.paddle import inbox
 from credits.models import CreditPeriod, Grant
 from sidekick.accounts.models import User
-from tests.billing.bodies import post, snapshots
+from tests.billing.bodies import post, stored_snapshots
 from tests.credits.books import assert_books_balance, left, period
 
 RECORDED = Path(settings.BASE_DIR).parent / "shared" / "paddle" / "events"
@@ -121,7 +121,8 @@ def state_of(account: User) -> dict[str, Any]:
     kept = ("settled_at", "held_up", "wound_up_at")
     return {
         "snapshots": {
-            name: {key: value for key, value in row.items() if key not in kept} for name, row in snapshots().items()
+            name: {key: value for key, value in row.items() if key not in kept}
+            for name, row in stored_snapshots().items()
         },
         "waiting": Transaction.objects.waiting().count(),
         "period": (opened.plan_id, opened.starts_at, opened.ends_at, opened.allocation, opened.rollover),

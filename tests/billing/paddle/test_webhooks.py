@@ -16,7 +16,7 @@ from billing.models import PaddleEvent, Transaction
 from billing.paddle import inbox
 from billing.paddle.schemas import Envelope
 from billing.paddle.webhooks import MAX_BODY
-from tests.billing.bodies import SECRET, TRANSACTION, event, post, sign, snapshots, subscription, transaction
+from tests.billing.bodies import SECRET, TRANSACTION, event, post, sign, stored_snapshots, subscription, transaction
 from tests.credits.books import at_once, crowded
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def assert_refused(response: Any, status: int, code: str) -> str:
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["detail"]
     assert not PaddleEvent.objects.exists()
-    assert snapshots() == {}
+    assert stored_snapshots() == {}
     return str(problem["detail"])
 
 
@@ -187,11 +187,11 @@ def test_a_broken_database_is_told_to_paddle_in_the_shape_of_the_others(  # P1
 def test_a_retry_and_a_replay_change_nothing() -> None:  # P1 P2
     first = event(1, "transaction.completed", transaction(137))
     post(first)
-    before = snapshots(), PaddleEvent.objects.values().get()
+    before = stored_snapshots(), PaddleEvent.objects.values().get()
     for again in (first, first | {"notification_id": "ntf_01kzzzzzzzzzzzzzzzzzzzzzzz"}):
         response = post(again)
         assert (response.status_code, response.json()["duplicate"]) == (200, True)
-    assert (snapshots(), PaddleEvent.objects.values().get()) == before
+    assert (stored_snapshots(), PaddleEvent.objects.values().get()) == before
 
 
 @pytest.mark.parametrize("event_type", ["address.created", "payment_method.saved", "weather.changed", "a.b.c"])
@@ -199,7 +199,7 @@ def test_a_type_that_nothing_depends_on_is_stored_and_answered_with_200(event_ty
     response = post(event(1, event_type, {"id": "add_1", "anything": [1, None]}))
     assert (response.status_code, response.json()["state"]) == (200, "ignored")
     assert PaddleEvent.objects.get().due_at is None
-    assert snapshots() == {}
+    assert stored_snapshots() == {}
 
 
 def test_an_event_that_cannot_be_applied_is_kept_with_its_error_and_answered_with_200() -> None:  # P3
@@ -209,7 +209,7 @@ def test_an_event_that_cannot_be_applied_is_kept_with_its_error_and_answered_wit
     assert (stored.state, stored.attempts, stored.applied_at) == ("failed", 1, None)
     assert "details" in stored.error
     assert stored.due_at == stored.received_at + timedelta(minutes=1)
-    assert snapshots() == {}
+    assert stored_snapshots() == {}
 
 
 def test_an_event_that_the_database_refuses_is_kept_with_its_error_and_without_the_row() -> None:  # P3
@@ -227,18 +227,18 @@ def test_an_event_that_the_database_refuses_is_kept_with_its_error_and_without_t
 @pytest.mark.django_db(transaction=True)
 def test_what_became_of_another_delivery_of_it_counts_when_this_one_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     body = event(1, "transaction.completed", transaction())  # P1 P3
-    take, note_failure = inbox._take, inbox._failed
+    take, note_failure = inbox._upsert, inbox._mark_failed
 
     def fail_once(envelope: Envelope, now: datetime) -> bool:
-        monkeypatch.setattr(inbox, "_take", take)
+        monkeypatch.setattr(inbox, "_upsert", take)
         raise ValueError("Not now.")
 
     def come_second(failed: PaddleEvent, error: Exception, now: datetime) -> None:
         assert [answer.json()["state"] for answer in at_once([lambda: post(body)])] == ["applied"]
         note_failure(failed, error, now)
 
-    monkeypatch.setattr(inbox, "_take", fail_once)
-    monkeypatch.setattr(inbox, "_failed", come_second)
+    monkeypatch.setattr(inbox, "_upsert", fail_once)
+    monkeypatch.setattr(inbox, "_mark_failed", come_second)
     answer = post(body).json()
     assert (answer["state"], answer["duplicate"]) == ("applied", True)
     assert PaddleEvent.objects.get().error == ""
