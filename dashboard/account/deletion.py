@@ -1,8 +1,7 @@
-"""Deleting one's account: what it means in words, and doing it (A10).
+"""Deletes an account for its owner, and says beforehand what that means (A10).
 
-Paddle is told first: an account that is gone must not be charged. Then, in one transaction, everything that tells who
-the person was goes; what accounting must keep (payments, ledger, what was used) stays under an id that leads to nobody.
-Broken off in between, the plan is over and the account still there: deleting it again finishes what was begun.
+Everything that tells who the person was is erased. Payments, ledger and usage stay under an id that leads to nobody,
+because accounting must keep them.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ from sidekick.accounts.models import DeviceSession, Letter, User
 logger = logging.getLogger(__name__)
 
 
-def why_not(account: User) -> str:
-    """Why this account can't be deleted by its owner, in a sentence, or nothing."""
+def reason_against(account: User) -> str:
+    """Returns a sentence that says why this account can't be deleted by its owner; "" where it can."""
     if account.is_staff:
         return "This is an operator’s account: operator rights have to be taken from it first."
     if checkout.plan_is_on_its_way(account):
-        # Its subscription would come when the account is gone, and charge for ever.
+        # Its subscription would start after the account is gone, and charge for ever.
         return subscriptions.PROCESSING
     return ""
 
 
-def words(account: User) -> dict[str, list[str]]:
-    """What is lost, what is erased and what stays, with this account's own figures."""
+def consequences(account: User) -> dict[str, list[str]]:
+    """Sentences about what is "lost", "erased" and "kept", with this account's own figures."""
     zone, now = account.zone, timezone.now()
     with usage.current_balance(account.id, now) as balance:
         available, bought = balance.available, balance.additional
@@ -55,36 +54,40 @@ def words(account: User) -> dict[str, list[str]]:
         "erased": [
             "You are signed out everywhere, the Sidekick app included.",
             "Your name, email, password, passkeys and connected accounts are erased, and where you signed in from.",
-            "Your reports stay with our team without your email; their images are deleted.",
         ],
         "kept": [
+            "Your reports stay with our team without your email; their images are deleted.",
             "Payments, credits and what you used of them are kept under a number, because tax law asks for it.",
             "Paddle sold you what you bought, and keeps records of its own.",
         ],
     }
 
 
-def say(account: User) -> None:
-    """Delete the account. Raises `PaddleFault` when its plan could not be ended: nothing is deleted then."""
+def delete_account(account: User) -> None:
+    """Cancel all plans of the account and erase its owner. Safe to call again, after a failure or a double click.
+
+    Raises `PaddleFault` when a plan could not be cancelled; nothing is erased then.
+    """
+    # Paddle comes first: an account that is gone must not be charged.
     subscriptions.cancel_all(account)
     with transaction.atomic():
         person = User.objects.select_for_update(no_key=True).get(id=account.id)
         if person.deleted_at is None:
             email = person.email
-            _forget_means(person)
-            _forget_traces(person)
-            _forget_at_paddles(person)
-            _forget_the_person(person, timezone.now())
-            # The letters of the account are gone; this one tells whoever did not mean it.
+            _erase_sign_in(person)
+            _erase_traces(person)
+            _erase_from_snapshots(person)
+            _anonymise(person, timezone.now())
+            # Stored emails of the account are gone. This one is for an owner who did not delete the account.
             emails.write("dashboard/email/account_deleted", to=email, context={})
     logger.info("account %s was deleted by its owner", account.id)
 
 
-def forget_again() -> None:
-    """What Paddle told once more, or too late, about people whose accounts are deleted. The worker does it nightly."""
+def erase_again() -> None:
+    """Erase what Paddle sent about owners of deleted accounts since then. The worker calls it nightly."""
     for person in User.objects.filter(deleted_at__isnull=False, paddle_customer__isnull=False):
         with transaction.atomic():
-            _forget_at_paddles(person)
+            _erase_from_snapshots(person)
 
 
 def _plan(state: SubscriptionState, zone: ZoneInfo) -> list[str]:
@@ -92,12 +95,11 @@ def _plan(state: SubscriptionState, zone: ZoneInfo) -> list[str]:
         return []
     name = state.price.plan.name if state.price else state.plan.name
     paid = state.period.paid_until
-    rest = f" What you paid until {formatting.day(paid.astimezone(zone))} is not paid back." if paid else ""
+    rest = f" No refund for the time left, until {formatting.day(paid.astimezone(zone))}." if paid else ""
     return [f"Your {name} subscription ends at once and charges nothing more.{rest}"]
 
 
-def _forget_means(person: User) -> None:
-    """No way to sign in is left."""
+def _erase_sign_in(person: User) -> None:
     person.device_sessions.end(DeviceSession.Ended.BY_CUSTOMER)
     person.device_sessions.update(ip=None, user_agent="")
     Authenticator.objects.filter(user=person).delete()
@@ -105,34 +107,34 @@ def _forget_means(person: User) -> None:
     EmailAddress.objects.filter(user=person).delete()
 
 
-def _forget_traces(person: User) -> None:
+def _erase_traces(person: User) -> None:
     Letter.objects.filter(Q(account=person) | Q(to__iexact=person.email)).delete()
     ReportImage.objects.filter(account=person).delete()
     Report.objects.filter(account=person).update(account_email="", browser="", page="")
-    # Operators' log calls an account by its email.
+    # The operators' log names an account by its email.
     entries = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(person.id))
     entries.update(object_repr=_nobody(person))
 
 
-def _forget_at_paddles(person: User) -> None:
-    """Our notes of Paddle's customer; it still names the account, so that what comes later finds no other."""
-    told = []
-    # An event that holds a row may wait for the account: what is skipped here is forgotten in the night.
+def _erase_from_snapshots(person: User) -> None:
+    # The customer's row still names the account, so that later events for it find no other one.
+    erased = []
+    # Skip locked rows: an event that holds one may wait for our lock on the account. `erase_again` comes back to them.
     for customer in Customer.objects.select_for_update(skip_locked=True).filter(account=person):
-        told.append(customer.id)
+        erased.append(customer.id)
         customer.forget()
         customer.save(update_fields=["email", "data"])
     for payment in Transaction.objects.select_for_update(skip_locked=True).filter(account=person):
-        told.append(payment.id)
-        # A card's payment names who holds it.
+        erased.append(payment.id)
+        # The payment by a card names its holder.
         if payment.data.get("payments") or payment.data.get("billing_details"):
             payment.data = {**payment.data, "payments": [], "billing_details": None}
             payment.save(update_fields=["data"])
-    # The rows stay: what is read from Paddle's feed again counts as known. Bodies are all that names anyone.
-    PaddleEvent.objects.filter(entity_id__in=told, due_at=None).exclude(body="").update(body="")
+    # Only bodies name anyone. The rows stay, so that the same event from Paddle's feed counts as known.
+    PaddleEvent.objects.filter(entity_id__in=erased, due_at=None).exclude(body="").update(body="")
 
 
-def _forget_the_person(person: User, now: datetime) -> None:
+def _anonymise(person: User, now: datetime) -> None:
     person.email, person.name, person.time_zone = _nobody(person), "", "UTC"
     person.set_unusable_password()
     person.is_active = person.balance_emails = False

@@ -1,4 +1,4 @@
-"""What customers may fill in about themselves."""
+"""Forms of the account page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ REGIONS = ["Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "
 
 @cache
 def zones() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Time zones by region, as (name, words). The database of zones also has other names of the same places."""
+    """Time zones as (region, [(name, place)]), for a select with groups."""
+    # Names outside the regions are other names of the same places, such as "Turkey" or "US/Eastern".
     found = defaultdict(list)
     for name in sorted(available_timezones()):
         region, _, place = name.partition("/")
@@ -45,15 +46,15 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         return zone
 
 
-class FarewellForm(forms.Form):
-    """The address, typed once more, so that nobody deletes an account with one click too many."""
+class DeletionForm(forms.Form):
+    """The account's email, typed once more: one click too many deletes nothing."""
 
     email = forms.CharField(label="Your email", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
 
     def __init__(self, account: User, data: Any = None) -> None:
-        super().__init__(data, auto_id="farewell_%s")
+        super().__init__(data, auto_id="deletion_%s")
         self.account = account
-        # Help texts are rendered as they are, and an address may hold what HTML means something by.
+        # Help texts are rendered without escaping, and an email may contain `<`.
         self.fields["email"].help_text = format_html("Type {} to confirm.", account.email)
 
     def clean_email(self) -> str:

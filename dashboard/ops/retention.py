@@ -35,7 +35,7 @@ def clean(now: datetime) -> dict[str, int]:
         "request_counts": _expired("accounts_request_count", "starts_at", now - A_DAY),
     }
     call_command("clearsessions")
-    deletion.forget_again()
+    deletion.erase_again()
     logger.info("removed %s", removed)
     return removed
 

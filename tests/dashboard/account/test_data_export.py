@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from credits.usage import recording
-from dashboard.account import data_export
+from dashboard.account import data_export, data_sections
 from sidekick.accounts.models import User
 from tests.credits.books import at_once, event
 
@@ -19,13 +19,13 @@ from tests.credits.books import at_once, event
 def test_the_file_is_as_of_one_moment(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:  # A10
     """A request that is recorded while the file is written stands in no section of it."""
     record(alice, "before")
-    sections = data_export._of_credits
+    sections = data_sections._of_credits
 
     def record_meanwhile(account: User) -> Iterator[tuple[str, Any]]:
         at_once([lambda: record(alice, "meanwhile")])
         return sections(account)
 
-    monkeypatch.setattr(data_export, "_of_credits", record_meanwhile)
+    monkeypatch.setattr(data_sections, "_of_credits", record_meanwhile)
     assert requests_of(alice) == ["before"]
     monkeypatch.undo()
     assert requests_of(alice) == ["before", "meanwhile"]
@@ -36,5 +36,5 @@ def record(account: User, request_id: str) -> None:
 
 
 def requests_of(account: User) -> list[str]:
-    with data_export.written(account) as file:
+    with data_export.write(account) as file:
         return [row["request_id"] for row in json.load(file)["requests"]]

@@ -26,7 +26,7 @@ from billing.models import Customer, PaddleEvent, Subscription, Transaction
 from billing.paddle import api, inbox
 from credits.ledger import grants
 from credits.models import Grant, LedgerEntry, UsageEvent
-from dashboard.account import data_export, deletion
+from dashboard.account import data_export, data_sections, deletion
 from feedback.models import Report, ReportImage
 from sidekick.accounts import emails, tokens
 from sidekick.accounts.models import DeviceSession, Letter, User
@@ -258,7 +258,7 @@ def test_a_file_that_can_not_be_finished_is_not_begun(
     proven: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # A10
     everything_of(alice, "alice")
-    monkeypatch.setattr(data_export, "_of_feedback", lambda account: 1 / 0)
+    monkeypatch.setattr(data_sections, "_of_feedback", lambda account: 1 / 0)
     proven.raise_request_exception = False
     assert proven.post(DOWNLOAD).status_code == 500
 
@@ -272,7 +272,7 @@ def test_the_file_is_made_five_times_an_hour(proven: Client) -> None:  # A10
     assert [proven.post(DOWNLOAD).status_code for _ in range(6)] == [200] * 5 + [429]
 
 
-# Farewell
+# Deleting the account
 
 
 def test_what_happens_is_said_with_ones_own_figures(proven: Client, alice: User, store: Store) -> None:  # A10
@@ -407,7 +407,7 @@ def test_broken_off_after_paddles_answer_it_heals_when_tried_again(
     store.subscribe(alice, "pro")
     proven.raise_request_exception = False
     with monkeypatch.context() as broken:
-        broken.setattr(deletion, "_forget_the_person", lambda person, now: 1 / 0)
+        broken.setattr(deletion, "_anonymise", lambda person, now: 1 / 0)
         assert proven.post(DELETE, {"email": alice.email}).status_code == 500
     assert EmailAddress.objects.filter(user=alice).exists(), "one transaction: nothing of it happened"
     assert alice.device_sessions.live().exists()
@@ -433,11 +433,11 @@ def test_signing_up_again_makes_a_new_and_empty_account(proven: Client, alice: U
     assert Transaction.objects.filter(account=new).latest("created_at").origin == ownership.MADE_BY_US
 
 
-def test_deleting_it_twice_at_once_says_one_farewell(alice: User) -> None:  # A10
+def test_deleting_it_twice_at_once_sends_one_email(alice: User) -> None:  # A10
     """A double click: the second one still holds the account as it was."""
     as_it_was = User.objects.get(id=alice.id)
-    deletion.say(alice)
-    deletion.say(as_it_was)
+    deletion.delete_account(alice)
+    deletion.delete_account(as_it_was)
     assert Letter.objects.filter(template="dashboard/email/account_deleted").count() == 1
     assert User.objects.get(id=alice.id).email == f"deleted-{alice.id}@deleted.invalid"
 
@@ -481,7 +481,7 @@ def test_an_account_whose_plan_is_on_its_way_stays_until_it_is_here(proven: Clie
 
 def test_a_subscription_that_is_heard_of_too_late_is_ended(alice: User, store: Store) -> None:  # A10
     paid_and_not_told_of(alice, store)
-    deletion.say(alice)
+    deletion.delete_account(alice)
     store.deliver()
     assert Subscription.objects.get().status == "active"
     assert [subscriptions.cancel_all_of_deleted(), subscriptions.cancel_all_of_deleted()] == [1, 0]
@@ -490,7 +490,7 @@ def test_a_subscription_that_is_heard_of_too_late_is_ended(alice: User, store: S
 
 def test_what_paddle_tells_later_brings_the_person_not_back(alice: User, store: Store) -> None:  # A10
     store.subscribe(alice, "pro")
-    deletion.say(alice)
+    deletion.delete_account(alice)
     former = Customer.objects.get()
     data = {"id": former.id, "email": "alice@example.com", "name": "Alice", "status": "active", "custom_data": None}
     body = {
@@ -500,7 +500,7 @@ def test_what_paddle_tells_later_brings_the_person_not_back(alice: User, store: 
         "data": data,
     }
     inbox.receive(json.dumps(body).encode())
-    deletion.forget_again()
+    deletion.erase_again()
     assert not PaddleEvent.objects.filter(body__contains="Alice").exists()
     former.refresh_from_db()
     assert former.email == ""
@@ -520,7 +520,7 @@ def test_the_name_on_the_card_goes(alice: User, store: Store) -> None:  # A10
     payment = Transaction.objects.get()
     payment.data["payments"][0]["method_details"]["card"] = {"cardholder_name": "ALICE WONDER", "last4": "4242"}
     payment.save()
-    deletion.say(alice)
+    deletion.delete_account(alice)
     assert "WONDER" not in personal_rows()
     assert Transaction.objects.get().grand_total == payment.grand_total
 
@@ -528,7 +528,7 @@ def test_the_name_on_the_card_goes(alice: User, store: Store) -> None:  # A10
 def test_reading_paddles_feed_again_brings_no_email_back(alice: User, store: Store) -> None:  # A10 P5
     store.subscribe(alice, "pro")
     feed = list(api.events_after(""))
-    deletion.say(alice)
+    deletion.delete_account(alice)
     for body in [*feed, *api.events_after("")]:
         inbox.receive(json.dumps(body).encode())
     assert Customer.objects.get().email == ""
@@ -537,7 +537,7 @@ def test_reading_paddles_feed_again_brings_no_email_back(alice: User, store: Sto
 
 def test_an_event_without_its_body_is_not_applied_again(alice: User, store: Store) -> None:  # A10 P3
     store.subscribe(alice, "pro")
-    deletion.say(alice)
+    deletion.delete_account(alice)
     told = PaddleEvent.objects.filter(body="").first()
     assert told
     assert inbox.apply_again(told.event_id) is None
