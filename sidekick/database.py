@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, transaction
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
 EMBEDDED_NAME = "sidekick"
@@ -56,6 +60,27 @@ def from_url(url: str, *, statement_seconds: int = 0, pooled: bool = False) -> d
         "OPTIONS": parameters,
         "DISABLE_SERVER_SIDE_CURSORS": pooled,
     }
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Everything read inside sees the database as it was at the first query (C10).
+
+    Repeatable read is asked for with BEGIN itself, so it costs no statement more. Inside a transaction that is
+    open already (a test's, say) there is nothing to choose any more, and that one goes on.
+    """
+    connection.ensure_connection()
+    raw = connection.connection
+    if connection.in_atomic_block:
+        yield
+        return
+    raw.isolation_level, before = IsolationLevel.REPEATABLE_READ, raw.isolation_level
+    try:
+        with transaction.atomic():
+            yield
+    finally:
+        if not raw.closed:
+            raw.isolation_level = before
 
 
 def fault(error: BaseException | None) -> psycopg.Error | None:

@@ -46,10 +46,6 @@ NO_TEMPLATE = {
     "billing:purchase": "shares `pay.html`",
     "credits:balance": "a fragment for a page that is open",
     "credits:export": "a file",
-    "credits:history": "shares `usage.html`",
-    "credits:models": "shares `usage.html`",
-    "credits:requests": "shares `usage.html`",
-    "credits:stop_balance_emails": "under way",
     "dashboard:dashboard": "leads to Credits",
     "dev:email": "under way",
     "dev:email_html": "the body of an email",
@@ -60,8 +56,6 @@ NO_TEMPLATE = {
     "feedback:image": "a file",
 }
 OTHER_TEMPLATES = {
-    "credits/stop_emails.html": "under way",
-    "credits/usage.html": "shared by requests, models and history",
     "dashboard/letter.html": "under way",
     "dashboard/letters.html": "under way",
     "dashboard/mail.html": "under way",
@@ -85,7 +79,7 @@ TESTED_BY = {
     "sidekick.admin.filters": "dashboard.backoffice.test_admin_lists",
     "sidekick.api.docs": "sidekick.api.test_openapi",
     "sidekick.formats.en.formats": "sidekick.test_formatting",
-    "sidekick.web.etags": "credits.pages.test_live",
+    "sidekick.web.etags": "credits.pages.test_balance_cards",
     "sidekick.web.pagination": "credits.pages.test_views",
 }
 # Tests of a topic instead of a module. All tests directly in tests/ and in tests/browser are.

@@ -58,7 +58,7 @@ def page_of(account: User, asked: str, zone: ZoneInfo) -> History:
     paid = Transaction.objects.filter(account=account).exclude(status__in=NEVER_DUE)
     paid = paid.exclude(origin=CARD_CHANGE, grand_total=0).order_by("-created_at", "-id")
     here = reverse("billing:overview")
-    pages = Pages.of(paid.count(), asked, lambda number: f"{here}?page={number}" if number > 1 else here)
+    pages = Pages.for_count(paid.count(), asked, lambda number: f"{here}?page={number}" if number > 1 else here)
     return History(_payments(list(paid[pages.rows]), zone), pages)
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits.api import bodies
+from credits.api import schemas
 from credits.api.openapi import releases, reserves
 from credits.api.schemas import HeldCredits, HoldRequest
 from credits.ledger import holds
@@ -36,9 +36,9 @@ class HoldsView(HoldingView):
         settles it. Release it when the call failed. One that is never heard of lapses after 15 minutes.
         """
         try:
-            wish = HoldRequest.model_validate_json(bodies.raw(request))
+            wish = HoldRequest.model_validate_json(schemas.body_of(request))
         except ValidationError as error:
-            raise Problem(400, "invalid", "This asks for no hold.", errors=bodies.faults(error)) from None
+            raise Problem(400, "invalid", "This asks for no hold.", errors=schemas.faults(error)) from None
         hold = _reserve(wish)
         answer = HeldCredits(id=hold.id, amount=hold.amount, expires_at=hold.expires_at)
         location = {"Location": reverse("api:hold", args=[hold.id])}

@@ -1,4 +1,4 @@
-"""The JSON API of credits: backends report usage, customers' clients read theirs. Holds are in `holds_api`."""
+"""The JSON API of usage: backends report it, and customers' programs read theirs. Holds are in `holds`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits.api import bodies
+from credits.api import schemas
 from credits.api.openapi import reads_credits, reads_models, reads_usage, reports_usage
 from credits.api.schemas import (
     CreditsState,
@@ -28,9 +28,9 @@ from credits.api.schemas import (
     UsagePage,
     UsageResult,
 )
-from credits.pages.filters import current_period
-from credits.reports import usage
-from credits.reports.spans import Span, days
+from credits.reports.balance import Balance, current_balance
+from credits.reports.spans import Span
+from credits.reports.usage import ModelUsage, usage_by_model, usage_page
 from credits.usage import recording
 from sidekick import metrics
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
@@ -64,8 +64,9 @@ class ReadingView(LimitedView):
         return account_id
 
     def answer(self, request: Request, state: BaseModel) -> Response:
-        """What was asked for, or 304 where the caller has it. When it was read is no news."""
+        """The state, or 304 where the caller has it already."""
         content = state.model_dump(mode="json")
+        # The time of reading alone is no change.
         etag = etag_of({**content, "as_of": None})
         response = Response(status=304) if has_seen(request._request, etag) else Response(content)
         response.headers["ETag"] = etag
@@ -81,7 +82,7 @@ class CreditsView(ReadingView):
 
         Poll it with `If-None-Match`: while nothing changes the answer is 304, without a body.
         """
-        with usage.current_balance(self.account_id(request), timezone.now()) as balance:
+        with current_balance(self.account_id(request), timezone.now()) as balance:
             pass
         state = CreditsState(
             account=balance.account_id,
@@ -112,8 +113,8 @@ class UsageView(ReadingView):
         number, model = _page_number(request), request.query_params.get("model") or None
         if model and "\0" in model:
             raise Problem(400, "invalid", "There is no such model.", errors={"model": ["There is no such model."]})
-        with usage.current_balance(account_id, timezone.now()) as balance:
-            page = usage.usage_page(account_id, _span(request, balance), page=number, model=model)
+        with current_balance(account_id, timezone.now()) as balance:
+            page = usage_page(account_id, _span(request, balance), page=number, model=model)
         pages = max(-(-page.count // PAGE_SIZE), 1)
         if number > pages:
             raise Problem(404, "invalid_page", f"Pages go from 1 to {pages}.")
@@ -128,7 +129,7 @@ class UsageView(ReadingView):
         stored is refused alone, in `rejected`. Give requests ids that grow with time (UUIDv7, ULID): they are stored
         2.5 times faster than random ones.
         """
-        receipt = _answer(bodies.raw(request))
+        receipt = _answer(schemas.body_of(request))
         _count(receipt)
         return Response(receipt)
 
@@ -138,10 +139,9 @@ class UsageModelsView(ReadingView):
     def get(self, request: Request) -> Response:
         """Requests, tokens and credits by model, most credits first, and their total."""
         account_id = self.account_id(request)
-        with usage.current_balance(account_id, timezone.now()) as balance:
-            sums = usage.usage_by_model(account_id, _span(request, balance))
-        figures = [sum(column) for column in list(zip(*sums, strict=True))[1:]] or [0] * 6
-        total = usage.ModelUsage("", *figures)
+        with current_balance(account_id, timezone.now()) as balance:
+            sums = usage_by_model(account_id, _span(request, balance))
+        total = ModelUsage.sum_of(sums, name="")
         results = [ModelResult(**s._asdict()) for s in sums]
         return self.answer(request, ModelResults(results=results, total=ModelResult(**total._asdict())))
 
@@ -161,7 +161,7 @@ def _count(receipt: dict[str, Any]) -> None:
 
 
 def _answer_one_by_one(body: bytes) -> dict[str, Any]:
-    """Some event is not valid, or the body is none at all: find out which."""
+    # Some event is not valid, or the whole body: find out which.
     try:
         raw = Envelope.model_validate_json(body).events
     except ValidationError as error:
@@ -169,7 +169,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
             400,
             "invalid",
             f'Send {{"events": […]}} with at most {recording.MOST_EVENTS:,} objects.',
-            errors=bodies.faults(error),
+            errors=schemas.faults(error),
         ) from None
     valid, places, invalid = [], [], []
     for index, item in enumerate(raw):
@@ -188,7 +188,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
 def _invalid(index: int, item: dict[str, Any], error: ValidationError) -> dict[str, Any]:
     request_id = item.get("request_id")
     detail = "; ".join(
-        f"{field}: {message}" for field, messages in bodies.faults(error).items() for message in messages
+        f"{field}: {message}" for field, messages in schemas.faults(error).items() for message in messages
     )
     return {
         "index": index,
@@ -215,9 +215,9 @@ def _page_number(request: Request) -> int:
     return int(text)
 
 
-def _span(request: Request, balance: usage.Balance) -> Span:
+def _span(request: Request, balance: Balance) -> Span:
     """?from= and ?to=, each a moment with an offset or a day of UTC; the current period where they are missing."""
-    usual = current_period(balance)
+    usual = balance.period
     start = _moment(request, "from", usual.start, timedelta(0))
     end = _moment(request, "to", usual.end, timedelta(days=1))
     if start >= end:
@@ -236,7 +236,7 @@ def _moment(request: Request, name: str, default: datetime, whole_day: timedelta
     except ValueError:
         moment = day = None
     if day and date(2000, 1, 1) <= day <= date(2100, 1, 1):
-        return days(day, day, UTC).start + whole_day
+        return Span.for_days(day, day, UTC).start + whole_day
     if moment and moment.tzinfo and 2000 <= moment.year <= 2100:
         return moment.astimezone(UTC)
     raise Problem(

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from credits.reports.snapshot import snapshot
+from sidekick.database import snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""What a customer filters usage by. The choice lives in the URL, and every view of usage follows it (C5)."""
+"""The filters of usage: dates and model. The choice lives in the URL, and every view of usage follows it (C5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.http import QueryDict
 
-from credits.reports.spans import Span, days
-from credits.reports.usage import Balance, start_of_last_period
+from credits.reports.balance import Balance, start_of_last_period
+from credits.reports.spans import Span
+from credits.reports.usage import ModelUsage
 from sidekick import formatting
 
 FIRST_DAY = date(2000, 1, 1)
@@ -29,7 +30,7 @@ LENGTHS = {"7d": 7, "30d": 30, "90d": 90}
 
 
 class FilterForm(forms.Form):
-    """What the URL may say. Nothing is required: an empty one means the current period and every model."""
+    """The parameters of the URL. None is required: without any it is the current period and every model."""
 
     range = forms.ChoiceField(
         choices=list(RANGES.items()),
@@ -42,7 +43,7 @@ class FilterForm(forms.Form):
     def __init__(self, data: QueryDict, balance: Balance) -> None:
         super().__init__(data)
         self.balance = balance
-        # `from` is a word of Python's own.
+        # Not an attribute of the class, because `from` is a keyword of Python.
         self.fields["from"] = forms.DateField(
             required=False, error_messages={"invalid": "Give the first day as a date, like 2026-05-01."}
         )
@@ -64,7 +65,10 @@ class FilterForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The span and the model that were asked for; the current period and every model where that made no sense."""
+    """The span and the model that were asked for; the current period and every model where that made no sense.
+
+    `asked` is the range that the form shows, `range` the one that holds. `first` and `last` fill the form's dates.
+    """
 
     asked: str
     range: str
@@ -76,14 +80,14 @@ class Filters:
     zone: ZoneInfo
 
     @classmethod
-    def read(cls, data: QueryDict, balance: Balance, zone: ZoneInfo) -> Filters:
+    def from_query(cls, data: QueryDict, balance: Balance, zone: ZoneInfo) -> Filters:
         form = FilterForm(data, balance)
         valid = form.is_valid()
         chosen: dict[str, Any] = form.cleaned_data if valid else {}
         range_ = chosen.get("range") or "period"
         asked = next((key for key in RANGES if key == data.get("range")), range_)
         span = _span(range_, chosen, balance, zone)
-        # Who turns to dates of their own starts from those on the screen.
+        # Custom dates start from those on the screen.
         first, last = (day.isoformat() for day in span.days(zone))
         typed = data if asked == "custom" else QueryDict()
         return cls(
@@ -99,7 +103,7 @@ class Filters:
 
     @property
     def query(self) -> dict[str, str]:
-        """The URL's parameters, without those that say what is so anyway."""
+        """The URL's parameters, without the defaults."""
         parameters = {} if self.range == "period" else {"range": self.range}
         if self.range == "custom":
             parameters |= {"from": self.first, "to": self.last}
@@ -112,9 +116,17 @@ class Filters:
         query = urlencode({**self.query, **more})
         return f"?{query}" if query else "?"
 
+    def link_to_page(self, number: int) -> str:
+        return self.link(page=number) if number > 1 else self.link()
+
+    def of_model(self, sums: list[ModelUsage]) -> list[ModelUsage]:
+        """The sums of the chosen model, or all of them."""
+        return [each for each in sums if self.model in ("", each.model)]
+
     @property
     def choices(self) -> list[tuple[str, str, bool]]:
-        """What was asked for stays chosen, also where it made no sense."""
+        """(key, label, is chosen) of each range."""
+        # The range that was asked for stays chosen, also where it made no sense.
         return [(key, label, key == self.asked) for key, label in RANGES.items()]
 
     @property
@@ -132,20 +144,10 @@ class Filters:
 
 def _span(range_: str, chosen: dict[str, Any], balance: Balance, zone: ZoneInfo) -> Span:
     if range_ == "custom":
-        return days(chosen["from"], chosen["to"], zone)
+        return Span.for_days(chosen["from"], chosen["to"], zone)
     if range_ in LENGTHS:
         today = balance.as_of.astimezone(zone).date()
-        return days(today - timedelta(days=LENGTHS[range_] - 1), today, zone)
+        return Span.for_days(today - timedelta(days=LENGTHS[range_] - 1), today, zone)
     if range_ == "last":
         return Span(chosen["start"], balance.starts_at)
-    return current_period(balance)
-
-
-def current_period(balance: Balance) -> Span:
-    """From the period's start to its end, or to now where its successor is late: it closes when that opens."""
-    return Span(balance.starts_at, max(balance.ends_at, _soon(balance.as_of)))
-
-
-def _soon(moment: datetime) -> datetime:
-    # Backends' clocks may be some minutes ahead of ours.
-    return moment + timedelta(hours=1)
+    return balance.period

@@ -1,4 +1,4 @@
-"""The link at the end of a letter about the balance: it ends these letters without signing in (C9)."""
+"""The link at the end of an email about the balance: it ends these emails without signing in (C9)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from django.views.decorators.http import require_http_methods
 from credits import emails
 
 
+# A mail program posts here by itself, without a form of ours (RFC 8058), so there is no CSRF token.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop_balance_emails(request: HttpRequest, token: str) -> HttpResponse:
-    """A mail program posts here by itself, without a page of ours before it; whoever looks changes nothing."""
     account = emails.account_of(token)
     if account is None:
         raise Http404
+    # Only a POST changes anything: programs that scan emails follow every link.
     if request.method == "POST":
         account.balance_emails = False
         account.save(update_fields=["balance_emails"])
     title = "Stop these emails?" if account.balance_emails else "No more low-balance emails"
-    return render(request, "credits/stop_emails.html", {"title": title, "stopped": not account.balance_emails})
+    context = {"title": title, "stopped": not account.balance_emails}
+    return render(request, "credits/stop_balance_emails.html", context)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from credits.reports.usage import Balance
+from credits.reports.balance import Balance
 from sidekick import formatting
 
 # In percent of the period's total, the worst first. The page, the emails and their SQL all read this one.

@@ -1,10 +1,8 @@
 """CSV files: requests, models and history (C7).
 
-A file is made as a whole before its first byte is sent, and goes out with its length: whatever fails while it is
-made is an error page, and a connection that breaks later leaves a download that the browser calls failed. Sent while
-it is made, an error half-way would look like the end of the file: granian ends such an answer properly.
-
-Numbers are exact. Words come from outside and must not run as formulas: see `csv_safe`.
+A file is made as a whole before its first byte is sent, and goes out with its length, so it arrives complete or the
+browser calls the download failed. Streamed while it is made, a file with an error half-way would look complete.
+Numbers are exact, and text is guarded by `csv_safe`.
 """
 
 from __future__ import annotations
@@ -26,36 +24,37 @@ from credits.reports.spans import Span
 from credits.reports.usage import ModelUsage
 from sidekick.formatting import FORMULA_FIRST, FORMULA_FURTHER, csv_safe
 
-# What a spreadsheet can show, less the header; it bounds what a file takes on disk, too.
+# The rows that a spreadsheet can show, less the header. The limit also bounds the size on disk.
 MOST_ROWS = 1_048_575
-# A file of this size is read into memory to be sent; a larger one goes out bit by bit.
+# In bytes. A file of this size is read into memory to be sent; a larger one goes out bit by bit.
 IN_MEMORY = 4 * 1024 * 1024
 # Without it a spreadsheet reads names in the alphabet of its country.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MICRO = Decimal("0.000001")
 
 
-def alone(account_id: uuid.UUID) -> bool:
-    """Whether no other file of this account is being made; none may begin until the transaction ends.
+def try_lock(account_id: uuid.UUID) -> bool:
+    """Reserve the making of files for this account until the transaction ends; False where one is being made.
 
-    One that is large keeps a thread of the server busy for seconds. Needs an open transaction.
+    Needs an open transaction.
     """
+    # A large file keeps a thread of the server busy for seconds, so an account gets one at a time.
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [f"export {account_id}"])
-        free: bool = cursor.fetchone()[0]
-    return free
+        locked: bool = cursor.fetchone()[0]
+    return locked
 
 
 def requests(account_id: uuid.UUID, span: Span, *, model: str | None = None) -> IO[bytes]:
     """Every request of a span, newest first, of one model where one is named; moments are of UTC.
 
-    PostgreSQL writes the file itself: one statement, one state, a few kilobytes at a time, however many rows. Raises
-    `django.db.Error` when it can't finish.
+    Raises `django.db.Error` when the file can't be finished.
     """
+    # PostgreSQL writes the file itself: one statement, one state, a few kilobytes of our memory, however many rows.
     file = _file()
     parameters = {"account": account_id, "start": span.start, "end": span.end, "model": model}
     parameters |= {"first": FORMULA_FIRST, "further": FORMULA_FURTHER}
-    # psycopg's own cursor, because Django's knows no COPY with parameters; yet Django must hear of what breaks.
+    # Django's cursor knows no COPY with parameters, psycopg's does; Django still has to hear of errors.
     connection.ensure_connection()
     raw = connection.connection
     with connection.wrap_database_errors, raw.cursor() as cursor, cursor.copy(_REQUESTS, parameters) as rows:
@@ -71,7 +70,7 @@ def models(sums: Iterable[ModelUsage]) -> IO[bytes]:
 
 
 def history(changes: Iterable[Change], zone: ZoneInfo) -> IO[bytes]:
-    """Every change of the balance. What was used on a day has no moment, only that day of the account's zone."""
+    """Every change of the balance. The usage of a day has no moment, only that day of the account's zone."""
     heading = ["Time (UTC)", f"Day ({zone.key})", "What", "Detail", "Credits", "Balance"]
     return _written(
         heading,
@@ -104,11 +103,9 @@ def _written(heading: list[str], rows: Iterable[list[object]]) -> IO[bytes]:
 
 
 def _file() -> IO[bytes]:
-    """One without a name, which is gone with the process at the latest.
-
-    On disk from the first row on: what a process once took of memory it hardly gives back.
-    """
-    file = TemporaryFile()  # noqa: SIM115 (whoever sends it closes it)
+    # On disk from the first row on, because a process hardly gives memory back; without a name, so that it is gone
+    # with the process at the latest.
+    file = TemporaryFile()  # noqa: SIM115 (the response closes it)
     file.write(BYTE_ORDER_MARK)
     return file
 

@@ -1,11 +1,8 @@
-"""Every change of the balance, and the balance after it (C8).
+"""Every change of the balance, and the balance after it (C8): the ledger's lines, and each day's usage as a row.
 
-A line of the ledger is a row, and so is each day's usage, which stands after whatever else changed on that day: at
-the end of every day the running balance is right. The newest one is what remains of all grants, less a debt.
-
-The reading begins at the range's first day: the ledger's lines since then, day sums of that range, one sum of what
-was used after it. No requests are read but those of quarters that the range cuts, so the cost grows with the range
-and its age, never with the number of requests.
+The running balance is counted backwards from the current one: the ledger's lines since the span's first day, the day
+sums of the span, and one sum of the usage after it. The cost grows with the span and its age, never with the number
+of requests.
 """
 
 from __future__ import annotations
@@ -19,12 +16,10 @@ from zoneinfo import ZoneInfo
 from django.db.models import Exists, OuterRef, QuerySet
 
 from credits.models import CreditPeriod, Grant, LedgerEntry
-from credits.reports import timeseries
-from credits.reports import usage as reports_usage
-from credits.reports.bars import MOST_BARS, Bars
-from credits.reports.spans import Span, days
-from credits.reports.timeseries import Slice
-from credits.reports.usage import Balance
+from credits.reports import timeseries, usage
+from credits.reports.balance import Balance
+from credits.reports.spans import Span
+from credits.reports.timeseries import MOST_BARS, Bars, Slice
 from sidekick import formatting
 
 ZERO = Decimal(0)
@@ -36,8 +31,8 @@ Kind = LedgerEntry.Kind
 class Change:
     """One row. `what` and `note` are words for customers; `change` and `balance` are credits.
 
-    `at` is the moment of a line of the ledger, `day` that of usage (a whole day, or the part of it in the range).
-    `paid` is true where a payment was the cause. A roll-over changes nothing, and says how much moved.
+    `at` is the moment of a ledger line. Usage has a `day` instead, which is `whole` unless the span cuts it. `paid` is
+    true where a payment was the cause. A rollover changes nothing, and says how much moved.
     """
 
     at: datetime
@@ -50,13 +45,13 @@ class Change:
     balance: Decimal = ZERO
 
 
-def of(balance: Balance, span: Span, zone: ZoneInfo) -> list[Change]:
+def changes_in(balance: Balance, span: Span, zone: ZoneInfo) -> list[Change]:
     """All changes in a span, newest first; days are the zone's. Three queries, one more for a span of many days."""
     entries = list(_entries(balance, span))
     inside = [entry for entry in entries if entry.created_at < span.end]
     later = sum((entry.amount for entry in entries[len(inside) :]), ZERO)
     later -= _used_after(balance, span)
-    # Usage stands at its day's end, before a line of the ledger that was written at that very moment.
+    # A day's usage stands at the day's end, after everything else of that day, so that the balance then is right.
     changes = sorted([*_usage(balance, span, zone), *_lines(inside, zone)], key=lambda change: change.at)
     running = balance.unspent - later
     newest_first = []
@@ -67,9 +62,9 @@ def of(balance: Balance, span: Span, zone: ZoneInfo) -> list[Change]:
 
 
 def _entries(balance: Balance, span: Span) -> QuerySet[LedgerEntry]:
-    """The lines since the span's start, oldest first.
+    """The ledger's lines since the span's start, oldest first.
 
-    Each with whether it `adds` to what its period was given before, and whether more `follows` for it.
+    `adds` is true for an allocation that its period got after an earlier one; `follows` where a later one came.
     """
     given = LedgerEntry.objects.filter(period=OuterRef("period"), kind=Kind.ALLOCATION)
     earlier, later = given.filter(id__lt=OuterRef("id")), given.filter(id__gt=OuterRef("id"))
@@ -79,18 +74,18 @@ def _entries(balance: Balance, span: Span) -> QuerySet[LedgerEntry]:
 
 
 def _used_after(balance: Balance, span: Span) -> Decimal:
-    rest = Span(span.end, FOR_EVER)
-    return sum((usage.credits for usage in reports_usage.usage_by_model(balance.account_id, rest)), ZERO)
+    sums = usage.usage_by_model(balance.account_id, Span(span.end, FOR_EVER))
+    return sum((each.credits for each in sums), ZERO)
 
 
 def _usage(balance: Balance, span: Span, zone: ZoneInfo) -> list[Change]:
-    """What was used on each day of the span, oldest first."""
+    """The usage of each day of the span, oldest first."""
     if span.end - span.start > timedelta(days=MOST_BARS):
         part = timeseries.used_part(balance.account_id, span)
         if part is None:
             return []
         span = part
-    bars = Bars.by("day", span, zone)
+    bars = Bars.of_unit("day", span, zone)
     used: dict[int, list[Slice]] = {}
     for piece in timeseries.usage_between(balance.account_id, bars.cuts):
         used.setdefault(piece.place, []).append(piece)
@@ -102,14 +97,16 @@ def _day(bars: Bars, index: int, pieces: list[Slice], zone: ZoneInfo) -> Change:
     start, end = bars.cuts[index : index + 2]
     requests, credits = sum(piece.requests for piece in pieces), sum((piece.credits for piece in pieces), ZERO)
     note = "1 request" if requests == 1 else f"{requests:,} requests"
-    return Change(end, "Used", -credits, note, day=day, whole=days(day, day, zone) == Span(start, end))
+    whole = Span.for_days(day, day, zone) == Span(start, end)
+    return Change(end, "Used", -credits, note, day=day, whole=whole)
 
 
 def _lines(entries: list[LedgerEntry], zone: ZoneInfo) -> Iterable[Change]:
-    """The ledger in a customer's words. What left one period for the next is one line, which changes nothing."""
+    """The ledger in a customer's words."""
     moved = [entry for entry in entries if entry.kind == Kind.ROLLED_OUT]
     for entry in entries:
         source = _source(entry, moved)
+        # The two lines of a rollover are one row, which changes nothing.
         if source:
             moved.remove(source)
             words = f"{_amount(entry.amount)} credits rolled over"
@@ -121,7 +118,7 @@ def _lines(entries: list[LedgerEntry], zone: ZoneInfo) -> Iterable[Change]:
 
 
 def _source(entry: LedgerEntry, moved: list[LedgerEntry]) -> LedgerEntry | None:
-    """The line that took from an earlier period what this one brings, written at the same moment."""
+    """The line that took this rollover from an earlier period, written at the same moment."""
     if entry.kind != Kind.ROLLOVER:
         return None
     return next((out for out in moved if (out.created_at, -out.amount) == (entry.created_at, entry.amount)), None)
@@ -132,7 +129,7 @@ def _line(entry: LedgerEntry, zone: ZoneInfo) -> Change:
         Kind.ALLOCATION: _allocated,
         Kind.ROLLOVER: lambda entry, zone: ("Rolled over", _dates(entry.period, zone)),
         Kind.ROLLED_OUT: lambda entry, zone: ("Moved to the next period", _dates(entry.period, zone)),
-        Kind.FORFEITED: _lapsed,
+        Kind.FORFEITED: _forfeited,
         Kind.PURCHASED: lambda entry, zone: (f"Bought {_amount(entry.amount)} credits", "they never expire"),
         Kind.COURTESY: _given,
         Kind.VOIDED: _taken_back,
@@ -144,21 +141,21 @@ def _line(entry: LedgerEntry, zone: ZoneInfo) -> Change:
 
 
 def _allocated(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
-    """A period is of the plan that it was upgraded to last; of what it was before nothing is known."""
+    # A period knows the plan that it was upgraded to last, not the ones before.
     plan = entry.period.plan.name if entry.period and not entry.follows else ""  # type: ignore[attr-defined]
     if entry.adds:  # type: ignore[attr-defined]
         return f"Upgraded to {plan}" if plan else "Upgraded", f"for the rest of {_dates(entry.period, zone)}"
     return f"{plan} plan" if plan else "Plan credits", _dates(entry.period, zone)
 
 
-def _lapsed(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
+def _forfeited(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
     if entry.grant and entry.grant.kind == Grant.Kind.COURTESY:
         return "Courtesy credits lapsed", ""
     return "Unused credits lapsed", f"of {_dates(entry.period, zone)}"
 
 
 def _given(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
-    """Without the operator's reason, which is written for the log."""
+    # The operator's reason is written for the log, and stays out.
     ends = entry.grant.expires_at if entry.grant else None
     return "Courtesy credits", f"until {formatting.day(ends.astimezone(zone))}" if ends else "a gift from Sidekick"
 

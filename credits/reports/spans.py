@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+from credits.models import UsageRollup
+
 QUARTER = timedelta(minutes=15)
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The grains of the sums, as SQL parameters.
+GRAINS = {"quarter": UsageRollup.Grain.QUARTER, "day": UsageRollup.Grain.DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,12 @@ class Span:
 
     start: datetime
     end: datetime
+
+    @classmethod
+    def for_days(cls, first: date, last: date, zone: tzinfo) -> Span:
+        """Whole days of a time zone, both included."""
+        # From midnight to midnight, so a day that gains or loses an hour has 25 or 23.
+        return cls(midnight(first, zone), midnight(last + DAY, zone))
 
     def parts(self) -> dict[str, datetime]:
         """The bounds of whole quarters [q1, q2) and of the whole days [d1, d2) within them, as SQL parameters.
@@ -35,13 +45,8 @@ class Span:
         return {"start": self.start, "end": self.end, "q1": q1, "q2": q2, "d1": d1, "d2": d2}
 
     def days(self, zone: tzinfo) -> tuple[date, date]:
-        """Its first day and its last one in a time zone, both included."""
+        """The first day and the last one in a time zone, both included."""
         return self.start.astimezone(zone).date(), (self.end - timedelta(microseconds=1)).astimezone(zone).date()
-
-
-def days(first: date, last: date, zone: tzinfo) -> Span:
-    """Whole days of a time zone, both included; a day of 23 or 25 hours is one too."""
-    return Span(midnight(first, zone), midnight(last + DAY, zone))
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:

@@ -1,14 +1,13 @@
-"""What screens and the API read: the balance, sums by model, and any page of requests.
+"""Usage as screens and the API read it: sums by model, and any page of requests.
 
-Nothing here counts or skips over requests one by one: totals and far pages come from the rollups, and a page reads
-its 20 rows from the index, so page 5,000 costs what page 1 costs.
+Totals and far pages come from the rollups, and a page reads its 20 rows from the index. Nothing counts or skips
+requests one by one, so page 5,000 costs what page 1 costs.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,121 +16,9 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from credits.ledger import periods
-from credits.models import CreditPeriod, UsageRollup
-from credits.reports.snapshot import snapshot
-from credits.reports.spans import Span
+from credits.models import UsageRollup
+from credits.reports.spans import GRAINS, Span
 from sidekick.web.pagination import PAGE_SIZE
-
-ZERO = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """One account's credits at one moment. All figures but the dates are credits.
-
-    They add up: plan_left = total − plan_used, and
-    available = plan_left + additional + courtesy − held (0 where there is a debt), and
-    used + elsewhere = plan_used + additional_used + courtesy_used + debt.
-    """
-
-    account_id: uuid.UUID
-    plan: str
-    plan_name: str
-    may_buy_credits: bool
-    starts_at: datetime
-    ends_at: datetime
-    total: Decimal
-    rollover: Decimal
-    used: Decimal
-    plan_used: Decimal
-    additional_used: Decimal
-    courtesy_used: Decimal
-    plan_left: Decimal
-    rollover_left: Decimal
-    additional: Decimal
-    bought: Decimal
-    courtesy: Decimal
-    held: Decimal
-    debt: Decimal
-    as_of: datetime
-
-    @property
-    def unspent(self) -> Decimal:
-        """What remains of all grants, held credits included; negative by the debt."""
-        return self.plan_left + self.additional + self.courtesy - self.debt
-
-    @property
-    def available(self) -> Decimal:
-        return max(self.unspent - self.held, ZERO)
-
-    @property
-    def elsewhere(self) -> Decimal:
-        """Paid in this period (or owed now) for requests that occurred outside it; negative for the reverse."""
-        return self.plan_used + self.additional_used + self.courtesy_used + self.debt - self.used
-
-    @property
-    def percent(self) -> Decimal:
-        """Used ÷ total of the period, in percent (C2); 100 when something was used of nothing."""
-        if not self.total:
-            return Decimal(100) if self.used else ZERO
-        return self.used / self.total * 100
-
-
-@contextmanager
-def current_balance(account_id: uuid.UUID, now: datetime) -> Iterator[Balance]:
-    """The balance, and one consistent state for whatever else is read inside (C10).
-
-    Opens what the clock owes first (M7), which is rare; otherwise this is one query.
-    """
-    with snapshot():
-        balance = _read_balance(account_id, now)
-        if balance:
-            yield balance
-            return
-    periods.open_due([account_id], now)
-    with snapshot():
-        balance = _read_balance(account_id, now)
-        assert balance, "the clock was just served"
-        yield balance
-
-
-def _read_balance(account_id: uuid.UUID, now: datetime) -> Balance | None:
-    """None when a period has to open first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT w.account_id, l.slug, l.name, l.may_buy_credits, p.starts_at, p.ends_at,
-                p.allocation + p.rollover, p.rollover, p.used, p.plan_used, p.additional_used, p.courtesy_used,
-                g.plan_left, g.rollover_left, g.additional, g.bought, g.courtesy, w.held, w.debt
-            FROM credits_wallet w
-            JOIN credits_creditperiod p ON p.account_id = w.account_id AND p.closed_at IS NULL
-            JOIN credits_plan l ON l.slug = p.plan_id
-            CROSS JOIN LATERAL (
-                SELECT coalesce(sum(remaining) FILTER (WHERE kind IN (1, 2)), 0) AS plan_left,
-                    coalesce(sum(remaining) FILTER (WHERE kind = 1), 0) AS rollover_left,
-                    coalesce(sum(remaining) FILTER (WHERE kind = 3), 0) AS additional,
-                    coalesce(sum(amount - withdrawn) FILTER (WHERE kind = 3), 0) AS bought,
-                    coalesce(sum(remaining) FILTER (WHERE kind = 0), 0) AS courtesy
-                FROM credits_grant WHERE account_id = w.account_id AND (remaining > 0 OR kind = 3)
-            ) g
-            WHERE w.account_id = %s AND (w.due_at IS NULL OR w.due_at > %s)
-            """,
-            [account_id, now],
-        )
-        row = cursor.fetchone()
-        return Balance(*(*row, now)) if row else None
-
-
-def start_of_last_period(account_id: uuid.UUID) -> datetime | None:
-    """When the period before the open one began; None in an account's first."""
-    closed = CreditPeriod.objects.filter(account_id=account_id, closed_at__isnull=False)
-    return closed.order_by("-starts_at").values_list("starts_at", flat=True).first()
-
-
-def has_usage(account_id: uuid.UUID) -> bool:
-    """Whether the account ever made a request."""
-    return UsageRollup.objects.filter(account=account_id).exists()
 
 
 class ModelUsage(NamedTuple):
@@ -144,6 +31,11 @@ class ModelUsage(NamedTuple):
     cache_read_tokens: int
     cache_write_tokens: int
     credits: Decimal
+
+    @classmethod
+    def sum_of(cls, parts: Sequence[ModelUsage], *, name: str) -> ModelUsage:
+        figures = [sum(column) for column in list(zip(*parts, strict=True))[1:]] or [0] * 6
+        return cls(name, *figures)
 
 
 class UsageRow(NamedTuple):
@@ -165,7 +57,7 @@ class UsageRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UsagePage:
-    """A span's sums per model, most credits first; how many requests match; and those of one page."""
+    """A span's sums per model, most credits first; the number of requests that match; the requests of one page."""
 
     models: list[ModelUsage]
     count: int
@@ -173,10 +65,11 @@ class UsagePage:
 
 
 def usage_by_model(account_id: uuid.UUID, span: Span) -> list[ModelUsage]:
-    """Sums per model over the span, most credits first: the Models view."""
+    """Sums per model over the span, most credits first; one query."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{_PARTS} SELECT * FROM by_model ORDER BY credits DESC, name", {"account": account_id, **span.parts()}
+            f"{_PARTS} SELECT * FROM by_model ORDER BY credits DESC, name",
+            {"account": account_id, **span.parts(), **GRAINS},
         )
         return [ModelUsage(*row) for row in cursor.fetchall()]
 
@@ -195,6 +88,7 @@ def usage_page(account_id: uuid.UUID, span: Span, *, page: int = 1, model: str |
                 "skip": PAGE_SIZE * (page - 1),
                 "size": PAGE_SIZE,
                 **span.parts(),
+                **GRAINS,
             },
         )
         answer = cursor.fetchall()
@@ -211,9 +105,14 @@ def usage_page(account_id: uuid.UUID, span: Span, *, page: int = 1, model: str |
     )
 
 
+def has_usage(account_id: uuid.UUID) -> bool:
+    """Whether the account ever made a request."""
+    return UsageRollup.objects.filter(account=account_id).exists()
+
+
 @cache
 def _statement(*, far: bool, of_model: bool) -> str:
-    """Without its indentation: psycopg remembers how to bind a statement only below 4,096 characters."""
+    # Without its indentation: psycopg remembers how to bind a statement only below 4,096 characters.
     statement = _PARTS + (_FAR_PAGE if far else _FIRST_PAGE) + _TOTALS_AND_ROWS
     return " ".join(statement.replace("{model}", _OF_MODEL if of_model else "").split())
 
@@ -222,14 +121,14 @@ _SUMS = "requests, input_tokens, output_tokens, cache_read_tokens, cache_write_t
 _COLUMNS = "request_id, occurred_at, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, credits"
 _OF_MODEL = "AND model_id = (SELECT id FROM credits_aimodel WHERE name = %(model)s)"
 
-# The parts that a span is made of, see `spans`; and their sums by model.
+# The parts that a span is made of (see `spans`), and their sums by model.
 _PARTS = f"""
 WITH parts AS (
     SELECT bucket + interval '1 day' AS ends, model_id, {_SUMS} FROM credits_usagerollup
-    WHERE account_id = %(account)s AND grain = 1440 AND bucket >= %(d1)s AND bucket < %(d2)s
+    WHERE account_id = %(account)s AND grain = %(day)s AND bucket >= %(d1)s AND bucket < %(d2)s
     UNION ALL
     SELECT bucket + interval '15 minutes', model_id, {_SUMS} FROM credits_usagerollup
-    WHERE account_id = %(account)s AND grain = 15
+    WHERE account_id = %(account)s AND grain = %(quarter)s
         AND (bucket >= %(q1)s AND bucket < %(d1)s OR bucket >= %(d2)s AND bucket < %(q2)s)
     UNION ALL
     SELECT CASE WHEN occurred_at < %(q1)s THEN %(q1)s ELSE %(end)s END, model_id, 1, input_tokens, output_tokens,
@@ -272,7 +171,7 @@ _FAR_PAGE = f"""
     ) p WHERE before <= %(skip)s AND before + n > %(skip)s
 ), quarters AS (
     (SELECT bucket AS starts, bucket + interval '15 minutes' AS ends, sum(requests) AS n FROM credits_usagerollup
-    WHERE account_id = %(account)s AND grain = 15 AND bucket >= %(q1)s AND bucket < %(q2)s
+    WHERE account_id = %(account)s AND grain = %(quarter)s AND bucket >= %(q1)s AND bucket < %(q2)s
         AND bucket < (SELECT ends FROM place) {{model}}
     GROUP BY bucket ORDER BY bucket DESC LIMIT 96 + %(size)s)
     UNION ALL

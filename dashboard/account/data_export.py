@@ -13,10 +13,10 @@ from typing import IO, Any
 from django.utils import timezone
 
 from credits.models import UsageEvent
-from credits.reports.snapshot import snapshot
 from dashboard.account import data_sections
 from dashboard.account.data_sections import Rows
 from sidekick.accounts.models import User
+from sidekick.database import snapshot
 
 IN_MEMORY = 4 * 1024 * 1024
 AT_A_TIME = 5_000

@@ -22,7 +22,7 @@ from django.utils import timezone
 from billing import checkout, subscriptions
 from billing.models import Customer, PaddleEvent, Transaction
 from billing.subscriptions import SubscriptionState
-from credits.reports import usage
+from credits.reports.balance import current_balance
 from feedback.models import Report, ReportImage
 from sidekick import formatting
 from sidekick.accounts import emails
@@ -44,7 +44,7 @@ def reason_against(account: User) -> str:
 def consequences(account: User) -> dict[str, list[str]]:
     """Sentences about what is "lost", "erased" and "kept", with this account's own figures."""
     zone, now = account.zone, timezone.now()
-    with usage.current_balance(account.id, now) as balance:
+    with current_balance(account.id, now) as balance:
         available, bought = balance.available, balance.additional
     of_them = "all" if bought >= available else formatting.credits(bought)
     of_which = f", {of_them} of them bought" if bought else ""

@@ -24,7 +24,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from billing import subscriptions
 from billing.models import Subscription
 from credits.models import CreditPeriod
-from credits.reports import usage
+from credits.reports.balance import current_balance
 from dashboard.backoffice import timeline
 from dashboard.backoffice.timeline import Happening, Mark
 from sidekick import formatting
@@ -183,7 +183,7 @@ def _facts(request: HttpRequest, account: User) -> list[tuple[str, str, str]]:
     facts = []
     now = timezone.now()
     if request.user.has_perm("credits.view_creditperiod"):
-        with usage.current_balance(account.pk, now) as balance:
+        with current_balance(account.pk, now) as balance:
             ends = formatting.day(balance.ends_at)
             used = f"{formatting.credits(balance.used)} of {formatting.credits(balance.total)} used"
             facts.append(("Plan", balance.plan_name, f"{used}, until {ends}"))

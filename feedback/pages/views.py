@@ -61,7 +61,7 @@ def form(request: Request, kind: Report.Kind) -> HttpResponse:
 def reports(request: Request) -> HttpResponse:
     """My reports, newest first (F4)."""
     mine = Report.objects.filter(account=request.user)
-    pages = Pages.of(mine.count(), request.GET.get("page", "1"), lambda n: f"?page={n}" if n > 1 else "?")
+    pages = Pages.for_count(mine.count(), request.GET.get("page", "1"), lambda n: f"?page={n}" if n > 1 else "?")
     rows = mine.defer("description", "note")[pages.rows] if pages.count else []
     return render_page(
         request,

@@ -12,7 +12,7 @@ PAGE_SIZE = 20
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Where one page stands among all. `numbers` are (label, link, is this page); a gap has no link.
+    """One page among all. `numbers` are (label, link, is this page); a gap has no link.
 
     A page that doesn't exist is the first one, with a sentence in `errors` that repeats what was asked.
     """
@@ -29,8 +29,8 @@ class Pages:
     errors: list[str]
 
     @classmethod
-    def of(cls, count: int, asked: str, link: Callable[[int], str]) -> Pages:
-        """`link` answers the address of a page."""
+    def for_count(cls, count: int, asked: str, link: Callable[[int], str]) -> Pages:
+        """`asked` is the page of the URL, as text; `link` returns the address of a page."""
         paginator = Paginator(range(count), PAGE_SIZE)
         errors = []
         try:
@@ -55,10 +55,10 @@ class Pages:
 
     @property
     def rows(self) -> slice:
-        """Which rows of the list are on this page."""
+        """The rows of the list that are on this page."""
         return slice((self.number - 1) * PAGE_SIZE, self.number * PAGE_SIZE)
 
 
 def number_of(asked: str) -> int:
-    """The number in an address, 0 for what is none."""
+    """The number of a page in an address; 0 where there is none."""
     return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 12 else 0

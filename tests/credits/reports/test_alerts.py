@@ -16,7 +16,8 @@ from django.test import Client
 
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Plan
-from credits.reports import alerts, usage
+from credits.reports import alerts
+from credits.reports.balance import Balance
 from credits.usage import recording
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, event, use
@@ -30,12 +31,12 @@ UTC = ZoneInfo("UTC")
 DAY = timedelta(days=1)
 
 
-def with_figures(**figures: object) -> usage.Balance:
+def with_figures(**figures: object) -> Balance:
     changes: dict[str, Any] = {name: Decimal(str(value)) for name, value in figures.items()}
     return dataclasses.replace(balance(), **changes)
 
 
-def level_of(balance: usage.Balance) -> int | None:
+def level_of(balance: Balance) -> int | None:
     return alerts.level_reached(balance.unspent, balance.total)
 
 

@@ -22,10 +22,10 @@ from django.test import Client
 from credits.ledger import grants
 from credits.models import AIModel, Grant, ModelPrice, UsageEvent
 from credits.reports import csv_export
-from credits.reports.snapshot import snapshot
 from credits.reports.spans import Span
 from credits.usage import recording
 from sidekick.accounts.models import User
+from sidekick.database import snapshot
 from sidekick.formatting import FORMULA_FIRST, FORMULA_FURTHER, csv_safe
 from tests.benchmarks.bench import cookies, served
 from tests.benchmarks.exports import download as whole
@@ -221,7 +221,7 @@ def test_an_account_s_files_are_made_one_after_the_other(
 
     def make() -> None:
         with transaction.atomic():
-            assert csv_export.alone(used.id)
+            assert csv_export.try_lock(used.id)
             begun.set()
             assert done.wait(20)
 

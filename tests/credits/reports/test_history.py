@@ -18,8 +18,8 @@ from django.test.utils import CaptureQueriesContext
 
 from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry, Plan
-from credits.reports import history, usage
-from credits.reports.history import Change
+from credits.reports.balance import current_balance
+from credits.reports.history import Change, changes_in
 from credits.reports.spans import Span
 from dashboard.dev import demo
 from sidekick.accounts.models import User
@@ -59,8 +59,8 @@ def rows(client: Client, query: str = "", status: int = 200) -> list[Row]:
 
 def all_changes(user: User, days: int = 4000, *, zone: ZoneInfo = UTC_ZONE) -> list[Change]:
     now = datetime.now(UTC)
-    with usage.current_balance(user.id, now) as balance:
-        return history.of(balance, Span(now - days * DAY, now + DAY), zone)
+    with current_balance(user.id, now) as balance:
+        return changes_in(balance, Span(now - days * DAY, now + DAY), zone)
 
 
 def assert_it_adds_up(user: User) -> list[Change]:
@@ -236,7 +236,7 @@ def test_every_demo_account_s_history_ends_at_its_cards(alice: User, clock: time
     for persona in demo.PERSONAS:
         user = User.objects.get(email=persona.email)
         changes = assert_it_adds_up(user)
-        with usage.current_balance(user.id, NOW) as b:
+        with current_balance(user.id, NOW) as b:
             assert changes[0].balance == b.plan_left + b.additional + b.courtesy - b.debt
             assert changes[0].balance == b.available + b.held - b.debt
             assert len(changes) > 80

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from credits.models import UsageEvent
 from credits.reports import usage
 from credits.reports.spans import Span
-from credits.usage import recording
 from sidekick.accounts.models import User
-from tests.credits.books import event
-
-NOW = datetime(2026, 5, 10, 12, 7, 30, tzinfo=UTC)
-MODELS = ["claude-haiku-4-5", "gpt-5", "gpt-5-mini"]
-
-
-@pytest.fixture
-def used(alice: User) -> User:
-    """400 requests over five days, in bursts that share quarters and even moments, and long gaps."""
-    dice = random.Random(7)
-    starts = [NOW - timedelta(days=5) * dice.random() for _ in range(40)]
-    events = [
-        event(
-            alice,
-            f"req_{number:04d}",
-            occurred_at=dice.choice(starts) + timedelta(seconds=dice.randrange(400)),
-            model=dice.choices(MODELS, [50, 10, 1])[0],
-            input_tokens=dice.randrange(100_000),
-        )
-        for number in range(400)
-    ]
-    recording.record(events, now=NOW)
-    return alice
-
+from tests.credits.books import NOW
+from tests.credits.reports.conftest import MODELS
 
 SPANS = [
     Span(NOW - timedelta(days=6), NOW + timedelta(days=1)),
@@ -70,12 +46,3 @@ def test_sums_equal_the_rows(used: User, span: Span) -> None:  # C4
     assert sum(s.requests for s in sums) == len(rows)
     assert sum(s.input_tokens for s in sums) == sum(row.input_tokens for row in rows)
     assert sum(s.credits for s in sums) == sum(row.credits for row in rows)
-
-
-@pytest.mark.django_db
-def test_balance_adds_up(used: User) -> None:  # C1
-    with usage.current_balance(used.id, NOW) as b:
-        assert b.total - b.plan_used == b.plan_left
-        assert b.used + b.elsewhere == b.plan_used + b.additional_used + b.courtesy_used + b.debt
-        span = Span(b.starts_at, b.ends_at)
-        assert sum(s.credits for s in usage.usage_by_model(used.id, span)) == b.used

@@ -13,8 +13,7 @@ from django.db.models import Count, Sum
 from django.test import Client
 
 from credits.models import CreditPeriod, UsageEvent
-from credits.reports import usage as reports_usage
-from credits.reports.usage import Balance
+from credits.reports.balance import Balance, current_balance
 from dashboard.dev import demo
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance
@@ -31,7 +30,7 @@ def said() -> list[str]:
 
 
 def balance_of(email: str) -> Balance:
-    with reports_usage.current_balance(User.objects.get(email=email).id, NOW) as balance:
+    with current_balance(User.objects.get(email=email).id, NOW) as balance:
         return balance
 
 
