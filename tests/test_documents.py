@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import subprocess
@@ -71,9 +72,14 @@ def test_the_readme_is_short() -> None:
 
 
 def variables_read_by_the_settings() -> set[str]:
-    """Names of environment variables: each is the first argument of the call that reads it."""
-    sources = "\n".join(path.read_text() for path in tracked("sidekick/settings.py", "sidekick/settings/*.py"))
-    return set(re.findall(r'\b(?:text|number|switch|required|env[\w.]*)\(\s*["\']([A-Z_]+)["\']', sources))
+    """Names of environment variables: each is the first argument of a call of `env`, such as `env.int("PORT")`."""
+    found = set()
+    for path in tracked("sidekick/settings/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(ast.Attribute(ast.Name("env")), [ast.Constant(str(name)), *_]):
+                    found.add(name)
+    return found
 
 
 def test_the_settings_page_lists_every_variable_that_is_read() -> None:

@@ -78,10 +78,12 @@ TESTED_BY = {
     "sidekick.admin.base": "dashboard.backoffice.test_admin",
     "sidekick.admin.filters": "dashboard.backoffice.test_admin_lists",
     "sidekick.api.docs": "sidekick.api.test_openapi",
+    "sidekick.database": "sidekick.test_settings",
     "sidekick.formats.en.formats": "sidekick.test_formatting",
     "sidekick.web.etags": "credits.pages.test_balance_cards",
     "sidekick.web.pagination": "credits.pages.test_views",
 }
+
 # Tests of a topic instead of a module. All tests directly in tests/ and in tests/browser are.
 TOPICS = {
     "billing.paddle.test_recorded": "responses of the simulator, recorded",
@@ -95,7 +97,6 @@ TOPICS = {
     "dashboard.backoffice.test_operator_groups": "a command",
     "dashboard.test_home": "under way",
     "dashboard.test_theme": "under way",
-    "feedback.test_settings": "under way",
     "sidekick.accounts.test_pages": "under way",
     "sidekick.accounts.test_service_keys": "a model and its commands",
 }
@@ -203,13 +204,14 @@ def uses(path: Path, module: str) -> bool:
 
 @pytest.mark.parametrize("module", sorted(SUBJECTS))
 def test_a_module_has_a_test(module: str) -> None:
-    """Of its own name; or of a neighbour's that uses it; or a test in the mirrored folder imports it."""
+    """Of its own or its folder's name; or of a neighbour's that uses it; or one in the mirrored folder imports it."""
     folder = module.rpartition(".")[0] + "."
     if folder.endswith(".management.commands."):
         found = any(re.search(rf"[\"' ]{module.removeprefix(folder)}\b", path.read_text()) for path in TESTS.values())
     else:
         found = (
             module in MIRRORED
+            or mirror_of(folder.rstrip(".")) in TESTS
             or any(uses(SUBJECTS[other], module) for other in MIRRORED if room_of(other) == room_of(module))
             or any(uses(path, module) for test, path in TESTS.items() if test.startswith(folder))
         )

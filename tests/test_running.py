@@ -177,11 +177,11 @@ def _webhook(web: Web) -> Answer:
 
 MAKE_CUSTOMERS = """
 from sidekick.accounts.models import User
-from credits import ledger
+from credits.ledger import grants
 from credits.models import Grant
 for number in range(3):
     user = User.objects.create_user(f"customer{number}@example.com", None)
-    ledger.grant(user.id, 5, kind=Grant.Kind.PURCHASED, source_key="test")
+    grants.grant(user.id, 5, kind=Grant.Kind.PURCHASED, source_key="test")
     print(user.id)
 """
 

@@ -28,7 +28,7 @@ STOP_WITHIN = 10.0
 
 class Command(BaseCommand):
     help = "Migrate, make the demo accounts, and serve pages and background work until Ctrl-C. For development."
-    requires_system_checks = []
+    requires_system_checks = ["settings"]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)

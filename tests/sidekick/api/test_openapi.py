@@ -15,6 +15,7 @@ import pytest
 import schemathesis
 from django.conf import settings as settings_module
 from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.test import Client
 from django.utils.html import escape
@@ -29,7 +30,6 @@ from credits.models import Grant
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 from sidekick.api.openapi import REFUSALS
-from sidekick.wsgi import application
 from tests.conftest import make_user
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -78,7 +78,9 @@ def accounted_for(ctx: Any, response: Any, case: Any) -> None:
         assert receipt["accepted"] + receipt["duplicates"] + len(receipt["rejected"]) == sent
 
 
-API = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application, config=SchemathesisConfig.from_dict(CONFIG))
+API = schemathesis.openapi.from_wsgi(
+    "/api/v1/openapi.json", get_wsgi_application(), config=SchemathesisConfig.from_dict(CONFIG)
+)
 
 
 @pytest.fixture(autouse=True)
