@@ -78,9 +78,9 @@ TESTED_BY = {
     "sidekick.admin.base": "dashboard.backoffice.test_admin",
     "sidekick.admin.filters": "dashboard.backoffice.test_admin_lists",
     "sidekick.api.docs": "sidekick.api.test_openapi",
-    "sidekick.database": "sidekick.test_settings",
     "sidekick.formats.en.formats": "sidekick.test_formatting",
     "sidekick.web.etags": "credits.pages.test_balance_cards",
+    "sidekick.wsgi": "sidekick.test_settings",
     "sidekick.web.pagination": "credits.pages.test_views",
 }
 

@@ -96,7 +96,9 @@ def test_the_log_is_json_with_an_id_and_nobody_in_it(web: Web) -> None:  # O3
 
 
 def test_metrics_add_up_over_processes(web: Web) -> None:  # O3
-    line = re.compile(r'^sidekick_requests_total\{method="GET",status="2xx",view="home"\} (\d+)', re.MULTILINE)
+    line = re.compile(
+        r'^sidekick_requests_total\{method="GET",status="2xx",view="dashboard:home"\} (\d+)', re.MULTILINE
+    )
 
     def counted() -> int:
         found = line.search(web.get("/metrics", **BEARER).body)
