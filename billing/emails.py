@@ -15,7 +15,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing.models import PlanPrice, Subscription
-from credits.ledger import periods
 from credits.models import CreditPeriod, Plan
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
@@ -51,7 +50,7 @@ def plan_ended(subscription: Subscription, period: CreditPeriod, at: datetime) -
             "plan": period.plan,
             "at": at,
             "because": subscription.status,
-            "free": Plan.objects.get(slug=periods.FREE),
+            "free": Plan.objects.get(slug=Plan.FREE),
         },
     )
 
@@ -68,7 +67,7 @@ def _payment_failed(subscription: Subscription, account_id: uuid.UUID) -> None:
         context={
             "plan": _plan_of(subscription),
             "stays_until": grace_until if grace_until and grace_until > timezone.now() else None,
-            "free": Plan.objects.get(slug=periods.FREE),
+            "free": Plan.objects.get(slug=Plan.FREE),
         },
     )
 
@@ -81,7 +80,7 @@ def _end_scheduled(subscription: Subscription, account_id: uuid.UUID) -> None:
         context={
             "plan": _plan_of(subscription),
             "at": subscription.change_at,
-            "free": Plan.objects.get(slug=periods.FREE),
+            "free": Plan.objects.get(slug=Plan.FREE),
         },
     )
 

@@ -22,7 +22,9 @@ from django.utils import timezone
 
 from billing import emails, refunds
 from billing.models import Adjustment, Line, PlanPrice, Subscription, Transaction
-from credits.ledger import grants, locking, periods
+from credits.ledger import grants, periods, upgrades
+from credits.ledger.locking import locked
+from credits.ledger.months import month_of
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
 
 CARD_CHANGE = "subscription_payment_method_change"
@@ -43,8 +45,7 @@ def fulfil(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime 
     the subscription looks unpaid must not find the plan gone, and with it what would have rolled over.
     """
     now = now or timezone.now()
-    with transaction.atomic(savepoint=False):
-        periods.catch_up(locking.lock([account_id]) or _first_lock(account_id), now)
+    with locked([account_id], now, savepoint=False):
         # Who holds one of the rows waits for our wallet, to do the same for it: waiting for the row would be for ever.
         payments = Transaction.objects.waiting().filter(account=account_id).select_for_update(skip_locked=True)
         followed = set(touched)
@@ -61,11 +62,6 @@ def fulfil(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime 
 
 def _in_order(payment: Transaction) -> tuple[datetime, datetime, str]:
     return payment.period_starts_at or payment.created_at, payment.created_at, payment.id
-
-
-def _first_lock(account_id: uuid.UUID) -> dict[uuid.UUID, datetime | None]:
-    locking.ensure([account_id])
-    return locking.lock([account_id])
 
 
 def fulfil_due(now: datetime) -> int:
@@ -121,7 +117,7 @@ def _give(payment: Transaction, line: Line, prices: dict[str, PlanPrice], accoun
             prices[other.price_id].plan for other in payment.lines if other.given_up and other.price_id in prices
         ]
         return _give_plan(payment, line, price, replaced[0] if replaced else None, account_id, now)
-    grants.grant_locked(
+    grants.grant(
         account_id,
         Decimal(line.quantity),
         kind=Grant.Kind.PURCHASED,
@@ -141,19 +137,19 @@ def _give_plan(
     if end <= start:
         return ""
     if payment.origin == PLAN_CHANGE or line.prorated:
-        changed = periods.covering(account_id, start)
+        changed = upgrades.covering(account_id, start)
         if not changed:
             return "It changes a period whose payment is not here yet."
         # A year whose money went back is cut short; that makes no new one of what changes it.
         opened = _opened_by(changed[0])
         paid_for = opened.period_ends_at if opened else None
         if end <= max(changed[0].paid_until or changed[0].ends_at, paid_for or changed[0].ends_at) + A_DAY:
-            periods.grow(account_id, plan=price.plan, instead_of=replaced, at=start, source_key=payment.key, now=now)
+            upgrades.grow(account_id, plan=price.plan, instead_of=replaced, at=start, source_key=payment.key, now=now)
             return ""
         if replaced:
             _give_back(changed[0], payment, start, now)
     # A year is paid at once and opens month by month; a trial of a year is over sooner.
-    month = min(end, periods.month_of(start, start)[1]) if price.interval == PlanPrice.Interval.YEAR else end
+    month = min(end, month_of(start, start)[1]) if price.interval == PlanPrice.Interval.YEAR else end
     periods.open_paid(
         account_id, plan=price.plan, starts_at=start, ends_at=month, paid_until=end, source_key=payment.key, now=now
     )
@@ -162,7 +158,7 @@ def _give_plan(
 
 def _give_back(changed: CreditPeriod, payment: Transaction, at: datetime, now: datetime) -> None:
     """A month that a year takes the place of was credited from then on: its credits for that time go back unused."""
-    wanted = periods.share_left(changed.allocation, changed, at)
+    wanted = upgrades.share_left(changed.allocation, changed, at)
     for grant in Grant.objects.filter(period=changed, kind=Grant.Kind.ALLOCATION, remaining__gt=0).order_by("id"):
         taken = min(wanted, grant.remaining)
         if taken > 0:
@@ -173,24 +169,25 @@ def _give_back(changed: CreditPeriod, payment: Transaction, at: datetime, now: d
 
 def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
     """Draw the consequences of what is over. Only the subscription that pays for the open period can end it."""
-    locking.ensure([account_id])
-    periods.catch_up(locking.lock([account_id]), now)
-    # An event that holds one of the rows tells something newer, which is followed the next time.
-    over = list(Subscription.objects.over().filter(account=account_id).select_for_update(skip_locked=True))
-    waiting = set(Transaction.objects.waiting().filter(account=account_id).values_list("subscription_id", flat=True))
-    current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None, paid_until__isnull=False).first()
-    payment = _opened_by(current) if current else None
-    for subscription in over:
-        ended_at = _ended_at(subscription, current, now)
-        if ended_at is None:
-            continue
-        # A snapshot older than the newest payment says nothing about what that one paid for.
-        paid_from = payment.period_starts_at if payment and payment.subscription_id == subscription.id else None
-        if current and paid_from and paid_from < ended_at:
-            periods.open_free(account_id, starts_at=ended_at, now=now)
-            emails.plan_ended(subscription, current, ended_at)
-        if subscription.id not in waiting:
-            Subscription.objects.filter(id=subscription.id).update(wound_up_at=now)
+    with locked([account_id], now, savepoint=False):
+        # An event that holds one of the rows tells something newer, which is followed the next time.
+        over = list(Subscription.objects.over().filter(account=account_id).select_for_update(skip_locked=True))
+        waiting = set(
+            Transaction.objects.waiting().filter(account=account_id).values_list("subscription_id", flat=True)
+        )
+        current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None, paid_until__isnull=False).first()
+        payment = _opened_by(current) if current else None
+        for subscription in over:
+            ended_at = _ended_at(subscription, current, now)
+            if ended_at is None:
+                continue
+            # A snapshot older than the newest payment says nothing about what that one paid for.
+            paid_from = payment.period_starts_at if payment and payment.subscription_id == subscription.id else None
+            if current and paid_from and paid_from < ended_at:
+                periods.open_free(account_id, starts_at=ended_at, now=now)
+                emails.plan_ended(subscription, current, ended_at)
+            if subscription.id not in waiting:
+                Subscription.objects.filter(id=subscription.id).update(wound_up_at=now)
 
 
 def _opened_by(current: CreditPeriod) -> Transaction | None:

@@ -60,8 +60,7 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
     # Last, because the clock opens the months that are paid for again.
     until = current.ends_at if whole else payment.period_ends_at
     if of_this_year and until and current.paid_until != until:
-        periods.pay_until(current, until)
-        periods.catch_up({current.account_id: now}, now)
+        periods.pay_until(current, until, now)
 
 
 def _left(current: CreditPeriod, grants: list[Grant], opened: Grant | None) -> Iterator[tuple[list[Grant], Decimal]]:

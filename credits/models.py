@@ -1,7 +1,7 @@
-"""The ledger and what was metered. DESIGN in one line: grants are added, drawn, voided and closed, never reset.
+"""The tables of the ledger and of metered usage. Balances are never reset: grants are added, drawn, voided and closed.
 
-Credits are `numeric(20, 6)`, written once. Usage tables carry their account in every key, refer to nothing by
-foreign key and have no trigger, so that they can be distributed by account one day.
+Usage tables carry their account in every key and have neither foreign keys nor triggers, so that they can be
+distributed by account (`usage.citus`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from credits.ledger.entries import LedgerQuerySet
+
+MICRO = Decimal("0.000001")  # The smallest amount of credits.
+
 
 class CreditField(models.DecimalField):  # type: ignore[type-arg]
     """An exact amount of credits: 20 digits, 6 of them decimals (M6)."""
@@ -26,7 +30,9 @@ class CreditField(models.DecimalField):  # type: ignore[type-arg]
 
 
 class Plan(models.Model):
-    """What a plan allows; what it costs stands in `billing`."""
+    """A plan and what it allows; its prices are in `billing` (`PlanPrice`)."""
+
+    FREE = "free"  # The slug of the plan that every account falls back to.
 
     slug = models.SlugField(primary_key=True)
     name = models.CharField(max_length=50)
@@ -46,7 +52,7 @@ class Plan(models.Model):
 
 
 class Wallet(models.Model):
-    """An account's lock and running figures. Whoever moves credits locks the wallet first, in order of account."""
+    """An account's lock and running figures. Every writer of credits locks it first (`ledger.locking.locked`)."""
 
     account = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, primary_key=True)
     held = CreditField(default=Decimal(0), help_text="Reserved by holds.")
@@ -75,9 +81,9 @@ class Wallet(models.Model):
 class CreditPeriod(models.Model):
     """One period of one account. It ends when its successor opens, which may be later than `ends_at` (M7).
 
-    Two views of the same usage meet here. `used` is what *occurred* in the period, whenever it was reported.
-    `plan_used`, `additional_used` and `courtesy_used` are what was *drawn* from grants while it was open; usage
-    reported late and debt repaid make the two differ, and the cards show the difference as a line of its own.
+    `used` is the usage that *occurred* in the period, whenever it was reported. `plan_used`, `additional_used` and
+    `courtesy_used` are the credits *drawn* from grants while it was open. Usage reported late and debt repaid make
+    the two differ, and the cards show the difference as a line of its own.
     """
 
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="credit_periods")
@@ -144,6 +150,7 @@ class Grant(models.Model):
             models.CheckConstraint(
                 condition=Q(remaining__lte=F("amount") - F("withdrawn")), name="grant_remaining_within_amount"
             ),
+            # `Kind` is out of reach in here: 1 and 2 are the plan's kinds, 3 is purchased.
             models.CheckConstraint(condition=Q(period=None) ^ Q(kind__in=[1, 2]), name="grant_of_a_plan_has_a_period"),
             models.CheckConstraint(condition=Q(expires_at=None) | ~Q(kind=3), name="grant_purchased_never_expires"),
         ]
@@ -185,6 +192,8 @@ class LedgerEntry(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+
+    objects = LedgerQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "ledger entries"
@@ -237,7 +246,7 @@ class ModelPrice(models.Model):
         return f"{self.model} from {self.valid_from:%Y-%m-%d}"
 
     def clean(self) -> None:
-        """A version that began in the past would price late requests unlike those recorded on time."""
+        """Refuse a version that begins in the past: it would price late requests unlike those recorded on time."""
         earlier = ModelPrice.objects.filter(model_id=self.model_id) if self.model_id else ModelPrice.objects.none()
         if self.valid_from and self.valid_from < timezone.now() and earlier.exists():
             raise ValidationError({"valid_from": "A new version of a price must start in the future."})
@@ -246,7 +255,7 @@ class ModelPrice(models.Model):
 class Hold(models.Model):
     """Credits promised to one AI request before it is made (M4). `Wallet.held` is the sum of those that are open.
 
-    Usage that names it settles it, a call that fails releases it, and one that is never heard of again lets it lapse.
+    Usage that names the hold settles it, and a failed call releases it. A hold that nobody ends lapses.
     """
 
     class State(models.TextChoices):
@@ -287,8 +296,9 @@ class Hold(models.Model):
 
 
 class UsageEvent(models.Model):
-    """One AI request. The columns stand in the order that wastes no byte to alignment."""
+    """One AI request."""
 
+    # The columns stand in the order that wastes no byte to alignment.
     pk = models.CompositePrimaryKey("account", "request_id")
     occurred_at = models.DateTimeField()
     account = models.UUIDField(db_column="account_id")
@@ -310,7 +320,7 @@ class UsageEvent(models.Model):
 class UsageRollup(models.Model):
     """Sums of one account and model over a quarter of an hour, or over a day, of UTC.
 
-    Quarters are the grain of every time zone on earth; days keep long ranges and far pages cheap.
+    Days of every time zone on earth are made of such quarters; the rows of days keep long ranges and far pages cheap.
     """
 
     class Grain(models.IntegerChoices):

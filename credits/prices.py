@@ -1,4 +1,4 @@
-"""What requests cost: the price book, read for one call (M1, M6)."""
+"""The price book, read for one call: what requests cost (M1, M6)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from credits.models import ModelPrice
 
-MICRO = 1_000_000
+# Prices are for a million tokens, and amounts are counted in millionths of a credit while they are whole numbers.
+MILLION = 1_000_000
 
 
 @dataclass(slots=True)
@@ -24,13 +26,13 @@ class Versions:
     prices: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def at(self, moment: datetime) -> tuple[int, int, int, int] | None:
-        """The prices of the version that is valid then; None before the first."""
+        """Return the prices of the version that is valid then; None before the first."""
         place = bisect_right(self.starts, moment)
         return self.prices[place - 1] if place else None
 
 
-def book(names: Collection[str]) -> dict[str, Versions]:
-    """Every version of the named models, by name; a name that nothing is known of is left out. One query."""
+def versions_of(names: Collection[str]) -> dict[str, Versions]:
+    """Return every version of the named models, by name, in one query. Models without a price are left out."""
     found: dict[str, Versions] = {}
     rows = ModelPrice.objects.filter(model__name__in=names).order_by("valid_from")
     for name, model_id, start, *prices in rows.values_list(
@@ -38,11 +40,16 @@ def book(names: Collection[str]) -> dict[str, Versions]:
     ):
         versions = found.setdefault(name, Versions(model_id))
         versions.starts.append(start)
-        price_in, price_out, price_read, price_write = (int(price * MICRO) for price in prices)
+        price_in, price_out, price_read, price_write = (int(price * MILLION) for price in prices)
         versions.prices.append((price_in, price_out, price_read, price_write))
     return found
 
 
 def rounded(exact: int) -> int:
-    """Millionths of a credit, from as many times a million: rounded once, half up (M6)."""
-    return (exact + MICRO // 2) // MICRO
+    """Return millionths of a credit, from tokens times prices: rounded once, half up (M6)."""
+    return (exact + MILLION // 2) // MILLION
+
+
+def in_credits(micro: int) -> Decimal:
+    """Return millionths of a credit as credits."""
+    return Decimal(micro).scaleb(-6)

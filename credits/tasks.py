@@ -1,4 +1,4 @@
-"""What the clock does by itself."""
+"""Scheduled tasks of credits: the clock's periods, and emails about balances."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def mentions_usage(sql: str) -> bool:
 
 @cache
 def unnamed(sql: str, *, bound: bool = False) -> tuple[str, ...]:
-    """What of it touches usage without an account, as sentences; empty: nothing.
+    """Return sentences about each part that touches usage without an account; none where all of it names one.
 
     `bound`: it has psycopg's placeholders.
     """
@@ -148,7 +148,7 @@ def _enter(item: Any, level: Level) -> set[str]:
 
 
 def _join(join: ast.JoinExpr, left: set[str], right: set[str], level: Level) -> None:
-    """What an outer join demands holds only for the side that may be missing."""
+    """Note the conditions of a join. Those of an outer join hold only for the side that may be missing."""
     kinds = enums.JoinType
     sides = {kinds.JOIN_INNER: left | right, kinds.JOIN_LEFT: right, kinds.JOIN_RIGHT: left}
     narrowed = sides.get(join.jointype, set()) if join.jointype is not None else set()

@@ -1,4 +1,4 @@
-"""What our code sends to PostgreSQL while tests run, in any thread, by ORM, cursor or COPY, must name accounts."""
+"""Every statement that our code sends while tests run, in any thread, by ORM, cursor or COPY, must name accounts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOORS = (
     (psycopg.ServerCursor, ("execute", "executemany")),
 )
 
-# What may read everybody's usage, by name, with its reason and the statements that are meant.
+# Modules that may read everybody's usage, with the reason and the statements that are meant.
 EXCEPTIONS: dict[str, tuple[str, frozenset[str]]] = {
     "credits.ledger.audit": (
         "proves the books of all accounts at once, when an operator asks for that",

@@ -117,7 +117,6 @@ COMING = {
     "billing.ownership.resolve_owner",
     "billing.paddle.snapshots.upsert",
     "billing.refunds.reconcile",
-    "credits.ledger.locking.locked",
     "docs/images/credits-dark.png",
     "docs/images/credits-light.png",
     "sidekick/settings",

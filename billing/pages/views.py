@@ -33,7 +33,6 @@ from billing.pages.payment import Bill, Progress
 from billing.pages.plan_card import Overview
 from billing.refusals import ActionRefused, PurchaseRefused, TooManyRequests
 from billing.subscriptions import SubscriptionState
-from credits.ledger.periods import FREE
 from credits.models import Plan
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.http import Request
@@ -152,7 +151,7 @@ def cancel(request: Request) -> HttpResponse:
     elif not state.may_cancel:
         return redirect("billing:overview")
     name = state.price.plan.name if state.price else "subscription"
-    free = Plan.objects.get(slug=FREE)
+    free = Plan.objects.get(slug=Plan.FREE)
     words = plan_card.cancellation(state, free, request.user.zone)
     context = {"title": f"Cancel {name}?", "name": name, "state": state, "words": words}
     return _render(request, "cancel", context, problem)

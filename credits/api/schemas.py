@@ -14,7 +14,7 @@ from django.core.exceptions import RequestDataTooBig
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 from rest_framework.request import Request
 
-from credits.usage import recording
+from credits.usage.schemas import MOST_EVENTS, Event, ModelName, RejectionCode, RequestId, Tokens
 
 Credits = Annotated[
     Decimal,
@@ -27,19 +27,19 @@ class UsageEvents(BaseModel):
     """What `POST /usage` takes: requests of any accounts, 1,000 at most."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Requests of any accounts, 1,000 at most."})
-    events: Annotated[list[recording.Event], Field(min_length=0, max_length=recording.MOST_EVENTS)]
+    events: Annotated[list[Event], Field(min_length=0, max_length=MOST_EVENTS)]
 
 
 class Envelope(BaseModel):
     """The same before its events are looked at one by one."""
 
-    events: Annotated[list[dict[str, Any]], Field(max_length=recording.MOST_EVENTS)]
+    events: Annotated[list[dict[str, Any]], Field(max_length=MOST_EVENTS)]
 
 
 class RejectedEvent(BaseModel):
     index: int = Field(description="Its place in `events`, from 0.")
     request_id: str | None
-    code: recording.Refusal
+    code: RejectionCode
     detail: str
 
 
@@ -55,12 +55,10 @@ class HoldRequest(BaseModel):
     """A model call about to be made."""
 
     account: uuid.UUID
-    request_id: recording.RequestId = Field(
-        description="Yours, unique within the account; the usage event's may differ."
-    )
-    model: recording.ModelName = Field(description="As the price book names it.")
-    input_tokens: recording.Tokens = Field(description="All of the prompt, cached or not.")
-    max_output_tokens: recording.Tokens = Field(description="The most the model may answer with.")
+    request_id: RequestId = Field(description="Yours, unique within the account; the usage event's may differ.")
+    model: ModelName = Field(description="As the price book names it.")
+    input_tokens: Tokens = Field(description="All of the prompt, cached or not.")
+    max_output_tokens: Tokens = Field(description="The most the model may answer with.")
 
 
 class HeldCredits(BaseModel):

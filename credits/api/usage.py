@@ -32,6 +32,7 @@ from credits.reports.balance import Balance, current_balance
 from credits.reports.spans import Span
 from credits.reports.usage import ModelUsage, usage_by_model, usage_page
 from credits.usage import recording
+from credits.usage.schemas import MOST_EVENTS, Event, Receipt, RejectionCode
 from sidekick import metrics
 from sidekick.accounts.api.authentication import BearerAuthentication, ServiceKeyAuthentication, has_scope
 from sidekick.accounts.api.throttling import LimitedView
@@ -40,7 +41,7 @@ from sidekick.api.problems import Problem
 from sidekick.web.etags import etag_of, has_seen
 from sidekick.web.pagination import PAGE_SIZE
 
-_event = TypeAdapter(recording.Event)
+_event = TypeAdapter(Event)
 
 
 class ReadingView(LimitedView):
@@ -168,7 +169,7 @@ def _answer_one_by_one(body: bytes) -> dict[str, Any]:
         raise Problem(
             400,
             "invalid",
-            f'Send {{"events": […]}} with at most {recording.MOST_EVENTS:,} objects.',
+            f'Send {{"events": […]}} with at most {MOST_EVENTS:,} objects.',
             errors=schemas.faults(error),
         ) from None
     valid, places, invalid = [], [], []
@@ -193,12 +194,12 @@ def _invalid(index: int, item: dict[str, Any], error: ValidationError) -> dict[s
     return {
         "index": index,
         "request_id": request_id[:128] if isinstance(request_id, str) else None,
-        "code": recording.Refusal.INVALID,
+        "code": RejectionCode.INVALID,
         "detail": detail,
     }
 
 
-def _receipt(receipt: recording.Receipt) -> dict[str, Any]:
+def _receipt(receipt: Receipt) -> dict[str, Any]:
     return {
         "accepted": receipt.accepted,
         "duplicates": receipt.duplicates,

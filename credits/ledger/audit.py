@@ -1,19 +1,17 @@
-"""Proof that the books balance (M11). Each check is one statement that returns only what differs.
+"""Proof that the books balance (M11). Each check is one statement that returns only the differences.
 
 The equations, for every account:
 
 - granted − voided + restored − forfeited − used = remaining − debt (the ledger, usage and grants agree);
-- a grant's amount stands in the ledger once, and what left it undrawn too; no more is restored than was voided;
+- a grant's amount stands in the ledger once, and so does what left it undrawn; no more is restored than was voided;
 - rollups = requests, per bucket and model, for quarters and for days;
-- Σ drawn from grants + debt = Σ used, and its periods say that as much was drawn of every kind;
+- Σ drawn from grants + debt = Σ used, and the periods say that as much was drawn of every kind;
 - a period's `used` = the requests that occurred from its start to the next one's;
 - in the open period, allocation + rollover − drawn = what remains of the plan's grants;
-- what is held = Σ amounts of open holds; the price book has every model that a hold or usage names;
-- the clock is due no later than a period ends that it must follow, or a courtesy grant or a hold lapses;
-- a debt stands only where nothing remains; the last period is the open one; who has usage or grants has a wallet.
-
-Usage may lie on other machines than the rest (`distribution`): what belongs to it there is summed up in a part of its
-own, which names the account where there is one, before anything else is joined to it.
+- `held` = Σ amounts of open holds; the price book has every model that a hold or usage names;
+- the clock is due no later than the end of a period that it must follow, or the lapse of a courtesy grant or a hold;
+- a debt stands only where nothing remains; the last period is the open one; every account with usage or grants has a
+  wallet.
 """
 
 from __future__ import annotations
@@ -24,16 +22,21 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from credits.models import Grant, Hold, LedgerEntry, UsageRollup
 from sidekick.database import snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
+    """Something that does not add up: the check that found it, the account, and both figures as a sentence."""
+
     check: str
     account_id: uuid.UUID
     detail: str
 
 
+# Usage may lie on other machines than the rest (`usage.citus`). So each statement sums it up in a part of its own,
+# which names the account where there is one, before anything else is joined to it.
 BALANCE = """
 WITH usage AS MATERIALIZED (
     SELECT w.account_id, sum(w.credits) AS used FROM credits_usageevent w WHERE {accounts} GROUP BY w.account_id
@@ -42,9 +45,9 @@ WITH usage AS MATERIALIZED (
         coalesce((SELECT sum(l.amount) FROM credits_ledgerentry l WHERE l.account_id = w.account_id), 0) AS ledger,
         coalesce(u.used, 0) AS used,
         coalesce((SELECT sum(g.remaining) FROM credits_grant g WHERE g.account_id = w.account_id), 0) AS remaining,
-        (SELECT ARRAY[coalesce(sum(d.drawn) FILTER (WHERE d.kind = 0), 0),
-            coalesce(sum(d.drawn) FILTER (WHERE d.kind IN (1, 2)), 0),
-            coalesce(sum(d.drawn) FILTER (WHERE d.kind = 3), 0)]
+        (SELECT ARRAY[coalesce(sum(d.drawn) FILTER (WHERE d.kind = %(courtesy)s), 0),
+            coalesce(sum(d.drawn) FILTER (WHERE d.kind = ANY(%(plan)s)), 0),
+            coalesce(sum(d.drawn) FILTER (WHERE d.kind = %(purchased)s), 0)]
             FROM (SELECT g.kind, g.amount - g.withdrawn - g.remaining AS drawn FROM credits_grant g
                 WHERE g.account_id = w.account_id) d) AS drawn,
         (SELECT ARRAY[coalesce(sum(p.courtesy_used), 0), coalesce(sum(p.plan_used), 0),
@@ -62,9 +65,9 @@ WHERE ledger - used <> remaining - debt OR drawn[1] + drawn[2] + drawn[3] + debt
 GRANTS = """
 WITH lines AS (
     SELECT w.account_id, g.id, g.amount, g.withdrawn, g.period_id,
-        coalesce(sum(l.amount) FILTER (WHERE l.amount > 0 AND l.kind <> 'restored'), 0) AS given,
-        coalesce(-sum(l.amount) FILTER (WHERE l.kind IN ('voided', 'restored')), 0) AS voided,
-        coalesce(-sum(l.amount) FILTER (WHERE l.amount < 0 OR l.kind = 'restored'), 0) AS taken
+        coalesce(sum(l.amount) FILTER (WHERE l.amount > 0 AND l.kind <> %(restored)s), 0) AS given,
+        coalesce(-sum(l.amount) FILTER (WHERE l.kind IN (%(voided)s, %(restored)s)), 0) AS voided,
+        coalesce(-sum(l.amount) FILTER (WHERE l.amount < 0 OR l.kind = %(restored)s), 0) AS taken
     FROM credits_wallet w JOIN credits_grant g USING (account_id)
     LEFT JOIN credits_ledgerentry l ON l.grant_id = g.id
     WHERE {accounts}
@@ -81,7 +84,7 @@ WITH counted AS MATERIALIZED (
     SELECT w.account_id, grain, date_bin(make_interval(mins => grain), w.occurred_at, to_timestamp(0)) AS bucket,
         w.model_id, count(*) AS requests, sum(w.input_tokens) AS i, sum(w.output_tokens) AS o,
         sum(w.cache_read_tokens) AS cr, sum(w.cache_write_tokens) AS cw, sum(w.credits) AS credits
-    FROM credits_usageevent w, (VALUES (15), (1440)) AS g(grain)
+    FROM credits_usageevent w, (VALUES (%(quarter)s), (%(day)s)) AS g(grain)
     WHERE {accounts}
     GROUP BY 1, 2, 3, 4
 ), summed AS MATERIALIZED (
@@ -134,7 +137,7 @@ WHERE NOT EXISTS (SELECT FROM credits_wallet x WHERE x.account_id = w.account_id
 HOLDS = """
 SELECT w.account_id, format('held %%s, open holds %%s', w.held, h.promised)
 FROM credits_wallet w CROSS JOIN LATERAL (
-    SELECT coalesce(sum(amount), 0) AS promised FROM credits_hold WHERE account_id = w.account_id AND state = 'open'
+    SELECT coalesce(sum(amount), 0) AS promised FROM credits_hold WHERE account_id = w.account_id AND state = %(open)s
 ) h
 WHERE {accounts} AND w.held <> h.promised
 """
@@ -157,8 +160,9 @@ FROM credits_wallet w CROSS JOIN LATERAL (
             WHERE p.account_id = w.account_id AND p.closed_at IS NULL AND u.deleted_at IS NULL
             AND (p.paid_until IS NULL OR p.ends_at < p.paid_until)),
         (SELECT min(g.expires_at) FROM credits_grant g WHERE g.account_id = w.account_id
-            AND g.kind = 0 AND g.remaining > 0),
-        (SELECT min(h.expires_at) FROM credits_hold h WHERE h.account_id = w.account_id AND h.state = 'open')
+            AND g.kind = %(courtesy)s AND g.remaining > 0),
+        (SELECT min(h.expires_at) FROM credits_hold h WHERE h.account_id = w.account_id
+            AND h.state = %(open)s)
     ) AS due_at
 ) c
 WHERE {accounts} AND coalesce(w.due_at, 'infinity') > c.due_at
@@ -176,12 +180,24 @@ CHECKS = {
 }
 
 
+# Parameters of the statements above.
+ENUMS: dict[str, int | str | list[int]] = {
+    "courtesy": Grant.Kind.COURTESY,
+    "plan": [*Grant.PLAN_KINDS],
+    "purchased": Grant.Kind.PURCHASED,
+    "voided": LedgerEntry.Kind.VOIDED,
+    "restored": LedgerEntry.Kind.RESTORED,
+    "open": Hold.State.OPEN,
+    "quarter": UsageRollup.Grain.QUARTER,
+    "day": UsageRollup.Grain.DAY,
+}
+
+
 def differences(account_id: uuid.UUID | None = None) -> Iterator[Difference]:
-    """Everything that does not add up, for one account or for all, seen in one consistent state."""
+    """Yield everything that does not add up, for one account or for all, from one consistent state."""
     with snapshot(), connection.cursor() as cursor:
         for check, statement in CHECKS.items():
-            condition = "TRUE" if account_id is None else "w.account_id = %s"
-            parameters = [] if account_id is None else [account_id] * statement.count("{accounts}")
-            cursor.execute(statement.format(accounts=condition), parameters)
+            condition = "TRUE" if account_id is None else "w.account_id = %(account)s"
+            cursor.execute(statement.format(accounts=condition), {**ENUMS, "account": account_id})
             for account, detail in cursor.fetchall():
                 yield Difference(check, account, detail)

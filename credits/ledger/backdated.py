@@ -1,13 +1,6 @@
-"""A paid period that is heard of late: after a later one, or Free, has opened in its place (P2).
+"""Backdated periods: paid periods whose payment arrives after a later one, or Free, has opened in their place (P2).
 
-In time it would have closed when its successor opened, however long after its own end. So it is opened and closed at
-once, and leaves what it would have left unused. Wallets must be locked.
-
-Without usage the order in which payments are heard of makes no difference. Requests stay paid from what was there when
-they were reported, so with usage two things differ from hearing of it in time: what the open period spent of the
-rollover that is replaced here stays spent, and the new one is full (more is left); what was used in the late period
-itself was paid from other credits, of which in time more might have lapsed (more is left) or, where the late
-period's allocation is forfeited because two or more have opened since, would have been kept (less is left).
+Everything here expects a locked wallet (`locking.locked`).
 """
 
 from __future__ import annotations
@@ -21,16 +14,23 @@ from itertools import takewhile
 from django.db.models import F, Sum
 
 from credits.ledger import rollover
-from credits.ledger.rollover import MICROSECOND, Opening
+from credits.ledger.months import MICROSECOND
+from credits.ledger.rollover import Opening
 from credits.models import CreditPeriod, Grant, LedgerEntry, UsageEvent
 
 
 def insert(months: Iterable[Opening], current: CreditPeriod, now: datetime) -> CreditPeriod:
     """Open a paid period and close it at once; of a paid year, every month until the next period. Returns the first.
 
-    In time what *it* had been handed would have lapsed when it closed: so the open period, where it is the next one,
-    swaps what is left of its rollover for this one's.
+    Without usage, the order in which payments arrive makes no difference to what is left. With usage it may: requests
+    stay paid from the credits that were there when they were reported.
+
+    - What the open period spent of the rollover that is replaced here stays spent, and the new rollover is full: more
+      is left than if the payment had come in time.
+    - Usage in the backdated period was paid from other credits. In time, more of those might have lapsed (more is
+      left), or they would have been kept where the backdated allocation is forfeited (less is left).
     """
+    # In time, the period would have closed when its successor opened, however long after its own end.
     months = iter(months)
     first = next(months)
     later = CreditPeriod.objects.filter(account_id=first.account_id, starts_at__gte=first.starts_at)
@@ -43,6 +43,7 @@ def insert(months: Iterable[Opening], current: CreditPeriod, now: datetime) -> C
 
 def _insert(opening: Opening, current: CreditPeriod, now: datetime) -> CreditPeriod:
     starts_at = opening.starts_at
+    # Two payments may name the same start, and an account has one period per start.
     while CreditPeriod.objects.filter(account_id=opening.account_id, starts_at=starts_at).exists():
         starts_at -= MICROSECOND
     around = CreditPeriod.objects.filter(account_id=opening.account_id)
@@ -58,18 +59,20 @@ def _insert(opening: Opening, current: CreditPeriod, now: datetime) -> CreditPer
         paid_until=opening.paid_until,
         closed_at=now,
     )
+    # Usage counts in the period it occurred in: until now this time belonged to the period before.
     occurred = _usage_between(opening.account_id, starts_at, after.starts_at)
     rollover.count_usage({period.id: occurred} | ({before.id: -occurred} if before else {}))
     if _is_next(current, period):
+        # The open period's rollover came from the period before this one. In time it would have lapsed with this one.
         _displace_rollover(current, opening.source_key, now)
     if not opening.plan.monthly_credits:
-        rollover.line_without_credits(period, opening.source_key, now).save()
+        LedgerEntry.objects.book([rollover.line_without_credits(period, opening.source_key, now)])
     allocate(period, opening.plan.monthly_credits, opening.source_key, now)
     return period
 
 
 def _is_next(current: CreditPeriod, period: CreditPeriod) -> bool:
-    """Whether no period lies between this closed one and the open one."""
+    """Return whether no period lies between this closed one and the open one."""
     between = CreditPeriod.objects.filter(
         account_id=period.account_id, starts_at__gt=period.starts_at, starts_at__lt=current.starts_at
     )
@@ -92,12 +95,15 @@ def _displace_rollover(current: CreditPeriod, source_key: str, now: datetime) ->
     ]
     total = sum((-entry.amount for entry in entries), Decimal(0))
     rollover.withdraw(handed)
-    LedgerEntry.objects.bulk_create(entries)
+    LedgerEntry.objects.book(entries)
     CreditPeriod.objects.filter(id=current.id).update(rollover=F("rollover") - total)
 
 
 def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datetime) -> None:
-    """Allocate to a closed period: all of it is unused, so it rolls over to the open one or is forfeited at once."""
+    """Allocate credits to a closed period: all are unused, so they roll over to the open one or are forfeited at once.
+
+    They roll over up to the plan's cap, and only where the open period is the next one (M8).
+    """
     if not credits:
         return
     current = CreditPeriod.objects.get(account_id=period.account_id, closed_at=None)
@@ -109,6 +115,7 @@ def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datet
         kind=Grant.Kind.ALLOCATION,
         period=period,
         amount=credits,
+        # Nothing was drawn from it: all of it leaves at once, by the lines below.
         remaining=0,
         withdrawn=credits,
         expires_at=period.ends_at,
@@ -116,8 +123,8 @@ def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datet
         created_at=now,
     )
     CreditPeriod.objects.filter(id=period.id).update(allocation=F("allocation") + credits)
-    rollover.record_grants(Grant.objects.bulk_create([allocation]))
-    LedgerEntry.objects.bulk_create(
+    LedgerEntry.objects.book_grants(Grant.objects.bulk_create([allocation]))
+    LedgerEntry.objects.book(
         LedgerEntry(
             account_id=period.account_id,
             kind=kind,
@@ -130,7 +137,6 @@ def allocate(period: CreditPeriod, credits: Decimal, source_key: str, now: datet
             (LedgerEntry.Kind.ROLLED_OUT, carried),
             (LedgerEntry.Kind.FORFEITED, credits - carried),
         )
-        if amount
     )
     if carried:
         rollover.add_to(current, Grant.Kind.ROLLOVER, carried, f"rollover:{source_key}", now)

@@ -1,9 +1,9 @@
 """Holds: credits promised to a model call before it is made (M4).
 
 Invariant: `Wallet.held` = Σ amounts of open holds, and a hold opens only where that much is available. Both change
-under the wallet's lock alone, so concurrent calls can't promise the same credit twice; a crash before the commit
-promises nothing. Usage is recorded whatever was promised: without a hold it may take what others were promised, and
-then nothing new is promised until there is more.
+under the wallet's lock alone, so concurrent calls can't promise the same credit twice. A crash before the commit
+promises nothing. Usage is recorded whatever is held: without a hold it may take credits that others were promised,
+and then no hold opens until there is more.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Least
 from django.utils import timezone
 
 from credits import prices
-from credits.ledger import locking, periods
+from credits.ledger import spending
+from credits.ledger.locking import locked
 from credits.models import Hold, Wallet
 from sidekick.accounts.models import User
 
@@ -53,20 +53,19 @@ def reserve(
     max_output_tokens: int,
     now: datetime | None = None,
 ) -> Hold:
-    """Promise what the call may cost at most; the same request again answers the same hold.
+    """Promise what the call may cost at most, in credits; the same request again returns the same hold.
 
-    The prompt counts at the dearest of the input and the cache prices: which of its tokens will be read from the
-    cache or written to it is not known yet. Raises `UnknownAccount`, `UnknownModel`, `HoldConflict` and
-    `InsufficientCredits`.
+    Raises `UnknownAccount`, `UnknownModel`, `HoldConflict` and `InsufficientCredits`.
     """
     now = now or timezone.now()
-    versions = prices.book({model}).get(model)
+    versions = prices.versions_of({model}).get(model)
     price = versions.at(now) if versions else None
     if versions is None or price is None:
         raise UnknownModel(model)
     if not User.objects.filter(id=account_id, is_active=True).exists():
         raise UnknownAccount(account_id)
     price_in, price_out, price_read, price_write = price
+    # It is not known yet how many tokens of the prompt the cache will read or write: all count at the dearest price.
     dearest = max(price_in, price_read, price_write)
     micro = prices.rounded(input_tokens * dearest + max_output_tokens * price_out)
     wished = Hold(
@@ -75,13 +74,11 @@ def reserve(
         model_id=versions.model_id,
         input_tokens=input_tokens,
         max_output_tokens=max_output_tokens,
-        amount=Decimal(micro).scaleb(-6),
+        amount=prices.in_credits(micro),
         created_at=now,
         expires_at=now + settings.HOLD_LIFETIME,
     )
-    locking.ensure([account_id])
-    with transaction.atomic():
-        periods.catch_up(locking.lock([account_id]), now)
+    with locked([account_id], now):
         known = Hold.objects.filter(account_id=account_id, request_id=request_id).first()
         refusal = None if known else _promise(wished)
     # After the commit: a refusal must not undo what the clock owed, or each further call would do it again.
@@ -91,16 +88,18 @@ def reserve(
 
 
 def release(hold_id: uuid.UUID, *, now: datetime | None = None) -> None:
-    """Give back what the call did not need; again, or after it lapsed, changes nothing.
+    """Release a hold that the call did not need. Released again, or after it lapsed, it frees nothing more.
 
     Raises `Hold.DoesNotExist`, and `HoldConflict` when usage settled it.
     """
+    now = now or timezone.now()
     account_id = Hold.objects.values_list("account_id", flat=True).get(id=hold_id)
-    with transaction.atomic():
-        locking.lock([account_id])
-        if Hold.objects.values_list("state", flat=True).get(id=hold_id) == Hold.State.SETTLED:
-            raise HoldConflict("Usage has settled this hold.")
-        locking.end_holds([str(hold_id)], Hold.State.RELEASED, now or timezone.now())
+    with locked([account_id], now):
+        settled = Hold.objects.values_list("state", flat=True).get(id=hold_id) == Hold.State.SETTLED
+        if not settled:
+            spending.end_holds([str(hold_id)], Hold.State.RELEASED, now)
+    if settled:
+        raise HoldConflict("Usage has settled this hold.")
 
 
 def _same(known: Hold, wished: Hold) -> Hold:
@@ -113,7 +112,7 @@ def _same(known: Hold, wished: Hold) -> Hold:
 
 
 def _promise(hold: Hold) -> InsufficientCredits | None:
-    available = locking.available(hold.account_id)
+    available = spending.available(hold.account_id)
     if hold.amount > available or available <= 0:
         return InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
     hold.save(force_insert=True)

@@ -1,35 +1,40 @@
-"""Opening a period and closing the one before it, in a handful of statements for any number of accounts.
+"""Opening periods and closing the ones before them, with what rolls over (M7, M8).
 
-Everything here expects the wallets to be locked (`credits/ledger/locking.py`); `periods` decides when.
+Everything here expects locked wallets (`locking.locked`) and takes as many statements for one account as for many.
+`periods` and `clock` decide when it happens.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet, Sum
 from pydantic_core import to_json
 
-from credits.ledger import locking
-from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
-
-MICRO = Decimal("0.000001")
-MICROSECOND = timedelta(microseconds=1)
+from credits.ledger import spending
+from credits.models import MICRO, CreditPeriod, Grant, LedgerEntry, Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
+    """A period that was closed, and the credits of it that roll over."""
+
     period_id: int
     carried: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
+    """A period to open. Months are counted from `anchor`; `paid_until` is None for Free.
+
+    `source_key` names the payment, or the clock and the start: the same key never opens twice.
+    """
+
     account_id: uuid.UUID
     plan: Plan
     starts_at: datetime
@@ -40,8 +45,9 @@ class Opening:
 
 
 def open_all(openings: list[Opening], now: datetime) -> None:
-    """Close what is open, carry over what may be, and open."""
+    """Close the accounts' open periods, carry over what may roll over, and open the next ones."""
     closed = _close(openings, now)
+    # Before the new periods exist: their `used` starts with what moves to them.
     early = _move_usage(openings, closed)
     periods = CreditPeriod.objects.bulk_create(
         CreditPeriod(
@@ -79,13 +85,13 @@ def open_all(openings: list[Opening], now: datetime) -> None:
                         created_at=now,
                     )
                 )
-    record_grants(Grant.objects.bulk_create(grants))
-    LedgerEntry.objects.bulk_create(empty)
-    locking.draw(locking.Draw(opening.account_id, Decimal(0), Decimal(0)) for opening in openings)
+    LedgerEntry.objects.book_grants(Grant.objects.bulk_create(grants))
+    LedgerEntry.objects.book(empty)
+    spending.pay_debts([opening.account_id for opening in openings])
 
 
 def add_to(current: CreditPeriod, kind: Grant.Kind, credits: Decimal, source_key: str, now: datetime) -> None:
-    """Add to what the open period has of this kind; a debt is paid from it at once."""
+    """Grant the open period more of this kind; a debt is paid from it at once (M5)."""
     added = Grant(
         account_id=current.account_id,
         kind=kind,
@@ -98,12 +104,12 @@ def add_to(current: CreditPeriod, kind: Grant.Kind, credits: Decimal, source_key
     )
     column = "rollover" if kind == Grant.Kind.ROLLOVER else "allocation"
     CreditPeriod.objects.filter(id=current.id).update(**{column: F(column) + credits})
-    record_grants(Grant.objects.bulk_create([added]))
-    locking.draw([locking.Draw(current.account_id, Decimal(0), Decimal(0))])
+    LedgerEntry.objects.book_grants(Grant.objects.bulk_create([added]))
+    spending.pay_debts([current.account_id])
 
 
 def line_without_credits(period: CreditPeriod, source_key: str, now: datetime) -> LedgerEntry:
-    """A plan without credits grants nothing, yet its payment must be known when it is heard of again."""
+    """Return the line of a paid period whose plan has no credits: it marks the payment as known."""
     return LedgerEntry(
         account_id=period.account_id,
         kind=LedgerEntry.Kind.ALLOCATION,
@@ -114,34 +120,21 @@ def line_without_credits(period: CreditPeriod, source_key: str, now: datetime) -
     )
 
 
-def record_grants(grants: Collection[Grant]) -> None:
-    """Write the ledger's line for each new grant."""
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(
-            account_id=grant.account_id,
-            kind=LedgerEntry.Kind[Grant.Kind(grant.kind).name],
-            amount=grant.amount,
-            grant=grant,
-            period_id=grant.period_id,
-            source_key=grant.source_key,
-            created_at=grant.created_at,
-        )
-        for grant in grants
-    )
-
-
 def cap(period: CreditPeriod, credits: Decimal) -> Decimal:
-    """How much of these credits of its allocation may roll over (M8)."""
+    """Return how many of these credits of the period's allocation may roll over, rounded half up (M8)."""
     return (credits * period.plan.rollover_percent / 100).quantize(MICRO, ROUND_HALF_UP)
 
 
 def withdraw(grants: QuerySet[Grant]) -> None:
-    """Nothing more can be drawn from these; the ledger's line for it is the caller's."""
+    """Withdraw what remains of these grants. The caller books the line for it."""
     grants.update(withdrawn=F("withdrawn") + F("remaining"), remaining=0)
 
 
 def _close(openings: list[Opening], now: datetime) -> dict[uuid.UUID, Closed]:
-    """Close the open periods of these accounts, by account. What is not carried over is forfeited (M8)."""
+    """Close the open periods of these accounts. Returns what was closed, by account.
+
+    Only unused allocation rolls over, up to the cap; unused rollover and the rest are forfeited (M8).
+    """
     accounts = [opening.account_id for opening in openings]
     closing = list(
         CreditPeriod.objects.filter(account_id__in=accounts, closed_at=None)
@@ -160,27 +153,28 @@ def _close(openings: list[Opening], now: datetime) -> dict[uuid.UUID, Closed]:
             (LedgerEntry.Kind.ROLLED_OUT, carried),
             (LedgerEntry.Kind.FORFEITED, (period.unused or Decimal(0)) - carried),
         ):
-            if amount:
-                key = f"period:{period.id}"
-                entries.append(
-                    LedgerEntry(
-                        account_id=period.account_id,
-                        kind=kind,
-                        amount=-amount,
-                        period=period,
-                        source_key=key,
-                        created_at=now,
-                    )
+            entries.append(
+                LedgerEntry(
+                    account_id=period.account_id,
+                    kind=kind,
+                    amount=-amount,
+                    period=period,
+                    source_key=f"period:{period.id}",
+                    created_at=now,
                 )
+            )
     ids = [period.id for period in closing]
     withdraw(Grant.objects.filter(period_id__in=ids, remaining__gt=0))
     CreditPeriod.objects.filter(id__in=ids).update(closed_at=now)
-    LedgerEntry.objects.bulk_create(entries)
+    LedgerEntry.objects.book(entries)
     return closed
 
 
 def _move_usage(openings: list[Opening], closed: Mapping[uuid.UUID, Closed]) -> dict[uuid.UUID, Decimal]:
-    """Usage that occurred after the new start but was recorded before it opened counts in the new period."""
+    """Move usage that occurred after the new start, but was recorded before it opened, to the new period.
+
+    Returns the credits that moved, by account.
+    """
     starts = [{"account_id": opening.account_id, "starts_at": opening.starts_at} for opening in openings]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -198,7 +192,7 @@ def _move_usage(openings: list[Opening], closed: Mapping[uuid.UUID, Closed]) -> 
 
 
 def count_usage(credits_of: Mapping[int, Decimal]) -> None:
-    """Add to `used` of these periods, by id; never of one that `wallets.draw` counts in the same statement."""
+    """Add credits to `used` of these periods, by id. The open period's usage is counted by `spending.draw`."""
     if not credits_of:
         return
     rows = [{"id": period_id, "credits": str(credits)} for period_id, credits in credits_of.items()]

@@ -12,13 +12,13 @@ import io
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import IO
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from credits.models import MICRO
 from credits.reports.history import Change
 from credits.reports.spans import Span
 from credits.reports.usage import ModelUsage
@@ -30,7 +30,6 @@ MOST_ROWS = 1_048_575
 IN_MEMORY = 4 * 1024 * 1024
 # Without it a spreadsheet reads names in the alphabet of its country.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MICRO = Decimal("0.000001")
 
 
 def try_lock(account_id: uuid.UUID) -> bool:

@@ -1,9 +1,4 @@
-"""Spreading usage over several machines with Citus: what stands in the way, and the steps that are left.
-
-Usage is distributed by account, its two tables side by side. The models are copied to every machine, because usage is
-joined with them. Prices are not, and stay where they are: nobody joins usage with them, and Citus copies no table that
-has a trigger. By its foreign key Citus takes their table into its metadata when it copies the models. All other tables
-stay ordinary tables of the coordinator.
+"""Distributing usage over several machines with Citus: the obstacles, and the steps that are left.
 
 Functions, views and rules are those of Citus 12 and later, from its documentation and its source. They were never run
 against a real Citus here: tests put functions of the same signatures in its place.
@@ -23,68 +18,80 @@ from credits.models import AIModel, ModelPrice, UsageEvent, UsageRollup
 ACCOUNT = "account_id"
 EVENTS, ROLLUPS = (model._meta.db_table for model in (UsageEvent, UsageRollup))
 MODELS, PRICES = (model._meta.db_table for model in (AIModel, ModelPrice))
+# Usage is distributed by account, its two tables side by side.
 USAGE = (EVENTS, ROLLUPS)
+# The models are copied to every machine, because usage is joined with them. Prices stay on the coordinator: no query
+# joins usage with them, and Citus copies no table that has a trigger. Their foreign key to the models makes Citus take
+# their table into its metadata. All other tables stay ordinary tables of the coordinator.
 BOOK = (MODELS, PRICES)
 ALL = USAGE + BOOK
-# By then it copies identity columns, tells workers the isolation level and lists local tables in citus_tables.
+# Since this version it copies identity columns, tells workers the isolation level and lists local tables.
 OLDEST = 12
-# A step that locks a table gives up after this long, for everybody else queues up behind it.
+# A step that locks a table gives up after this long, because everybody else queues up behind it.
 LOCK_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One table: what is done to it, what others notice of that, both as sentences, and the statement that does it."""
+    """One table's change: what it does and what others notice of it, as sentences, and its statement.
+
+    `locks_at_once` is False for a concurrent step, which asks for its lock at the end.
+    """
 
     table: str
-    what: str
+    action: str
     locks: str
     statement: str
-    waits: bool
+    locks_at_once: bool
 
 
 def obstacles(*, block_writes: bool) -> list[str]:
-    """Sentences that say why it can't be done, or not yet; empty: it can.
+    """Return sentences that say why usage can't be distributed, or not yet; none where it can. Changes nothing.
 
-    `block_writes`: nobody has to record usage meanwhile, which asks less of the server. Changes nothing.
+    With `block_writes` no usage can be recorded meanwhile, which asks less of the server.
     """
-    # A pooler lends its sessions, and tells its clients of a process that is not the server's.
-    if _asked("SELECT pg_backend_pid()")[0][0] != connection.connection.info.backend_pid:
+    # A pooler lends its sessions, so the process that its clients are told of is not the server's.
+    if _query("SELECT pg_backend_pid()")[0][0] != connection.connection.info.backend_pid:
         return ["DATABASE_URL leads to a pooler: for this it must lead to PostgreSQL itself."]
-    if not _asked("SELECT to_regproc('citus_version')")[0][0]:
+    if not _query("SELECT to_regproc('citus_version')")[0][0]:
         return ["This PostgreSQL has no Citus: install it on every machine, then CREATE EXTENSION citus."]
-    version = _asked("SELECT citus_version()")[0][0]
+    version = _query("SELECT citus_version()")[0][0]
     if (found := re.match(r"Citus (\d+)", version)) is None or int(found[1]) < OLDEST:
         return [f"Citus {OLDEST} or newer is needed, and this is {version}."]
-    return [*_of_cluster(), *([] if block_writes else _of_copying_alive()), *_of_state(), *table_obstacles()]
+    return [
+        *_cluster_obstacles(),
+        *([] if block_writes else _copying_obstacles()),
+        *_state_obstacles(),
+        *table_obstacles(),
+    ]
 
 
 def table_obstacles() -> list[str]:
-    """What of the tables themselves Citus would refuse; needs no Citus."""
+    """Return sentences about what Citus would refuse in the tables themselves. Needs no Citus."""
     return [
         *(
             f"{table} is no ordinary table, or belongs to another role."
-            for (table,) in _asked(_NOT_OURS, (*USAGE, MODELS))
+            for (table,) in _query(_NOT_OURS, (*USAGE, MODELS))
         ),
-        *(f"{table} has the trigger {name}; Citus takes none." for table, name in _asked(_TRIGGERS, (*USAGE, MODELS))),
-        *(f"{table} has the key {name} without {ACCOUNT}." for table, name in _asked(_KEYS, USAGE, ACCOUNT)),
+        *(f"{table} has the trigger {name}; Citus takes none." for table, name in _query(_TRIGGERS, (*USAGE, MODELS))),
+        *(f"{table} has the key {name} without {ACCOUNT}." for table, name in _query(_KEYS, USAGE, ACCOUNT)),
         *(
             f"{table}.{column} counts by itself: machines can't share a counter."
-            for table, column in _asked(_COUNTERS, USAGE)
+            for table, column in _query(_COUNTERS, USAGE)
         ),
         *(
             f"{table}.{ACCOUNT} is {kind}, and must be uuid and not null."
-            for table, kind in _asked(_TYPES, USAGE, ACCOUNT)
+            for table, kind in _query(_TYPES, USAGE, ACCOUNT)
         ),
         *(
             f"The foreign key {name} ties {table} to {other}, which would not lie beside it."
-            for name, table, other in _asked(_FOREIGN_KEYS, ALL, ALL, BOOK, BOOK)
+            for name, table, other in _query(_FOREIGN_KEYS, ALL, ALL, BOOK, BOOK)
         ),
     ]
 
 
-def steps(*, block_writes: bool) -> list[Step]:
-    """What is left to do, in order; empty: all is done. Needs a database without `obstacles`."""
+def steps_left(*, block_writes: bool) -> list[Step]:
+    """Return the steps that are left, in order. Needs a database without `obstacles`."""
     state = _state()
     kinds = {table: found.kind for table, found in state.items()}
     copying = Step(
@@ -92,35 +99,35 @@ def steps(*, block_writes: bool) -> list[Step]:
         f"Copy {MODELS} to every machine.",
         "Whoever reads or changes prices waits for that moment.",
         f"SELECT create_reference_table('{MODELS}')",
-        waits=True,
+        locks_at_once=True,
     )
-    spreading = [
-        _spreading(table, beside, block_writes=block_writes)
+    distributing = [
+        _distribution_of(table, beside, block_writes=block_writes)
         for table, beside in ((EVENTS, "none"), (ROLLUPS, EVENTS))
         if kinds.get(table) != "distributed"
     ]
-    return spreading if kinds.get(MODELS) == "reference" else [copying, *spreading]
+    return distributing if kinds.get(MODELS) == "reference" else [copying, *distributing]
 
 
-def take(step: Step) -> None:
-    """Do it, by itself; a step is done as a whole or, concurrently, can be done anew.
+def run(step: Step) -> None:
+    """Run one step by itself. It is done as a whole or not at all; a concurrent one that failed can be run again.
 
-    Raises `django.db.Error` with what Citus says, `django.db.OperationalError` among them when the table's lock was
-    not to be had, and `RuntimeError` when Citus was content and yet the table is not what it should be.
+    Raises `django.db.Error` with Citus's own message, `django.db.OperationalError` among them when the table's lock
+    could not be had in time, and `RuntimeError` when Citus reports success but the table is not as it should be.
     """
     with connection.cursor() as cursor:
         # A concurrent step asks for its lock at the end, after hours perhaps, and must not give up then.
-        wait = f"{LOCK_SECONDS}s" if step.waits else "0"
+        wait = f"{LOCK_SECONDS}s" if step.locks_at_once else "0"
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', '0', false)", [wait]
         )
         cursor.execute(step.statement)
-    if any(step.table == other.table for other in steps(block_writes=True)):
+    if any(step.table == other.table for other in steps_left(block_writes=True)):
         raise RuntimeError(f"Citus says it is done, and citus_tables doesn't show {step.table} so.")
 
 
-def _spreading(table: str, beside: str, *, block_writes: bool) -> Step:
-    size = _asked("SELECT pg_size_pretty(pg_total_relation_size(%s::regclass))", table)[0][0]
+def _distribution_of(table: str, beside: str, *, block_writes: bool) -> Step:
+    size = _query("SELECT pg_size_pretty(pg_total_relation_size(%s::regclass))", table)[0][0]
     if block_writes:
         function = "create_distributed_table"
         locks = (
@@ -133,38 +140,38 @@ def _spreading(table: str, beside: str, *, block_writes: bool) -> Step:
             "Usage is recorded meanwhile. Everybody waits once when it begins, behind the longest statement that uses"
             " the table, and whoever records usage once more when it ends."
         )
-    what = f"Spread {table} over the workers by account, {size}."
+    action = f"Spread {table} over the workers by account, {size}."
     return Step(
-        table, what, locks, f"SELECT {function}('{table}', '{ACCOUNT}', colocate_with => '{beside}')", block_writes
+        table, action, locks, f"SELECT {function}('{table}', '{ACCOUNT}', colocate_with => '{beside}')", block_writes
     )
 
 
-def _of_cluster() -> Iterator[str]:
-    if _asked("SELECT pg_is_in_recovery()")[0][0]:
+def _cluster_obstacles() -> Iterator[str]:
+    if _query("SELECT pg_is_in_recovery()")[0][0]:
         yield "This is a replica: DATABASE_URL must lead to the coordinator."
-    if _asked("SELECT groupid FROM pg_dist_local_group")[0][0] != 0:
+    if _query("SELECT groupid FROM pg_dist_local_group")[0][0] != 0:
         yield "This is a worker: DATABASE_URL must lead to the coordinator."
-    coordinators, workers = _asked(_NODES)[0]
+    coordinators, workers = _query(_NODES)[0]
     if not coordinators:
         yield "The coordinator doesn't know itself: SELECT citus_set_coordinator_host('its name')."
     if not workers:
         yield "There is no worker that takes rows: SELECT citus_add_node('its name', 5432)."
 
 
-def _of_copying_alive() -> Iterator[str]:
-    """What copying needs so that usage can be recorded meanwhile."""
+def _copying_obstacles() -> Iterator[str]:
+    """Yield what is missing for copying while usage is recorded."""
     otherwise = "or give --block-writes, and nobody records usage meanwhile."
-    if (level := _asked("SELECT current_setting('wal_level')")[0][0]) != "logical":
+    if (level := _query("SELECT current_setting('wal_level')")[0][0]) != "logical":
         yield f"wal_level is {level}: set it to logical on every machine and restart them, {otherwise}"
-    if _asked("SELECT current_setting('citus.shard_replication_factor')")[0][0] != "1":
+    if _query("SELECT current_setting('citus.shard_replication_factor')")[0][0] != "1":
         yield f"citus.shard_replication_factor is not 1: set it so, {otherwise}"
-    for (table,) in _asked(_NO_IDENTITY, USAGE):
+    for (table,) in _query(_NO_IDENTITY, USAGE):
         yield f"{table} has no replica identity, so changes could not be followed: give it a primary key, {otherwise}"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How Citus keeps a table: `distributed`, `reference`, or `local`, which is not distributed yet."""
+    """How Citus keeps a table: its kind is `distributed`, `reference`, or `local` where it is not distributed yet."""
 
     kind: str
     column: str
@@ -172,7 +179,7 @@ class State:
 
 
 def _state() -> dict[str, State]:
-    rows = _asked(
+    rows = _query(
         """
         SELECT table_name::text, citus_table_type, distribution_column, colocation_id FROM citus_tables
         WHERE table_name = ANY(%s::text[]::regclass[])
@@ -182,7 +189,7 @@ def _state() -> dict[str, State]:
     return {table: State(*values) for table, *values in rows}
 
 
-def _of_state() -> Iterator[str]:
+def _state_obstacles() -> Iterator[str]:
     state = _state()
     if MODELS in state and state[MODELS].kind not in ("reference", "local"):
         yield f"{MODELS} is {state[MODELS].kind} already: SELECT undistribute_table('{MODELS}') first."
@@ -200,7 +207,7 @@ def _of_state() -> Iterator[str]:
         )
 
 
-def _asked(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+def _query(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, [list(value) if isinstance(value, tuple) else value for value in parameters])
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -243,7 +250,7 @@ WHERE attrelid = ANY(%s::text[]::regclass[]) AND attname = %s
 ORDER BY 1
 """
 
-# Within the price book a key may stay: Citus keeps it between a copied table and one of the coordinator's.
+# A key within the price book may stay: Citus keeps it between a copied table and one of the coordinator's.
 _FOREIGN_KEYS = """
 SELECT conname, conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint
 WHERE contype = 'f' AND (conrelid = ANY(%s::text[]::regclass[]) OR confrelid = ANY(%s::text[]::regclass[]))

@@ -14,11 +14,12 @@ from typing import Any, TextIO
 from pydantic import TypeAdapter, ValidationError
 
 from credits.usage import recording
+from credits.usage.schemas import MOST_EVENTS, Event
 
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 FIELDS = ("request_id", "account", "model", "occurred_at", *TOKENS)
 
-_event = TypeAdapter(recording.Event)
+_event = TypeAdapter(Event)
 
 
 class BadLine(ValueError):
@@ -26,8 +27,8 @@ class BadLine(ValueError):
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of a file's lines; `bad` has the number of each that was not taken, and why."""
+class ImportResult:
+    """The counts of a file's lines; `bad` holds the number of each line that was not recorded, and the reason."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -36,13 +37,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column holds which field, and what stands for fields that no column holds."""
+    """The column of each field, and the values of fields that no column holds. Other columns have their field's name.
+
+    `zone` is the time zone of moments without an offset.
+    """
 
     names: Mapping[str, str]
     constants: Mapping[str, str]
     zone: tzinfo
 
     def value(self, row: Mapping[str, Any], name: str) -> Any:
+        """Return the row's value of a field. Raises `BadLine` where it has none and needs one."""
         if name in self.constants:
             return self.constants[name]
         column = self.names.get(name, name)
@@ -53,16 +58,15 @@ class Columns:
         raise BadLine(f"no {column}")
 
 
-def load(lines: Iterable[tuple[int, Mapping[str, Any] | BadLine]], columns: Columns) -> Iterator[Report]:
-    """Record numbered rows in calls of 1,000; yields what has become of them so far after each call.
+def load(lines: Iterable[tuple[int, Mapping[str, Any] | BadLine]], columns: Columns) -> Iterator[ImportResult]:
+    """Record numbered rows, `MOST_EVENTS` in a call, and yield the result so far after each call.
 
-    Where no column names a request, its id is made from the row's content and how often that content came before:
-    the same file, renamed or continued, gives the same ids, so loading it again adds nothing.
+    Loading a file again adds nothing, also where it was renamed or has grown. Rows of any age are taken.
     """
-    report = Report()
+    result = ImportResult()
     seen: dict[bytes, int] = defaultdict(int)
     numbers: list[int] = []
-    events: list[recording.Event] = []
+    events: list[Event] = []
     for number, row in lines:
         try:
             if isinstance(row, BadLine):
@@ -70,17 +74,17 @@ def load(lines: Iterable[tuple[int, Mapping[str, Any] | BadLine]], columns: Colu
             events.append(_read(row, columns, seen))
             numbers.append(number)
         except BadLine as error:
-            report.bad.append((number, str(error)))
-        if len(events) == recording.MOST_EVENTS:
-            _record(events, numbers, report)
-            yield report
+            result.bad.append((number, str(error)))
+        if len(events) == MOST_EVENTS:
+            _record(events, numbers, result)
+            yield result
             events, numbers = [], []
-    _record(events, numbers, report)
-    yield report
+    _record(events, numbers, result)
+    yield result
 
 
 def read_csv(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
-    """Rows of a CSV file with a header, numbered as an editor numbers lines."""
+    """Yield the rows of a CSV file with a header, each with the number of its last line, from 1."""
     reader = csv.DictReader(file, strict=True)
     while True:
         try:
@@ -94,6 +98,7 @@ def read_csv(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
 
 
 def read_json_lines(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
+    """Yield the objects of a file with one JSON object a line, each with the number of its line, from 1."""
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -105,15 +110,15 @@ def read_json_lines(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | Bad
             yield number, row if isinstance(row, dict) else BadLine("not an object")
 
 
-def _record(events: list[recording.Event], numbers: list[int], report: Report) -> None:
+def _record(events: list[Event], numbers: list[int], result: ImportResult) -> None:
     receipt = recording.record(events, max_age=timedelta.max)
-    report.accepted += receipt.accepted
-    report.duplicates += receipt.duplicates
-    report.bad += [(numbers[r.index], f"{r.code}: {r.detail}") for r in receipt.rejected]
-    report.bad.sort()
+    result.accepted += receipt.accepted
+    result.duplicates += receipt.duplicates
+    result.bad += [(numbers[r.index], f"{r.code}: {r.detail}") for r in receipt.rejected]
+    result.bad.sort()
 
 
-def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> recording.Event:
+def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> Event:
     event = {
         "account": columns.value(row, "account"),
         "model": columns.value(row, "model"),
@@ -123,7 +128,7 @@ def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> r
     if columns.names.get("request_id", "request_id") in row:
         event["request_id"] = columns.value(row, "request_id")
     else:
-        event["request_id"] = _made_id(event, seen)
+        event["request_id"] = _generated_id(event, seen)
     try:
         return _event.validate_python(event)
     except ValidationError as error:
@@ -131,7 +136,8 @@ def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> r
         raise BadLine(f"{first['loc'][0]}: {first['msg']}") from None
 
 
-def _made_id(event: Mapping[str, Any], seen: dict[bytes, int]) -> str:
+def _generated_id(event: Mapping[str, Any], seen: dict[bytes, int]) -> str:
+    """Return a request id made of the row's content, and of how often that content came before in this file."""
     content = json.dumps(event, default=str, sort_keys=True).encode()
     digest = hashlib.sha256(content).digest()[:12]
     seen[digest] += 1

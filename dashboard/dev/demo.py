@@ -29,6 +29,7 @@ from credits import emails as credits_emails
 from credits.ledger import grants, periods
 from credits.models import Grant, Plan
 from credits.usage import recording
+from credits.usage.schemas import Event
 from dashboard.dev import demo_feedback
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
@@ -113,13 +114,13 @@ def _make(persona: Persona, now: datetime) -> int:
     return requests
 
 
-def _record(batch: list[recording.Event]) -> int:
+def _record(batch: list[Event]) -> int:
     return recording.record(batch, max_age=timedelta.max, now=batch[-1]["occurred_at"]).accepted
 
 
 def _payments(persona: Persona, plan: Plan, user: User, started: datetime, now: datetime) -> Iterator[Step]:
     """What was paid and when, in order; without a simulator the ledger alone is told."""
-    told = _told_by_simulator(persona, user, started, now) if persona.plan != periods.FREE else []
+    told = _told_by_simulator(persona, user, started, now) if persona.plan != Plan.FREE else []
     if told is None:
         yield from _granted(persona, plan, user, started, now)
         return
@@ -193,9 +194,9 @@ def _months(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime
         yield begins, start + relativedelta(months=number)
 
 
-def _batches(events: Iterator[recording.Event]) -> Iterator[list[recording.Event]]:
+def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:
     """As a backend would send them: what came in within some hours, in order."""
-    batch: list[recording.Event] = []
+    batch: list[Event] = []
     for event in events:
         if batch and (len(batch) == 500 or event["occurred_at"] - batch[0]["occurred_at"] > timedelta(hours=6)):
             yield batch
@@ -218,7 +219,7 @@ TYPICAL_COST = {
 
 def _requests(
     persona: Persona, plan: Plan, user: User, dice: random.Random, start: datetime, end: datetime, now: datetime
-) -> Iterator[recording.Event]:
+) -> Iterator[Event]:
     names, weights = list(persona.models), list(persona.models.values())
     average = sum(TYPICAL_COST[n] * w for n, w in persona.models.items()) / sum(weights)
     monthly = float(plan.monthly_credits) * persona.share / average
@@ -239,7 +240,7 @@ def _busyness(hour: datetime) -> float:
     return daily * (0.35 if hour.weekday() >= 5 else 1.26)
 
 
-def _request(user: User, dice: random.Random, moment: datetime, model: str) -> recording.Event:
+def _request(user: User, dice: random.Random, moment: datetime, model: str) -> Event:
     """Mostly short questions, now and then a long document; half of long conversations come from the cache."""
     context = min(int(dice.lognormvariate(7.3, 1.0)), 150_000)
     cached = context * 4 if dice.random() < 0.35 else 0

@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 
 from credits.ledger import periods
 from credits.usage import recording as usage_recording
+from credits.usage.schemas import Event
 from sidekick.accounts import tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.benchmarks import exports, webhooks
@@ -37,7 +38,7 @@ PAGES_A_ROUND = 20
 EXPORTED = 1_000_000
 MODELS = ("claude-haiku-4-5", "claude-opus-4-1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5", "gpt-5-mini")
 NOW = datetime.now(UTC).replace(microsecond=0)
-EVENTS = TypeAdapter(list[usage_recording.Event])
+EVENTS = TypeAdapter(list[Event])
 
 
 def say(text: str) -> None:
@@ -129,7 +130,7 @@ def _with_moment(item: dict[str, object]) -> dict[str, object]:
     return item
 
 
-def _copy_rows(events: list[usage_recording.Event]) -> list[tuple[object, ...]]:
+def _copy_rows(events: list[Event]) -> list[tuple[object, ...]]:
     return [
         (
             e["occurred_at"],
@@ -154,7 +155,7 @@ def _copy(rows: list[tuple[object, ...]]) -> None:
             copy.write_row(row)
 
 
-def _record(events: list[usage_recording.Event]) -> None:
+def _record(events: list[Event]) -> None:
     assert usage_recording.record(events).accepted == 1000
 
 
@@ -229,7 +230,7 @@ def _fill(user: User, count: int) -> None:
 
 
 def cookies(user: User) -> dict[str, str]:
-    """What a browser sends that has been here before."""
+    """Return the headers of a browser that has been here before."""
     pair = tokens.start(user, ip="127.0.0.1", user_agent="bench")
     csrf = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=32))
     cookies = {tokens.ACCESS_COOKIE: pair.access, tokens.REFRESH_COOKIE: pair.refresh, "csrftoken": csrf}

@@ -41,7 +41,7 @@ def prepare() -> list[tuple[bytes, str]]:
     price.paddle_price_id = CREDIT
     price.save()
     users = User.objects.bulk_create(User(email=f"payer{number}@example.com") for number in range(CUSTOMERS))
-    # Who pays has seen their credits first.
+    # Customers have seen their credits before they pay.
     periods.open_due([user.id for user in users], NOW)
     stub = {"email": "", "status": "active", "snapshot_at": NOW, "data": {}}
     Customer.objects.bulk_create(
@@ -54,7 +54,7 @@ def prepare() -> list[tuple[bytes, str]]:
 
 
 def _told(users: list[User], price: PlanPrice) -> Iterator[Body]:
-    """What Paddle sends of one checkout, as observed; and every tenth event once more."""
+    """Yield the events that Paddle sends of one checkout, as observed, and every tenth event once more."""
     number = 0
     for place in range(PURCHASES):
         user, customer_id, transaction_id = users[place % CUSTOMERS], _id("ctm", place % CUSTOMERS), _id("txn", place)
@@ -76,7 +76,7 @@ def _id(prefix: str, number: int) -> str:
 
 
 def send(port: int, deliveries: list[tuple[bytes, str]]) -> list[float]:
-    """Send them evenly; answers the seconds from when each was due until its answer was there."""
+    """Send them evenly. Returns for each the seconds from when it was due until its response was there."""
     took: list[float] = []
     start = time.perf_counter() + 0.5
     places = iter(range(len(deliveries)))

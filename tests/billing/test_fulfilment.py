@@ -341,14 +341,14 @@ def test_a_renewal_that_also_charges_for_days_before_gives_its_period_once(subsc
 def test_what_the_database_refuses_of_one_payment_waits_with_its_reason(
     subscriber: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # P3
-    grant = grants.grant_locked
+    grant = grants.grant
 
     def refuse(account_id: Any, credits: Decimal, **rest: Any) -> Grant:
         if credits == 13:
             raise IntegrityError('duplicate key value violates "grant_once_per_source"\nDETAIL: of maya')
         return grant(account_id, credits, **rest)
 
-    monkeypatch.setattr(grants, "grant_locked", refuse)
+    monkeypatch.setattr(grants, "grant", refuse)
     buys(subscriber, transaction_id=name("txn", 2))
     hear("transaction.completed", payment(2, line(CREDIT, 13)))
     assert held_up(2) == 'IntegrityError: duplicate key value violates "grant_once_per_source"'
@@ -767,9 +767,9 @@ def test_a_payment_costs_the_same_however_many_there_were(
     now = moment(MARCH, minutes=1)
     with django_assert_num_queries(15):
         receive(event(1000, "transaction.completed", transaction()), now)
-    with django_assert_num_queries(43):
+    with django_assert_num_queries(38):
         receive(event(1001, "transaction.completed", renewal(2, STARTER, APRIL, MAY), APRIL), now)
-    with django_assert_num_queries(25):
+    with django_assert_num_queries(22):
         receive(event(1002, "adjustment.created", adjustment(customer_id=template.customer_id)), now)
     assert ("purchased", 97) in left(subscriber)
     assert Transaction.objects.filter(id=TRANSACTION, settled_at__isnull=False).exists()

@@ -17,6 +17,7 @@ from billing.paddle import api
 from credits.ledger import grants, periods
 from credits.models import AIModel, Grant, ModelPrice, Plan
 from credits.usage import recording
+from credits.usage.schemas import Event
 from sidekick.accounts.models import User
 from tests.billing.store import Store, price
 from tests.conftest import make_user
@@ -28,7 +29,7 @@ Pages = dict[str, str]
 MODELS = {"claude-sonnet-4-5": 5, "claude-haiku-4-5": 4, "gpt-5": 2, "gpt-5-mini": 3, "gemini-2.5-pro": 1}
 
 
-def requests(user: User, count: int, *, start: datetime, end: datetime, seed: int = 7) -> Iterator[recording.Event]:
+def requests(user: User, count: int, *, start: datetime, end: datetime, seed: int = 7) -> Iterator[Event]:
     """Ordinary requests, spread evenly over [start, end), oldest first."""
     dice = random.Random(seed)
     for number in range(count):
@@ -45,7 +46,7 @@ def requests(user: User, count: int, *, start: datetime, end: datetime, seed: in
         }
 
 
-def record(events: list[recording.Event]) -> None:
+def record(events: list[Event]) -> None:
     receipt = recording.record(events, max_age=timedelta.max)
     assert receipt.accepted == len(events), receipt
 
@@ -86,7 +87,7 @@ def debtor(now: datetime) -> User:
     return user
 
 
-def enormous(user: User, now: datetime, models: list[str], count: int) -> list[recording.Event]:
+def enormous(user: User, now: datetime, models: list[str], count: int) -> list[Event]:
     return [
         {
             "request_id": f"{'x' * 120}{number:08d}",

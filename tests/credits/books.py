@@ -16,6 +16,7 @@ from django.db.models import F
 from credits.ledger.audit import differences
 from credits.models import CreditPeriod, Grant, LedgerEntry, Wallet
 from credits.usage import recording
+from credits.usage.schemas import Event
 from sidekick.accounts.models import User
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ TOKENS_PER_CREDIT = 50_000  # Input of claude-haiku-4-5 costs 20 credits a milli
 crowded = pytest.mark.xdist_group("crowded")
 
 
-def event(account: User, request_id: str = "req_1", /, **changes: object) -> recording.Event:
+def event(account: User, request_id: str = "req_1", /, **changes: object) -> Event:
     fields: dict[str, object] = {
         "request_id": request_id,
         "account": str(account.id),
@@ -36,7 +37,7 @@ def event(account: User, request_id: str = "req_1", /, **changes: object) -> rec
         "cache_read_tokens": 0,
         "cache_write_tokens": 0,
     }
-    return cast("recording.Event", fields | changes)
+    return cast("Event", fields | changes)
 
 
 def use(account: User, credits: str | int | Decimal, *, now: datetime = NOW, at: datetime | None = None) -> None:
@@ -54,7 +55,7 @@ def use(account: User, credits: str | int | Decimal, *, now: datetime = NOW, at:
 
 
 def left(account: User) -> list[tuple[str, Decimal]]:
-    """What can still be drawn, in the order of spending."""
+    """Return the kind and the remaining credits of each grant that can still be drawn, in the order of spending."""
     grants = Grant.objects.filter(account=account, remaining__gt=0)
     in_order = grants.order_by("kind", F("expires_at").asc(nulls_last=True), "created_at", "id")
     return [(Grant.Kind(grant.kind).name.lower(), grant.remaining) for grant in in_order]

@@ -25,22 +25,22 @@ class Command(BaseCommand):
         block_writes: bool = options["block_writes"]
         if obstacles := citus.obstacles(block_writes=block_writes):
             raise CommandError("\n".join(obstacles))
-        steps = citus.steps(block_writes=block_writes)
+        steps = citus.steps_left(block_writes=block_writes)
         for number, step in enumerate(steps, 1):
-            self.stdout.write(f"{number}/{len(steps)} {step.what}\n    {step.locks}\n    {step.statement}")
+            self.stdout.write(f"{number}/{len(steps)} {step.action}\n    {step.locks}\n    {step.statement}")
             if not options["dry_run"]:
-                self.stdout.write(f"    done in {_take(step):.0f} s")
+                self.stdout.write(f"    done in {_timed(step):.0f} s")
         if not steps:
             self.stdout.write("Usage is distributed already, and the models are on every machine.")
         elif options["dry_run"]:
             self.stdout.write("Nothing was done.")
 
 
-def _take(step: citus.Step) -> float:
-    """Seconds it took."""
+def _timed(step: citus.Step) -> float:
+    """Run a step. Returns the seconds it took."""
     begun = monotonic()
     try:
-        citus.take(step)
+        citus.run(step)
     except (Error, RuntimeError) as error:
         reason = str(error).strip()
         raise CommandError(f"{step.table}: {reason}\nWhat was done before stays. Run this again to go on.") from None

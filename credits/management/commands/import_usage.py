@@ -46,18 +46,18 @@ class Command(BaseCommand):
             raw = path.open("rb")
         except OSError as error:
             raise CommandError(f"{path} can't be read: {error.strerror}.") from None
-        report = importing.Report()
+        result = importing.ImportResult()
         file = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
         with file, tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
-            for so_far in importing.load(READERS[kind](file), columns):
-                report = so_far
+            for current in importing.load(READERS[kind](file), columns):
+                result = current
                 bar.update(raw.tell() - bar.n)
-        for number, why in report.bad:
+        for number, why in result.bad:
             self.stderr.write(f"line {number}: {why}")
         self.stdout.write(
-            f"{report.accepted:,} added, {report.duplicates:,} known already, {len(report.bad):,} bad lines."
+            f"{result.accepted:,} added, {result.duplicates:,} known already, {len(result.bad):,} bad lines."
         )
-        if report.bad:
+        if result.bad:
             raise CommandError("Some lines were not loaded. Mend them and run this again: nothing is added twice.")
 
 

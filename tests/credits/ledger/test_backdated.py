@@ -1,4 +1,4 @@
-"""Payments, upgrades and their reversals that are heard of late, twice, at once or in any order."""
+"""Payments, upgrades and their reversals that arrive late, twice, at once or in any order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from django.db.models import Sum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credits.ledger import grants, periods
+from credits.ledger import grants, periods, upgrades
 from credits.ledger.audit import differences
+from credits.ledger.months import month_of
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan
 from sidekick.accounts.models import User
 from tests.conftest import make_user
@@ -24,7 +25,6 @@ from tests.credits.books import NOW, assert_books_balance, at_once, debt, histor
 
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
-MICRO = Decimal("0.000001")
 in_database = pytest.mark.django_db
 threads = pytest.mark.django_db(transaction=True)
 examples = settings(
@@ -54,7 +54,7 @@ def pay(
         account.id,
         plan=Plan.objects.get(slug=plan),
         starts_at=start,
-        ends_at=periods.month_of(start, start)[1],
+        ends_at=month_of(start, start)[1],
         paid_until=until,
         source_key=key,
         now=now or start,
@@ -65,7 +65,7 @@ def upgrade(
     account: User, at: datetime, *, key: str = "up", plan: str = "pro", instead_of: str | None = None, now: datetime
 ) -> bool:
     plans = Plan.objects.in_bulk()
-    return periods.grow(
+    return upgrades.grow(
         account.id,
         plan=plans[plan],
         instead_of=plans[instead_of] if instead_of else None,
@@ -83,14 +83,14 @@ def make_plan(slug: str, credits: int, percent: int = 100) -> Plan:
 
 @contextmanager
 def a_new_account() -> Iterator[User]:
-    """One that is gone with all that happened to it, so that a test can start over."""
+    """An account that is gone afterwards with all that happened to it, so that a test can start over."""
     with transaction.atomic():
         yield User.objects.create(email="dora@example.com", date_joined=month(-2) + 3 * DAY)
         assert list(differences()) == []
         transaction.set_rollback(True)
 
 
-# What is left is the same in any order.
+# The credits left are the same in any order.
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class Payment:
 
     @property
     def upgraded_at(self) -> datetime:
-        """So many eighths into its first month, so that no share is rounded."""
-        eighth = (min(self.end, periods.month_of(self.start, self.start)[1]) - self.start) / 8
+        """Return a moment that many eighths into its first month, so that no share is rounded."""
+        eighth = (min(self.end, month_of(self.start, self.start)[1]) - self.start) / 8
         return self.start + eighth * (self.upgraded or 0)
 
     def reach(self, account: User, now: datetime) -> None:

@@ -14,6 +14,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Sum
 
 from credits.ledger import grants, locking, periods
+from credits.ledger.locking import locked
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, Plan, UsageEvent, UsageRollup, Wallet
 from credits.usage import recording
 from sidekick.accounts.models import User
@@ -126,24 +127,24 @@ def test_writers_that_share_accounts_in_opposite_order_never_deadlock() -> None:
 
 
 def test_wallets_are_locked_one_after_the_other_in_order_of_account() -> None:
-    """Whoever waits for a wallet holds none that comes after it: that is why no two writers can deadlock."""
+    """A writer that waits for a wallet holds none that comes after it: that is why no two writers can deadlock."""
     first, second = sorted(make_accounts(2), key=lambda account: account.id)
     # The table holds the second one first, and is read as it lies.
-    locking.ensure([second.id])
-    locking.ensure([first.id])
+    locking._make_missing([second.id])
+    locking._make_missing([first.id])
 
     def wait_for_both() -> None:
         try:
             with transaction.atomic():
                 with connection.cursor() as cursor:
                     cursor.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
-                locking.lock([second.id, first.id])
+                with locked([second.id, first.id], NOW):
+                    pass
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as threads:
-        with transaction.atomic():
-            locking.lock([first.id])
+        with locked([first.id], NOW):
             waiting = threads.submit(wait_for_both)
             wait_until_someone_waits()
             try:
@@ -161,17 +162,17 @@ def test_wallets_are_made_in_order_of_account_and_only_where_nobody_else_did() -
 
     def make_both() -> None:
         try:
-            locking.ensure([second.id, first.id])
+            locking._make_missing([second.id, first.id])
         finally:
             connection.close()
 
     with ThreadPoolExecutor(1) as threads:
         with transaction.atomic():
-            locking.ensure([first.id])
+            locking._make_missing([first.id])
             waiting = threads.submit(make_both)
             wait_until_someone_waits()
             # Would wait for a wallet that the other one made already; and that one waits for ours.
-            locking.ensure([second.id])
+            locking._make_missing([second.id])
         waiting.result(timeout=10)
     assert Wallet.objects.count() == 2
 

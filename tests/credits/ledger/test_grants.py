@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from credits.ledger import grants, locking, periods
+from credits.ledger import grants, periods
+from credits.ledger.locking import locked
 from credits.models import Grant, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, debt, history, left, period, remaining, use
@@ -128,33 +129,33 @@ def test_a_payment_of_a_period_is_no_source_of_bought_credits(alice: User) -> No
 
 
 @pytest.fixture
-def locked(alice: User) -> Iterator[User]:
-    """Her wallet is locked, the clock has caught up, and 10 more were used than Free gives."""
+def indebted(alice: User) -> Iterator[User]:
+    """Alice has used 10 credits more than Free gives, and her wallet is locked."""
     use(alice, 60)
-    with transaction.atomic():
-        periods.catch_up(locking.lock([alice.id]), NOW)
+    with locked([alice.id], NOW):
         yield alice
 
 
-def test_who_holds_the_lock_gives_once_and_the_debt_is_paid(locked: User) -> None:  # B5 M5
+def test_who_holds_the_lock_gives_once_and_the_debt_is_paid(indebted: User) -> None:  # B5 M5
     terms: dict[str, Any] = {"kind": PURCHASED, "source_key": "txn_1", "now": NOW}
-    first = grants.grant_locked(locked.id, Decimal(137), **terms)
-    assert grants.grant_locked(locked.id, Decimal(137), **terms) == first
+    first = grants.grant(indebted.id, Decimal(137), **terms)
+    assert first.remaining == 127
+    assert grants.grant(indebted.id, Decimal(137), **terms) == first
     with pytest.raises(grants.SourceKeyReused):
-        grants.grant_locked(locked.id, Decimal(138), **terms)
-    assert (remaining(locked), debt(locked)) == (127, 0)
-    assert history(locked) == [("allocation", 50), ("purchased", 137)]
+        grants.grant(indebted.id, Decimal(138), **terms)
+    assert (remaining(indebted), debt(indebted)) == (127, 0)
+    assert history(indebted) == [("allocation", 50), ("purchased", 137)]
     assert_books_balance()
 
 
-def test_what_lapses_is_in_the_clocks_diary_at_once(locked: User) -> None:  # M3
+def test_what_lapses_is_in_the_clocks_diary_at_once(indebted: User) -> None:  # M3
     terms: dict[str, Any] = {"kind": COURTESY, "now": NOW}
-    grants.grant_locked(locked.id, Decimal(20), source_key="a", expires_at=NOW + 3 * DAY, **terms)
+    grants.grant(indebted.id, Decimal(20), source_key="a", expires_at=NOW + 3 * DAY, **terms)
     assert Wallet.objects.get().due_at == NOW + 3 * DAY
-    grants.grant_locked(locked.id, Decimal(20), source_key="b", expires_at=NOW + DAY, **terms)
+    grants.grant(indebted.id, Decimal(20), source_key="b", expires_at=NOW + DAY, **terms)
     assert Wallet.objects.get().due_at == NOW + DAY
-    periods.open_due([locked.id], NOW + 2 * DAY)
-    assert left(locked) == [("courtesy", 10)]
+    periods.open_due([indebted.id], NOW + 2 * DAY)
+    assert left(indebted) == [("courtesy", 10)]
     assert_books_balance()
 
 
@@ -188,7 +189,7 @@ def test_bought_credits_never_expire(alice: User) -> None:  # M3
 
 def test_a_grant_to_nobody_is_refused(db: None) -> None:
     grants.grant(uuid.uuid4(), Decimal(5), kind=COURTESY, source_key="sorry", now=NOW)
-    # What a commit would say; and nothing may be left for the end of this test.
+    # Check the deferred constraints as a commit would, and leave none for the end of this test.
     with pytest.raises(IntegrityError):
         connection.check_constraints()
     transaction.set_rollback(True)
@@ -429,7 +430,7 @@ def test_the_clock_closes_a_period_before_its_allocation_is_restored(alice: User
 
 
 def test_nothing_of_a_lapsed_grant_is_restored(alice: User) -> None:  # P4
-    """It would lapse a second time, and the ledger has one line for that: the clock could never go on."""
+    """The grant would lapse a second time, but the ledger takes one line for that: the clock could never go on."""
     given = give(alice, 10, COURTESY, key="sorry", days=1)
     take(given, 4)
     with pytest.raises(grants.NothingToRestore):

@@ -1,4 +1,4 @@
-"""Holds: what is promised is there, once, until usage settles it, the call fails, or time runs out (M4)."""
+"""Holds: promised credits are there, once, until usage settles them, the call fails, or time runs out (M4)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import time_machine
 from django.db import connection, transaction
 from django.test import Client
 
-from credits.ledger import grants, holds, locking, periods
+from credits.ledger import grants, holds, periods, spending
 from credits.ledger.holds import HoldConflict, InsufficientCredits, UnknownAccount, UnknownModel
+from credits.ledger.locking import locked
 from credits.models import Grant, Hold, ModelPrice, Wallet
 from credits.usage import recording
 from sidekick.accounts.models import ServiceKey, User
@@ -48,7 +49,7 @@ def _books_balance_in_the_end(request: pytest.FixtureRequest) -> Any:
 
 
 def hold(account: User, request_id: str = "req_1", *, credits: int | str = 10, **changes: Any) -> Hold:
-    """A hold of this many credits: haiku's output costs 100 credits a million."""
+    """Reserve this many credits: haiku's output costs 100 credits a million."""
     tokens = int(Decimal(credits) * 10_000)
     wish: dict[str, Any] = {
         "request_id": request_id,
@@ -332,9 +333,8 @@ def test_two_hundred_holds_and_settlements_at_once_never_promise_or_spend_more_t
                 given = hold(account, f"req_{number}", credits=size)
             except InsufficientCredits:
                 return 0
-            with transaction.atomic():
-                locking.lock([account.id])
-                seen.append(locking.available(account.id))
+            with locked([account.id], NOW):
+                seen.append(spending.available(account.id))
             if fate == 0:
                 holds.release(given.id, now=NOW)
                 return 0
@@ -376,7 +376,7 @@ def test_release_settlement_and_lapse_at_once_free_a_hold_once() -> None:
 
         at_once([release, settle, lambda: periods.open_due([account.id], later), release, settle])
         assert held(account) == 1
-        holds.release(keeps.id)
+        holds.release(keeps.id, now=later)
     assert (held(account), remaining(account)) == (0, 40)
 
 

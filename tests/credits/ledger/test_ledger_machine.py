@@ -32,10 +32,11 @@ from hypothesis.stateful import (
 )
 
 from credits.ledger import grants as ledger_grants
-from credits.ledger import holds, periods
+from credits.ledger import holds, periods, upgrades
 from credits.ledger.audit import differences
-from credits.models import CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
+from credits.models import MICRO, CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
 from credits.usage import recording
+from credits.usage.schemas import Event
 from sidekick.accounts.models import User
 
 COURTESY, ROLLOVER, ALLOCATION, BOUGHT = 0, 1, 2, 3
@@ -55,7 +56,6 @@ PRICES = {
 }
 TICK = timedelta(microseconds=1)
 NEVER = datetime.max.replace(tzinfo=UTC)
-MICRO = Decimal("0.000001")
 A_HOLD_LASTS = timedelta(minutes=15)
 # A token of its input costs the least there is, so a hold can be made to the millionth.
 CHEAP = "gpt-5-mini"
@@ -103,7 +103,7 @@ class Request:
         exact = sum((tokens * Decimal(price) for tokens, price in pairs), Decimal(0)) / 1_000_000
         return exact.quantize(MICRO, ROUND_HALF_UP)
 
-    def sent_by(self, account: User) -> recording.Event:
+    def sent_by(self, account: User) -> Event:
         return {
             "request_id": self.request_id,
             "account": str(account.id),
@@ -224,7 +224,7 @@ class Book:
                 gift.remaining = Decimal(0)
 
     def close(self) -> Decimal:
-        """End the open period; returns what lives one more."""
+        """End the open period. Returns the credits that roll over."""
         term = self.terms[-1]
         term.closed = True
         mine = [gift for gift in self.gifts if gift.term is term]
@@ -284,7 +284,7 @@ class Book:
     def insert(
         self, plan: str, start: datetime, end: datetime, anchor: datetime, paid_until: datetime, now: datetime
     ) -> None:
-        """Open what lies before the open period, and close it at once; month by month until the next period."""
+        """Open a period that lies before the open one, and close it at once; month by month until the next period."""
         until = min(paid_until, *(term.start for term in self.terms if term.start >= start))
         while True:
             begin = start
@@ -365,7 +365,7 @@ class Book:
         self.clock(now)
 
     def use(self, requests: list[Request], now: datetime) -> tuple[int, int, int]:
-        """How many were accepted, known already and refused: in conflict, or with a hold of somebody else."""
+        """Return how many are accepted, known already and rejected: in conflict, or with a hold of another account."""
         self.clock(now)
         own = {promise.id: promise for promise in self.promises.values()}
         accepted = duplicates = refused = 0
@@ -387,7 +387,7 @@ class Book:
         return accepted, duplicates, refused
 
     def promise(self, wished: Promise, now: datetime) -> str:
-        """What becomes of the wish: a promise, the same one again, a conflict, or too little for it."""
+        """Return the outcome of the wish: a promise, the same one again, a conflict, or too little for it."""
         self.clock(now)
         known = self.promises.get(wished.request_id)
         if known:
@@ -433,7 +433,7 @@ class Book:
         return True
 
     def used(self, term: Term) -> Decimal:
-        """What occurred between this period's start and the next one's, whenever it was reported."""
+        """Return the usage that occurred between this period's start and the next one's, whenever it was reported."""
         place = self.terms.index(term)
         end = self.terms[place + 1].start if term.closed else NEVER
         return sum((r.credits for r in self.requests.values() if term.start <= r.occurred_at < end), Decimal(0))
@@ -613,9 +613,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.promised)
     @rule(place=some_hold)
     def a_call_fails(self, place: int) -> None:
-        _, promise = self.promised[-1 - place % len(self.promised)]
+        account, promise = self.promised[-1 - place % len(self.promised)]
 
         def call() -> None:
+            self.books[account].clock(self.now)
             if promise.state == "settled":
                 with pytest.raises(holds.HoldConflict):
                     holds.release(uuid.UUID(promise.id), now=self.now)
@@ -686,7 +687,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def call() -> None:
             plans = Plan.objects.in_bulk()
-            found = periods.grow(
+            found = upgrades.grow(
                 user.id,
                 plan=plans[plan],
                 instead_of=plans[instead_of] if instead_of else None,

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from credits.ledger import grants, locking, periods
+from credits.ledger import grants, locking, periods, upgrades
+from credits.ledger.months import month_of
 from credits.models import CreditPeriod, Grant, LedgerEntry, Plan, Wallet
 from credits.usage import recording
 from sidekick.accounts.models import User
@@ -35,7 +36,7 @@ def utc(year: int, month: int, day: int, hour: int = 9, minute: int = 30) -> dat
 
 
 def look(account: User, now: datetime) -> CreditPeriod:
-    """What opening the page does."""
+    """Do to the ledger what opening the page does."""
     periods.open_due([account.id], now)
     return period(account)
 
@@ -54,7 +55,7 @@ def pay(
         account.id,
         plan=Plan.objects.get(slug=plan),
         starts_at=start,
-        ends_at=periods.month_of(start, start)[1],
+        ends_at=month_of(start, start)[1],
         paid_until=until or (start.replace(year=start.year + 1) if year else None),
         source_key=key,
         now=now or start,
@@ -77,10 +78,10 @@ def test_months_clamp_to_short_months_and_come_back(anchor: datetime, ends: list
     start = anchor
     for end in ends:
         for moment in (start, start + 9 * DAY):
-            assert periods.month_of(anchor, moment)[0] == start
-        start, end_of_month = periods.month_of(anchor, start)
+            assert month_of(anchor, moment)[0] == start
+        start, end_of_month = month_of(anchor, start)
         assert end_of_month == datetime.fromisoformat(f"{end}T09:30:00+00:00")
-        assert periods.month_of(anchor, end_of_month - TICK) == (start, end_of_month)
+        assert month_of(anchor, end_of_month - TICK) == (start, end_of_month)
         start = end_of_month
 
 
@@ -89,13 +90,13 @@ def test_months_are_those_of_utc_whatever_zone_the_question_comes_in() -> None: 
     expected = (utc(2026, 4, 1, 0, 0), utc(2026, 5, 1, 0, 0))
     for zone in ("UTC", "America/New_York", "Pacific/Kiritimati", "Europe/Berlin"):
         there = ZoneInfo(zone)
-        assert periods.month_of(anchor.astimezone(there), moment.astimezone(there)) == expected
+        assert month_of(anchor.astimezone(there), moment.astimezone(there)) == expected
 
 
 def test_daylight_saving_moves_no_boundary() -> None:  # M7
     berlin = ZoneInfo("Europe/Berlin")
     joined = datetime(2026, 3, 15, 12, tzinfo=berlin)
-    start, end = periods.month_of(joined, datetime(2026, 4, 1, 12, tzinfo=berlin))
+    start, end = month_of(joined, datetime(2026, 4, 1, 12, tzinfo=berlin))
     assert (start, end) == (utc(2026, 3, 15, 11, 0), utc(2026, 4, 15, 11, 0))
 
 
@@ -163,7 +164,7 @@ def test_a_payment_told_again_after_its_period_closed_opens_nothing(alice: User)
 
 
 def test_payments_out_of_order_leave_the_newest_period_open_with_what_the_earlier_one_left(alice: User) -> None:
-    """M7 M8 P2; `test_late` has more."""
+    """M7 M8 P2; `test_backdated` has more."""
     newest = pay(alice, NOW, key="txn_2")
     earlier = pay(alice, NOW - 31 * DAY, key="txn_1", plan="starter", now=NOW + 2 * DAY)
     assert earlier.closed_at == NOW + 2 * DAY
@@ -205,7 +206,7 @@ def test_a_month_paid_for_that_lies_before_the_free_period_leaves_free_open(alic
     paid = pay(alice, utc(2026, 6, 10), now=utc(2026, 8, 1))
     assert (paid.starts_at, paid.ends_at, paid.closed_at) == (utc(2026, 6, 10), utc(2026, 7, 10), utc(2026, 8, 1))
     assert period(alice) == free
-    # What is left of a paid plan lives one period of Free, whenever that began.
+    # Credits left of a paid plan live for one period of Free, whenever that began.
     assert left(alice) == [("rollover", Decimal(1000)), ("allocation", Decimal(50))]
     assert_books_balance()
 
@@ -238,7 +239,7 @@ def test_a_paid_year_opens_twelve_months_and_not_a_thirteenth(alice: User) -> No
 
 @pytest.mark.parametrize("drift", [timedelta(seconds=1), timedelta(days=1), timedelta(seconds=-1), timedelta(days=-1)])
 def test_a_paid_year_that_ends_a_little_off_its_anchor_has_twelve_months(alice: User, drift: timedelta) -> None:  # M7
-    """From 29 February a year may be said to end on 28 February or on 1 March."""
+    """A year from 29 February may end on 28 February or on 1 March."""
     start = utc(2028, 2, 29)
     until = utc(2029, 2, 28) + drift
     pay(alice, start, until=until)
@@ -383,7 +384,7 @@ def test_whoever_writes_lapses_courtesy_credits_first(alice: User, call: str) ->
     elif call == "restore":
         grants.restore(bought, Decimal("0.5"), source_key="back", reason="reversed", now=later)
     elif call == "grow":
-        periods.grow(alice.id, plan=Plan.objects.get(slug="pro"), instead_of=None, at=NOW, source_key="up", now=later)
+        upgrades.grow(alice.id, plan=Plan.objects.get(slug="pro"), instead_of=None, at=NOW, source_key="up", now=later)
     elif call == "open_paid":
         pay(alice, NOW, now=later)
     else:
@@ -410,7 +411,7 @@ def test_the_hourly_job_opens_all_that_is_due_and_then_has_nothing_to_do(
     "state", ["new", "free", "paid", "year", "year over", "lapsing", "future", "back on free", "debt", "nothing left"]
 )
 def test_no_wallet_is_due_after_the_clock_has_caught_up(alice: User, state: str) -> None:
-    """Else the hourly job would never end."""
+    """Otherwise the hourly job would never end."""
     if state == "future":
         User.objects.filter(id=alice.id).update(date_joined=NOW + timedelta(days=50))
     if state in {"free", "back on free"}:
@@ -426,7 +427,7 @@ def test_no_wallet_is_due_after_the_clock_has_caught_up(alice: User, state: str)
         grants.grant(alice.id, Decimal(1), kind=kind, source_key="sorry", expires_at=NOW - DAY, now=NOW)
     if state == "debt":
         use(alice, 1000, now=NOW)
-    locking.ensure([alice.id])
+    locking._make_missing([alice.id])
     for days in range(0, 800 if state == "year over" else 100, 11):
         now = NOW + timedelta(days=days)
         periods.open_all_due(now)

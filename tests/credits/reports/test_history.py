@@ -16,7 +16,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from credits.ledger import grants, periods
+from credits.ledger import grants, periods, upgrades
 from credits.models import Grant, LedgerEntry, Plan
 from credits.reports.balance import current_balance
 from credits.reports.history import Change, changes_in
@@ -92,7 +92,7 @@ def test_every_kind_of_change_in_a_customer_s_words(
         alice.id, plan=starter, starts_at=renewed, ends_at=renewed + 30 * DAY, source_key="pay2", now=renewed
     )
     upgraded = renewed + 3 * DAY
-    periods.grow(alice.id, plan=pro, instead_of=starter, at=upgraded, source_key="pay3", now=upgraded)
+    upgrades.grow(alice.id, plan=pro, instead_of=starter, at=upgraded, source_key="pay3", now=upgraded)
     bought = grants.grant(alice.id, Decimal(137), kind=Grant.Kind.PURCHASED, source_key="buy", now=upgraded + DAY)
     refund = "Paddle txn_secret: money went back"
     grants.void(bought, Decimal(48), source_key="back", reason=refund, now=upgraded + 2 * DAY)

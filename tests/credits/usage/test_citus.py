@@ -1,4 +1,4 @@
-"""Distributing usage: what stands in the way is found on the real tables; Citus itself is pretended."""
+"""Distributing usage: obstacles are found on the real tables; Citus itself is pretended."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_without_citus_it_refuses_in_one_sentence(flags: list[str]) -> None:  # 
 
 @pytest.fixture
 def pooled(transactional_db: None) -> Iterator[None]:
-    """The connection leads by way of PgBouncer, in transaction mode."""
+    """The connection goes through PgBouncer, in transaction mode."""
     if not shutil.which("pgbouncer", path=SYSTEM_PATH):
         pytest.skip("PgBouncer is not installed: apt-get install pgbouncer")
     direct = connection.settings_dict
@@ -240,7 +240,7 @@ def test_a_run_that_broke_off_goes_on_where_it_was(citus: None) -> None:
     sql("UPDATE settings SET value = 'credits_usagerollup' WHERE name = 'breaks'")
     assert "credits_usagerollup: connection to the remote node localhost:5432 failed" in refusal()
     assert asked() == ALL[:2]
-    # What Citus leaves of a table that it was copying.
+    # Citus leaves this of a table that it was copying.
     sql("INSERT INTO citus_tables VALUES ('credits_usagerollup', 'local', '<none>', 0)")
     sql("UPDATE settings SET value = ''  WHERE name = 'breaks'")
     assert distribute().startswith("1/1 Spread credits_usagerollup over the workers")
@@ -259,7 +259,7 @@ def test_it_gives_up_a_lock_rather_than_let_everybody_queue(
 ) -> None:
     monkeypatch.setattr(usage_citus, "LOCK_SECONDS", 1)
     with psycopg.connect(connection.connection.info.dsn) as other:
-        # Whoever waits for ever gets the lock then, and the test fails.
+        # A step that waits for ever gets the lock then, and the test fails.
         other.execute("SET idle_in_transaction_session_timeout = '10s'")
         other.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
         assert f"{table}: canceling statement due to lock timeout" in refusal("--block-writes")
@@ -269,7 +269,7 @@ def test_it_gives_up_a_lock_rather_than_let_everybody_queue(
 
 @pytest.mark.django_db
 def test_a_hold_or_usage_needs_no_row_of_the_price_book_locked(alice: User) -> None:
-    """What went with the key: the audit finds a hold for a model that is not there, see `test_audit`."""
+    """The key is gone; the audit finds a hold for a model that is not there, see `test_audit`."""
     use(alice, 1)
     keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND confrelid = 'credits_aimodel'::regclass"
     assert [conname for (conname,) in sql(keys) if "modelprice" not in str(conname)] == []

@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> ForFile:
 
 
 def load(path: Path, *arguments: str) -> tuple[str, str]:
-    """What the command says, and what it complains of; it must succeed."""
+    """Run the command, which must succeed. Returns its output and its complaints."""
     out, err = io.StringIO(), io.StringIO()
     call_command("import_usage", str(path), *arguments, stdout=out, stderr=err)
     return out.getvalue().strip(), err.getvalue().strip()

@@ -1,4 +1,4 @@
-"""What one call of `metering.record` does."""
+"""The effects of one call of `recording.record`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pydantic import TypeAdapter, ValidationError
 
-from credits.ledger import locking, periods
+from credits.ledger import periods, spending
 from credits.models import AIModel, CreditPeriod, Grant, LedgerEntry, ModelPrice, UsageEvent, UsageRollup, Wallet
-from credits.usage import recording
+from credits.usage import charging, recording, storing
+from credits.usage.schemas import Event, Receipt
 from sidekick.accounts.models import User
 from tests.conftest import JOINED
 from tests.credits.books import NOW, assert_books_balance, debt, event, left, period, remaining, use
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.django_db
 TICK = timedelta(microseconds=1)
 
 
-def codes(receipt: recording.Receipt) -> list[tuple[int, str]]:
+def codes(receipt: Receipt) -> list[tuple[int, str]]:
     return [(rejected.index, rejected.code) for rejected in receipt.rejected]
 
 
@@ -55,7 +56,7 @@ def test_rollups_begin_at_quarters_and_days_of_utc(alice: User) -> None:  # C6
 
 
 def test_an_empty_batch_is_an_empty_receipt(db: None) -> None:
-    assert recording.record([], now=NOW) == recording.Receipt()
+    assert recording.record([], now=NOW) == Receipt()
 
 
 # Price (M1, M6) ------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def test_a_new_price_changes_nothing_that_is_stored(alice: User) -> None:  # M1
     assert_books_balance()
 
 
-# What is refused (M2) ------------------------------------------------------------------------------------------
+# Rejected events (M2) ------------------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_recorded_is_refused_one_by_one_and_the_rest_is_stored(alice: User) -> None:  # M2
@@ -307,7 +308,7 @@ def test_a_batch_draws_from_each_account_its_own(alice: User, charlie: User) -> 
 # All or nothing ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["_roll_up", "_charge", "draw"])
+@pytest.mark.parametrize("step", ["roll_up", "charge", "draw"])
 def test_a_crash_in_the_middle_leaves_nothing(alice: User, step: str, monkeypatch: pytest.MonkeyPatch) -> None:  # M2
     periods.open_due([alice.id], NOW)
 
@@ -316,7 +317,7 @@ def test_a_crash_in_the_middle_leaves_nothing(alice: User, step: str, monkeypatc
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(locking if step == "draw" else recording, step, crash)
+        patch.setattr({"roll_up": storing, "charge": charging, "draw": spending}[step], step, crash)
         with pytest.raises(RuntimeError):
             recording.record([event(alice)], now=NOW)
     assert not UsageEvent.objects.exists()
@@ -348,4 +349,4 @@ def test_a_thousand_requests_of_fifty_accounts_cost_as_many_statements_as_ten_of
 
 def test_a_model_name_that_no_database_can_hold_is_not_valid(alice: User) -> None:
     with pytest.raises(ValidationError, match="pattern"):
-        TypeAdapter(recording.Event).validate_python(event(alice, model="gpt\0"))
+        TypeAdapter(Event).validate_python(event(alice, model="gpt\0"))

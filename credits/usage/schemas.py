@@ -1,0 +1,68 @@
+"""What the backend reports of AI requests, and what it is told back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, NotRequired
+
+from pydantic import AwareDatetime, Field, StringConstraints
+from typing_extensions import TypedDict
+
+MOST_EVENTS = 1000  # In one call.
+
+Tokens = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+# PostgreSQL's text can't hold NUL, and no other control character belongs into a name.
+PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+RequestId = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=PRINTABLE)]
+ModelName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100, pattern=PRINTABLE)]
+HoldId = Annotated[str, StringConstraints(strict=True, max_length=64)]
+
+
+class Event(TypedDict):
+    """One request as the backend reports it; `UsageEvent` is how it is stored."""
+
+    request_id: RequestId
+    account: Annotated[str, StringConstraints(strict=True, max_length=64)]
+    model: ModelName
+    occurred_at: Annotated[AwareDatetime, Field(strict=True)]
+    input_tokens: Tokens
+    output_tokens: Tokens
+    cache_read_tokens: Tokens
+    cache_write_tokens: Tokens
+    hold: NotRequired[HoldId | None]
+
+
+class RejectionCode(StrEnum):
+    """Why an event was not stored."""
+
+    UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_MODEL = "unknown_model"
+    INVALID = "invalid"
+    CONFLICT = "conflict"
+    TOO_OLD = "too_old"
+    IN_FUTURE = "in_future"
+
+
+# Its name in the API's description, and so in the code that clients generate from it.
+RejectionCode.__name__ = RejectionCode.__qualname__ = "Refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    index: int
+    request_id: str | None
+    code: RejectionCode
+    detail: str
+
+
+@dataclass(slots=True)
+class Receipt:
+    """`accepted + duplicates + len(rejected)` is the number of events sent."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def reject(self, index: int, event: Event, code: RejectionCode, detail: str) -> None:
+        self.rejected.append(Rejected(index, event["request_id"], code, detail))
