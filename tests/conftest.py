@@ -97,10 +97,10 @@ def charlie(db: None) -> User:
 @pytest.fixture
 def sign_in() -> Callable[[Client, User], None]:
     """Give a test client the cookies of a new device session, as the sign-in page does."""
-    from sidekick.accounts import tokens
+    from sidekick.accounts import device_sessions, tokens
 
     def sign_in(client: Client, user: User) -> None:
-        pair = tokens.start(user, ip="127.0.0.1", user_agent="tests")
+        pair = device_sessions.start(user, ip="127.0.0.1", user_agent="tests")
         client.cookies[tokens.ACCESS_COOKIE] = pair.access
         client.cookies[tokens.REFRESH_COOKIE] = pair.refresh
 

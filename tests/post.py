@@ -6,10 +6,10 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
-from sidekick.accounts import emails
+from sidekick.accounts import delivery
 
 
 def delivered() -> list[EmailMessage]:
     """Send what is due as the worker does every minute, and answer all messages so far, oldest first."""
-    emails.send_due(timezone.now())
+    delivery.send_due(timezone.now())
     return mail.outbox

@@ -28,7 +28,7 @@ from credits.reports.balance import current_balance
 from dashboard.backoffice import timeline
 from dashboard.backoffice.timeline import Happening, Mark
 from sidekick import formatting
-from sidekick.accounts.admin import UserAdmin
+from sidekick.accounts.admin.accounts import UserAdmin
 from sidekick.accounts.models import DeviceSession, User
 from sidekick.admin import base
 from sidekick.admin.base import ReadOnlyAdmin, badge

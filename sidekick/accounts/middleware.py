@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject, cached_property
 
-from sidekick.accounts import known_devices, tokens
+from sidekick.accounts import device_sessions, known_devices, tokens
 
 from .models import DeviceSession, User
 
@@ -60,9 +60,9 @@ class Identity:
         """One query for a request with a token, none without; looked up when someone wants to know."""
         session = None
         if self.claims:
-            session = tokens.session_of(self.claims, self.now)
+            session = device_sessions.find(self.claims, self.now)
         elif self.refresh_token and self.is_poll:
-            session = tokens.session_of_refresh_token(self.refresh_token, self.now)
+            session = device_sessions.find_by_refresh_token(self.refresh_token, self.now)
         self._put(session)
         return session
 
@@ -79,8 +79,8 @@ class Identity:
         """
         if self.claims or not self.refresh_token or self.is_poll or self.request.path.startswith("/api/v1/"):
             return
-        device = tokens.device_of(self.request)
-        self.pair = tokens.rotate(self.refresh_token, now=self.now, **device)
+        device = device_sessions.device_of(self.request)
+        self.pair = device_sessions.rotate(self.refresh_token, now=self.now, **device)
         self.session = self.pair.session if self.pair else None
         self._put(self.session)
 
@@ -89,7 +89,7 @@ class Identity:
         if self.session:
             DeviceSession.objects.filter(id=self.session.id).end(DeviceSession.Ended.SIGNED_IN_AGAIN)
         with transaction.atomic():
-            self.pair = tokens.start(user, **tokens.device_of(self.request))
+            self.pair = device_sessions.start(user, **device_sessions.device_of(self.request))
             known_devices.tell_if_new(self.pair.session, self.request)
         self.session = self.pair.session
         self.signed_in_now, self.signed_out_now = True, False

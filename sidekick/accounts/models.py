@@ -85,7 +85,7 @@ class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def live(self, now: datetime | None = None) -> DeviceSessionQuerySet:
         """Sessions a token may still speak for: not ended, used lately, not too old.
 
-        No join, so that an UPDATE of these rows stays one statement on one table (see `tokens.rotate`).
+        No join, so that an UPDATE of these rows stays one statement on one table (see `device_sessions.rotate`).
         """
         now = now or timezone.now()
         return self.filter(

@@ -1,4 +1,4 @@
-"""What the worker does for accounts."""
+"""The worker's tasks for accounts."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import uuid
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from sidekick.accounts import emails
+from sidekick.accounts import delivery
 
 logger = logging.getLogger(__name__)
 
 
-@app.task(queue=emails.QUEUE)
+@app.task(queue=delivery.QUEUE)
 def send_letter(letter_id: str) -> None:
     """As soon as it is written."""
-    emails.send(uuid.UUID(letter_id))
+    delivery.send(uuid.UUID(letter_id))
 
 
 @app.periodic(cron="* * * * *")
 @app.task(queueing_lock="send_due_letters", lock="send_due_letters")
 def send_due_letters(timestamp: int) -> None:
-    """Every minute: letters that could not be sent and have paused long enough. A missed minute is made up for."""
-    tried = emails.send_due(timezone.now())
+    """Every minute: emails that could not be sent and have paused long enough. A missed minute is made up for."""
+    tried = delivery.send_due(timezone.now())
     if tried:
-        logger.info("tried %d letters again", tried)
+        logger.info("tried %d emails again", tried)

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter
 from credits.ledger import periods
 from credits.usage import recording as usage_recording
 from credits.usage.schemas import Event
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.benchmarks import exports, webhooks
 
@@ -231,7 +231,7 @@ def _fill(user: User, count: int) -> None:
 
 def cookies(user: User) -> dict[str, str]:
     """Return the headers of a browser that has been here before."""
-    pair = tokens.start(user, ip="127.0.0.1", user_agent="bench")
+    pair = device_sessions.start(user, ip="127.0.0.1", user_agent="bench")
     csrf = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=32))
     cookies = {tokens.ACCESS_COOKIE: pair.access, tokens.REFRESH_COOKIE: pair.refresh, "csrftoken": csrf}
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}

@@ -22,7 +22,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from billing.simulator.schemas.transactions import Transaction
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.browser import chromium
@@ -148,7 +148,7 @@ def shop(live_server: LiveServer, settings: Settings, clock: time_machine.Travel
 
 def sign_in(context: BrowserContext, user: User, url: str) -> None:
     """Give a browser the cookies of a new device session, as the sign-in page does."""
-    pair = tokens.start(user, ip="127.0.0.1", user_agent="tests")
+    pair = device_sessions.start(user, ip="127.0.0.1", user_agent="tests")
     for name, value in ((tokens.ACCESS_COOKIE, pair.access), (tokens.REFRESH_COOKIE, pair.refresh)):
         context.add_cookies([{"name": name, "value": value, "url": url, "httpOnly": True, "sameSite": "Lax"}])
 

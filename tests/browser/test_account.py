@@ -17,7 +17,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.browser import customers
 from tests.browser.conftest import TUESDAY, NewPage, Shop, emailed_code
@@ -309,7 +309,7 @@ def account_with_everything() -> User:
     RecoveryCodes.activate(user)
     SocialAccount.objects.create(user=user, provider="google", uid="g-1")
     for agent in (FIREFOX, "", "Sidekick/3.2.1 (Macintosh)"):
-        tokens.start(user, ip="2001:db8:85a3:8d3:1319:8a2e:370:7348", user_agent=agent)
+        device_sessions.start(user, ip="2001:db8:85a3:8d3:1319:8a2e:370:7348", user_agent=agent)
     return user
 
 

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from sidekick import logs
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import ServiceKey, User
 from sidekick.urls import handler404, handler500
 from sidekick.urls import urlpatterns as own
@@ -222,7 +222,7 @@ def test_requests_are_counted_by_view_method_and_class_of_status(client: Client)
 def test_no_label_holds_anything_of_a_person(
     client: Client, browser: Client, alice: User, settings: Settings
 ) -> None:  # O3
-    pair = tokens.start(alice, ip="203.0.113.77", user_agent="Wonderland")
+    pair = device_sessions.start(alice, ip="203.0.113.77", user_agent="Wonderland")
     client.cookies[tokens.ACCESS_COOKIE] = pair.access
     settings.METRICS_TOKEN = "m" * 20
     client.get(f"/dashboard/credits/models?model={PERSON}")

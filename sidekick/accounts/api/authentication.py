@@ -12,7 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import DeviceSession, ServiceKey, User
 from sidekick.api.problems import Problem
 
@@ -27,7 +27,7 @@ class BearerAuthentication(BaseAuthentication):
         if token is None or token.startswith(ServiceKey.PREFIX):
             return None
         claims = tokens.read(tokens.AccessToken, token)
-        session = tokens.session_of(claims, timezone.now()) if claims else None
+        session = device_sessions.find(claims, timezone.now()) if claims else None
         if session is None:
             raise Problem(
                 401, "invalid_token", "The access token is not valid, or its session ended.", headers=CHALLENGE

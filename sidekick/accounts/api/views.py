@@ -20,7 +20,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sidekick.accounts import known_devices, tokens
+from sidekick.accounts import device_sessions, known_devices, tokens
 from sidekick.accounts.api.authentication import CHALLENGE
 from sidekick.accounts.models import DeviceSession, User
 from sidekick.api.openapi import CHALLENGE as CHALLENGED
@@ -122,7 +122,7 @@ def token(request: Request) -> Response:
     if is_mfa_enabled(user, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]):
         _check_second_factor(user, form.validated_data.get("code", ""))
     with transaction.atomic():
-        pair = tokens.start(user, **tokens.device_of(request._request))
+        pair = device_sessions.start(user, **device_sessions.device_of(request._request))
         known_devices.tell_if_new(pair.session, request._request)
     return _answer(pair)
 
@@ -140,8 +140,8 @@ def refresh(request: Request) -> Response:
     form = Refresh(data=request.data)
     form.is_valid(raise_exception=True)
     _limit(request._request, "api_refresh")
-    device = tokens.device_of(request._request)
-    pair = tokens.rotate(form.validated_data["refresh"], now=timezone.now(), **device)
+    device = device_sessions.device_of(request._request)
+    pair = device_sessions.rotate(form.validated_data["refresh"], now=timezone.now(), **device)
     if pair is None:
         raise Problem(401, "invalid_token", "The refresh token is not valid, or its session ended.", headers=CHALLENGE)
     if not pair.rotated:

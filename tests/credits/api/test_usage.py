@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from credits.ledger import grants
 from credits.models import Grant, UsageEvent, UsageRollup, Wallet
 from credits.usage import recording
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import ServiceKey, User
 from tests.credits.books import NOW, assert_books_balance, event
 
@@ -49,7 +49,7 @@ def backend_with(*scopes: str) -> Client:
 
 
 def customer(user: User) -> Client:
-    access = tokens.start(user, ip="127.0.0.1", user_agent="tests").access
+    access = device_sessions.start(user, ip="127.0.0.1", user_agent="tests").access
     return Client(headers={"Authorization": f"Bearer {access}"})
 
 
@@ -332,7 +332,7 @@ def test_a_customer_reports_no_usage(alice: User) -> None:
 
 
 def forged(user: User, key: str, algorithm: str | None, **changes: object) -> str:
-    pair = tokens.start(user, ip="127.0.0.1", user_agent="tests")
+    pair = device_sessions.start(user, ip="127.0.0.1", user_agent="tests")
     claims = jwt.decode(pair.access, options={"verify_signature": False})
     return jwt.encode({**claims, **changes}, key, algorithm=algorithm)
 

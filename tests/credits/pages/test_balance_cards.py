@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from credits.ledger import grants, holds, periods
 from credits.models import Grant, Hold, Plan
 from credits.usage import recording
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import ServiceKey, User
 from tests.credits.books import NOW, event, use
 
@@ -31,7 +31,7 @@ SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 @pytest.fixture
 def program(alice: User) -> Client:
-    access = tokens.start(alice, ip="127.0.0.1", user_agent="tests").access
+    access = device_sessions.start(alice, ip="127.0.0.1", user_agent="tests").access
     return Client(headers={"Authorization": f"Bearer {access}"})
 
 
@@ -115,10 +115,11 @@ def test_a_period_that_ends_by_the_clock_is_a_change(
     page_tag = tag_of(browser, BALANCE)
     # Browser and program sign in anew: their access tokens are long over.
     clock.move_to(NOW + 22 * DAY)
-    later = Client(headers={"Authorization": f"Bearer {tokens.start(alice, ip='127.0.0.1', user_agent='t').access}"})
+    access = device_sessions.start(alice, ip="127.0.0.1", user_agent="t").access
+    later = Client(headers={"Authorization": f"Bearer {access}"})
     for path, tag in tags.items():
         assert poll(later, path, tag).status_code == 200
-    pair = tokens.start(alice, ip="127.0.0.1", user_agent="t")
+    pair = device_sessions.start(alice, ip="127.0.0.1", user_agent="t")
     browser.cookies[tokens.ACCESS_COOKIE] = pair.access
     assert poll(browser, BALANCE, page_tag).status_code == 200
 
@@ -216,7 +217,8 @@ def test_one_account_s_tag_says_nothing_to_another(program: Client, alice: User,
     use(alice, 2)
     use(charlie, 3)
     tag = tag_of(program, path)
-    his = Client(headers={"Authorization": f"Bearer {tokens.start(charlie, ip='127.0.0.1', user_agent='t').access}"})
+    access = device_sessions.start(charlie, ip="127.0.0.1", user_agent="t").access
+    his = Client(headers={"Authorization": f"Bearer {access}"})
     assert poll(his, path, tag).status_code == 200
 
 

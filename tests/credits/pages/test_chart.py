@@ -28,7 +28,7 @@ from credits.reports import timeseries, usage
 from credits.reports.spans import QUARTER, Span
 from credits.reports.timeseries import Bars
 from credits.usage import recording
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.credits.books import NOW, assert_books_balance, event, use
 
@@ -126,7 +126,7 @@ def test_days_models_files_and_api_add_up_to_the_same(
 
 def signed_in(user: User) -> Client:
     cache.clear()
-    client, pair = Client(), tokens.start(user, ip="127.0.0.1", user_agent="tests")
+    client, pair = Client(), device_sessions.start(user, ip="127.0.0.1", user_agent="tests")
     client.cookies[tokens.ACCESS_COOKIE], client.cookies[tokens.REFRESH_COOKIE] = pair.access, pair.refresh
     return client
 
@@ -141,7 +141,7 @@ def the_period_s_chart_is_what_was_used(user: User) -> None:
 def everywhere(user: User, span: Span, first: date, last: date) -> tuple[Decimal, Decimal, Decimal]:
     """The total of a span on the Models page, in the file of requests, and from the API."""
     client = signed_in(user)
-    bearer = tokens.start(user, ip="127.0.0.1", user_agent="tests").access
+    bearer = device_sessions.start(user, ip="127.0.0.1", user_agent="tests").access
     query = f"?range=custom&from={first}&to={last}"
     foot = re.search(r"<tfoot>.*?data-label=\"Credits\" title=\"([^\"]+)\"", page(client, MODELS + query), re.S)
     body = b"".join(client.get(f"{REQUESTS}/requests.csv{query}"))

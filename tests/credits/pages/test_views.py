@@ -18,7 +18,7 @@ from credits.ledger import grants, periods
 from credits.models import AIModel, CreditPeriod, Grant, ModelPrice, Plan, UsageEvent, Wallet
 from credits.usage import recording
 from sidekick import formatting
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import User
 from tests.credits.books import NOW, assert_books_balance, event, use
 
@@ -263,7 +263,7 @@ def test_models_sort_by_every_column_both_ways(browser: Client, used: User, sort
 
 def test_page_and_api_say_the_same(browser: Client, used: User) -> None:  # C1 M6
     grants.grant(used.id, Decimal("12.345678"), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
-    access = tokens.start(used, ip="127.0.0.1", user_agent="tests").access
+    access = device_sessions.start(used, ip="127.0.0.1", user_agent="tests").access
     api = Client(headers={"Authorization": f"Bearer {access}"})
     state, shown = api.get("/api/v1/credits").json(), cards(page(browser, REQUESTS))
     for label, key in (

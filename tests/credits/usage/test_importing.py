@@ -18,7 +18,7 @@ from django.test import Client
 
 from credits.models import CreditPeriod, UsageEvent
 from credits.usage import recording
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance
 
@@ -236,7 +236,7 @@ def test_a_real_day_of_usage_is_right_everywhere(
     assert_books_balance()
     call_command("audit_credits", stdout=io.StringIO())
 
-    access = tokens.start(alice, ip="127.0.0.1", user_agent="tests").access
+    access = device_sessions.start(alice, ip="127.0.0.1", user_agent="tests").access
     api = Client(headers={"Authorization": f"Bearer {access}"})
     span = {"from": "2023-11-16", "to": "2023-11-16"}
     seen: list[str] = []

@@ -28,7 +28,7 @@ from credits.ledger import grants
 from credits.models import Grant, LedgerEntry, UsageEvent
 from dashboard.account import data_export, data_sections, deletion
 from feedback.models import Report, ReportImage
-from sidekick.accounts import emails, tokens
+from sidekick.accounts import device_sessions, emails, tokens
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.billing import store as stores
 from tests.billing.store import Store
@@ -134,7 +134,7 @@ def test_security_shows_what_there_is(browser: Client, alice: User) -> None:  # 
 
 
 def start(user: User, *, ip: str = "203.0.113.7", user_agent: str = FIREFOX) -> DeviceSession:
-    return tokens.start(user, ip=ip, user_agent=user_agent).session
+    return device_sessions.start(user, ip=ip, user_agent=user_agent).session
 
 
 def test_each_live_session_has_a_row_and_this_one_says_so(browser: Client, alice: User, charlie: User) -> None:  # A7

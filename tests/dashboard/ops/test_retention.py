@@ -20,7 +20,7 @@ from pytest_django import Settings
 from credits.models import AIModel, Hold
 from dashboard import tasks
 from dashboard.ops import retention
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.api import throttling
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.credits.books import at_once
@@ -29,7 +29,7 @@ NOW = timezone.now()
 
 
 def session(user: User, *, unseen: timedelta, ended: bool = False) -> DeviceSession:
-    found = tokens.start(user, ip="127.0.0.1", user_agent="tests").session
+    found = device_sessions.start(user, ip="127.0.0.1", user_agent="tests").session
     DeviceSession.objects.filter(id=found.id).update(last_seen=NOW - unseen, created_at=NOW - unseen)
     if ended:
         DeviceSession.objects.filter(id=found.id).end(DeviceSession.Ended.SIGNED_OUT, NOW - unseen)

@@ -13,7 +13,7 @@ from django.test import Client, override_settings
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.conftest import make_user
-from tests.sidekick.accounts.test_tokens import at_once
+from tests.sidekick.accounts.test_device_sessions import at_once
 
 pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 

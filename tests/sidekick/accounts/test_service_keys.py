@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import ServiceKey, User
 from tests.sidekick.accounts.api.test_views import get, refused
 from tests.sidekick.accounts.test_tokens import HERE
@@ -53,7 +53,7 @@ def test_key_opens_what_its_scopes_allow(client: Client, django_assert_num_queri
 
 
 def test_keys_and_access_tokens_open_different_doors(client: Client, alice: User) -> None:
-    access = tokens.start(alice, **HERE).access
+    access = device_sessions.start(alice, **HERE).access
     secret = create("backend").splitlines()[-1]
     assert get(client, access, "both").json()["user"] == alice.email
     assert refused(get(client, access, "backend"), 401, "not_authenticated")

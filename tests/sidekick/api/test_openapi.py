@@ -27,7 +27,7 @@ from schemathesis.config import SchemathesisConfig
 from credits.api.openapi import ACCOUNT_ID
 from credits.ledger import grants
 from credits.models import Grant
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import ServiceKey, User
 from sidekick.api.openapi import REFUSALS
 from tests.conftest import make_user
@@ -111,7 +111,7 @@ def key(db: None) -> str:
 
 @pytest.fixture
 def access(rich: User) -> str:
-    return tokens.start(rich, ip="127.0.0.1", user_agent="tests").access
+    return device_sessions.start(rich, ip="127.0.0.1", user_agent="tests").access
 
 
 def at_home(body: Any, account: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.test import Client, override_settings
 
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import User
 from tests.sidekick.accounts.api.test_views import post, refused
 from tests.sidekick.accounts.test_tokens import HERE
@@ -44,7 +44,7 @@ def test_charset_that_does_not_fit_is_a_400_and_an_unknown_one_is_utf_8(
 
 
 def test_accept_header_without_json_is_a_406(client: Client, alice: User) -> None:
-    access = tokens.start(alice, **HERE).access
+    access = device_sessions.start(alice, **HERE).access
     headers = {"Accept": "text/csv", "Authorization": f"Bearer {access}"}
     assert refused(client.get("/api/v1/test/customers", headers=headers), 406, "not_acceptable")
 

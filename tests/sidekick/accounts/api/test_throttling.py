@@ -12,7 +12,7 @@ import time_machine
 from django.db import connection
 from django.test import Client
 
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.api import throttling
 from sidekick.accounts.models import ServiceKey, User
 from tests.credits.books import NOW, at_once
@@ -39,7 +39,7 @@ def backend() -> Client:
 
 
 def customer(user: User) -> Client:
-    access = tokens.start(user, ip="127.0.0.1", user_agent="tests").access
+    access = device_sessions.start(user, ip="127.0.0.1", user_agent="tests").access
     return Client(headers={"Authorization": f"Bearer {access}"})
 
 

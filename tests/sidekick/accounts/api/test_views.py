@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 from pytest_django import Settings
 
-from sidekick.accounts import tokens
+from sidekick.accounts import device_sessions
 from sidekick.accounts.models import DeviceSession, User
 from tests.conftest import PASSWORD
 from tests.sidekick.accounts.test_tokens import HERE, bad_tokens
@@ -132,11 +132,11 @@ def test_logout_ends_the_session(client: Client, alice: User) -> None:  # A8 A5
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_forged_tokens_are_refused(client: Client, alice: User) -> None:  # A8
-    session = tokens.start(alice, **HERE).session
+    session = device_sessions.start(alice, **HERE).session
     for name, token in bad_tokens(session).items():
         if token.isascii() and "\0" not in token:
             assert refused(get(client, token), 401, "invalid_token"), name
-    assert refused(get(client, tokens.start(alice, **HERE).refresh), 401, "invalid_token")
+    assert refused(get(client, device_sessions.start(alice, **HERE).refresh), 401, "invalid_token")
     assert refused(client.get("/api/v1/test/customers"), 401, "not_authenticated")
 
 
