@@ -31,6 +31,10 @@ class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):
             .order_by("plan__position")
         )
 
+    def for_sale(self) -> PlanPriceQuerySet:
+        """The prices at which plans are sold; Free and additional credits are not among them."""
+        return self.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD", amount__gt=0)
+
     def per_credit(self) -> PlanPriceQuerySet:
         """What one additional credit costs where it may be bought."""
         return self.filter(interval=PlanPrice.Interval.CREDIT, currency="USD").select_related("plan")

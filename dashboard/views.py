@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from billing.models import PlanPrice
-from billing.pages import pricing as pages_pricing
+from billing.pages.offers import offers_for
 from dashboard import context as dashboard_context
 from sidekick.web.rendering import is_fragment
 
@@ -67,4 +67,4 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 def _plans(request: HttpRequest) -> dict[str, Any]:
     """The plans with what this visitor can do about each. The token makes a button pressed twice one purchase."""
-    return {"offers": pages_pricing.to(request.user), "token": uuid.uuid4()}
+    return {"offers": offers_for(request.user), "token": uuid.uuid4()}

@@ -1,4 +1,4 @@
-"""Payment history: what was paid, what for, and what went back (B8). Rows are finished strings."""
+"""Payment history: the payments, what each was for, and what went back (B8). Rows are finished strings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sidekick import formatting
 from sidekick.accounts.models import User
 from sidekick.web.pagination import Pages
 
-# What nobody has paid or was asked to pay: a checkout that was opened, closed or given up.
+# A checkout that was opened, closed or given up: nobody has paid it, or has to.
 NEVER_DUE = ("draft", "ready", "canceled")
 
 Badge = tuple[str, str]
@@ -52,18 +52,18 @@ class History:
     payments: list[Payment]
     pages: Pages
 
-
-def page_of(account: User, asked: str, zone: ZoneInfo) -> History:
-    """The page that was asked for; the first one, and a sentence, where there is no such page. Four queries."""
-    paid = Transaction.objects.filter(account=account).exclude(status__in=NEVER_DUE)
-    paid = paid.exclude(origin=CARD_CHANGE, grand_total=0).order_by("-created_at", "-id")
-    here = reverse("billing:overview")
-    pages = Pages.for_count(paid.count(), asked, lambda number: f"{here}?page={number}" if number > 1 else here)
-    return History(_payments(list(paid[pages.rows]), zone), pages)
+    @classmethod
+    def for_account(cls, account: User, asked: str, zone: ZoneInfo) -> History:
+        """The page that was asked for; the first one, and a sentence, where there is no such page. Four queries."""
+        paid = Transaction.objects.filter(account=account).exclude(status__in=NEVER_DUE)
+        paid = paid.exclude(origin=CARD_CHANGE, grand_total=0).order_by("-created_at", "-id")
+        here = reverse("billing:overview")
+        pages = Pages.for_count(paid.count(), asked, lambda number: f"{here}?page={number}" if number > 1 else here)
+        return cls(_payments(list(paid[pages.rows]), zone), pages)
 
 
 def what_for(payment: Transaction, prices: dict[str, PlanPrice], zone: ZoneInfo) -> str:
-    """What a payment is for, in the words of whoever bought it."""
+    """Returns what a payment is for, in the buyer's words."""
     if payment.origin == CARD_CHANGE:
         return "Card changed"
     bought = [line for line in payment.lines if line.quantity > 0]

@@ -1,28 +1,28 @@
-"""The Billing tab, the pay page, and the door for Paddle's events."""
+"""The Billing tab, the pay page, and the address for Paddle's webhooks."""
 
 from django.urls import path, re_path
 
 from billing.paddle import webhooks
-from billing.pages import views
+from billing.pages import billing_page, buying, links, plan_changes
 
 app_name = "billing"
 urlpatterns = [
-    path("dashboard/billing", views.overview, name="overview"),
-    path("dashboard/billing/credits", views.buy_credits, name="buy_credits"),
-    path("dashboard/billing/subscribe/<int:price_id>", views.subscribe, name="subscribe"),
-    path("dashboard/billing/plan", views.plan, name="plan"),
-    path("dashboard/billing/plan/<int:price_id>", views.change_plan, name="change_plan"),
-    path("dashboard/billing/cancel", views.cancel, name="cancel"),
-    path("dashboard/billing/keep", views.keep, name="keep"),
-    path("dashboard/billing/resume", views.resume, name="resume"),
-    path("dashboard/billing/card", views.card, name="card"),
-    path("dashboard/billing/portal", views.portal, name="portal"),
-    path("dashboard/billing/coming", views.coming, name="coming"),
-    path("dashboard/billing/pay", views.pay, name="pay"),
-    path("dashboard/billing/purchases/<uuid:purchase_id>", views.purchase, name="purchase"),
-    path("dashboard/billing/purchases/<uuid:purchase_id>/progress", views.progress, name="progress"),
+    path("dashboard/billing", billing_page.overview, name="overview"),
+    path("dashboard/billing/credits", buying.buy_credits, name="buy_credits"),
+    path("dashboard/billing/subscribe/<int:price_id>", buying.subscribe, name="subscribe"),
+    path("dashboard/billing/plan", plan_changes.plan, name="plan"),
+    path("dashboard/billing/plan/<int:price_id>", plan_changes.change_plan, name="change_plan"),
+    path("dashboard/billing/cancel", plan_changes.cancel, name="cancel"),
+    path("dashboard/billing/keep", plan_changes.keep, name="keep"),
+    path("dashboard/billing/resume", plan_changes.resume, name="resume"),
+    path("dashboard/billing/card", links.card, name="card"),
+    path("dashboard/billing/portal", links.portal, name="portal"),
+    path("dashboard/billing/coming", billing_page.coming, name="coming"),
+    path("dashboard/billing/pay", buying.pay, name="pay"),
+    path("dashboard/billing/purchases/<uuid:purchase_id>", buying.purchase, name="purchase"),
+    path("dashboard/billing/purchases/<uuid:purchase_id>/progress", buying.progress, name="progress"),
     re_path(
-        r"^dashboard/billing/payments/(?P<transaction_id>txn_[A-Za-z0-9]{1,46})/invoice$", views.invoice, name="invoice"
+        r"^dashboard/billing/payments/(?P<transaction_id>txn_[A-Za-z0-9]{1,46})/invoice$", links.invoice, name="invoice"
     ),
     path("webhooks/paddle", webhooks.paddle, name="paddle_webhook"),
 ]

@@ -166,7 +166,7 @@ def test_the_library_imports_with_our_pins() -> None:
 
 
 def test_the_library_is_loaded_when_it_is_first_needed() -> None:
-    imports = "import billing.paddle.api, billing.pages.views"
+    imports = "import billing.paddle.api, billing.pages.urls"
     code = f"import sys, django; django.setup(); {imports}; print('apiclient' in sys.modules)"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "sidekick.settings"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

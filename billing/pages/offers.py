@@ -26,8 +26,8 @@ class Offer:
     how: str
 
 
-def to(visitor: User | AnonymousUser) -> list[Offer]:
-    """Every plan in the order of the pricing page. One query for visitors, four for accounts."""
+def offers_for(visitor: User | AnonymousUser) -> list[Offer]:
+    """Returns every plan in the order of the pricing page. One query for visitors, four for accounts."""
     state = subscriptions.state_of(visitor) if isinstance(visitor, User) else None
     prices = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD").select_related("plan")
     by_plan: dict[str, dict[str, PlanPrice]] = {}
