@@ -64,7 +64,6 @@ OTHER_TEMPLATES = {
 # Modules without a test of their name, that no neighbour with such a test uses: the test that covers them.
 TESTED_BY = {
     "billing.simulator.__main__": "billing.simulator.test_server",
-    "billing.simulator.pages.invoices": "billing.pages.test_views",
     "credits.admin.read_only": "dashboard.backoffice.test_admin",
     "credits.api.holds": "credits.ledger.test_holds",
     "credits.pages.unsubscribe": "credits.test_emails",
