@@ -56,6 +56,43 @@ def test_imports_run_one_way(path: Path) -> None:
     assert rooms <= MAY_IMPORT[room], f"{module} imports {rooms - MAY_IMPORT[room]}"
 
 
+# The same inside credits, of its inner rooms: faces above, the ledger below.
+CREDITS = {
+    "credits.pages": {"credits.emails", "credits.reports", "credits.usage", "credits.ledger"},
+    "credits.api": {"credits.reports", "credits.usage", "credits.ledger"},
+    "credits.admin": {"credits.reports", "credits.usage", "credits.ledger"},
+    "credits.emails": {"credits.reports"},
+    "credits.reports": {"credits.ledger"},
+    "credits.usage": {"credits.ledger"},
+    "credits.ledger": set(),
+}
+
+
+@pytest.mark.parametrize("room", CREDITS)
+def test_imports_inside_credits_run_one_way(room: str) -> None:
+    folder = ROOT / room.replace(".", "/")
+    for path in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
+        rooms = {".".join(name.split(".")[:2]) for name in imports(path)} & CREDITS.keys()
+        assert rooms - {room} <= CREDITS[room], f"{path} imports {rooms}"
+
+
+WRITING_SQL = re.compile(r"\b(INSERT INTO|UPDATE \w+( \w+)? SET|DELETE FROM|FOR (NO KEY )?(UPDATE|SHARE))\b")
+WRITING_METHODS = {
+    "save", "create", "bulk_create", "update", "bulk_update", "delete", "get_or_create", "update_or_create",
+    "select_for_update", "executemany",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "credits/reports").rglob("*.py")), ids=lambda path: path.stem)
+def test_reports_write_nothing(path: Path) -> None:
+    """They ask the ledger for one thing: to open what the clock owes."""
+    assert {name for name in imports(path) if name.startswith("credits.ledger")} <= {"credits.ledger.periods.open_due"}
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [text for text in texts if WRITING_SQL.search(text)] == []
+    assert {node.attr for node in nodes if isinstance(node, ast.Attribute)} & WRITING_METHODS == set()
+
+
 def test_only_the_settings_read_the_environment() -> None:
     readers = {
         p.relative_to(ROOT).as_posix()
