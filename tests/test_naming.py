@@ -66,6 +66,7 @@ TESTED_BY = {
     "billing.simulator.__main__": "billing.simulator.test_server",
     "credits.admin.read_only": "dashboard.backoffice.test_admin",
     "credits.api.holds": "credits.ledger.test_holds",
+    "credits.ledger.entries": "credits.ledger.test_only_writers",
     "credits.pages.unsubscribe": "credits.test_emails",
     "dashboard.admin": "dashboard.backoffice.test_admin",
     "dashboard.backoffice.search": "dashboard.backoffice.test_admin",
@@ -86,9 +87,11 @@ TESTED_BY = {
 # Tests of a topic instead of a module. All tests directly in tests/ and in tests/browser are.
 TOPICS = {
     "billing.paddle.test_recorded": "responses of the simulator, recorded",
+    "billing.paddle.test_whole_lives": "whole lives of accounts, in any order of events",
     "billing.test_prices": "defaults that migrations add",
     "credits.ledger.test_concurrency": "threads",
     "credits.ledger.test_ledger_machine": "a state machine over all writers",
+    "credits.ledger.test_only_writers": "the source of all writers",
     "credits.pages.test_queries": "pinned numbers of statements",
     "dashboard.account.test_allauth_pages": "allauth's pages in our design",
     "dashboard.backoffice.test_admin_lists": "lists that read no whole tables",

@@ -154,7 +154,7 @@ def test_what_cannot_be_recorded_is_refused_one_by_one_and_the_rest_is_stored(al
 
 
 def test_a_model_is_unknown_before_its_first_price(alice: User) -> None:  # M1
-    first = ModelPrice.objects.get(model__name="gpt-5").valid_from
+    first = ModelPrice.objects.filter(model__name="gpt-5").earliest("valid_from").valid_from
     requests = [event(alice, f"{n}", model="gpt-5", occurred_at=first + n * TICK) for n in (-1, 0)]
     assert codes(recording.record(requests, max_age=timedelta.max, now=NOW)) == [(0, "unknown_model")]
 
