@@ -1,5 +1,6 @@
 """Every address of the project, room by room."""
 
+from django.apps import apps
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -8,7 +9,6 @@ from sidekick.api import docs
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("dashboard.urls")),
     path("", include("dashboard.account.urls")),
-    path("", include("dashboard.dev.urls")),
     path("", include("credits.pages.urls")),
     path("", include("feedback.pages.urls")),
     path("", include("billing.pages.urls")),
@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs", docs.page, name="api_docs"),
     path("admin/", admin.site.urls),
 ]
+if apps.is_installed("dashboard.dev"):
+    urlpatterns.append(path("", include("dashboard.dev.urls")))
 
 handler400 = "dashboard.errors.bad_request"
 handler403 = "dashboard.errors.permission_denied"

@@ -185,4 +185,6 @@ def _copy_shipped(folder: Path) -> None:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / name, folder / name)
-    shutil.rmtree(folder / "billing" / "simulator")
+    for rule in rules:
+        if (folder / rule).is_dir():
+            shutil.rmtree(folder / rule)

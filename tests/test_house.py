@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "billing.simulator": set(),
     "billing": {"sidekick", "sidekick.accounts", "credits"},
     "dashboard": {"sidekick", "sidekick.accounts", "credits", "feedback", "billing"},
+    "dashboard.dev": {"sidekick", "sidekick.accounts", "credits", "feedback", "billing", "dashboard"},
     "sidekick": set(),
 }
 
@@ -104,7 +105,7 @@ def test_only_the_settings_read_the_environment() -> None:
         # It passes a folder on to a library, which asks the environment.
         "sidekick/settings/operations.py",
         # `serve` hands its own environment on to the processes it starts.
-        "dashboard/management/commands/serve.py",
+        "dashboard/dev/management/commands/serve.py",
     }
 
 
@@ -161,3 +162,11 @@ def is_internal_of_allauth(name: str) -> bool:
     parts = name.split(".")
     private = any(part in {"internal", "flows", "ratelimit"} or part.startswith("_") for part in parts)
     return parts[0] == "allauth" and private
+
+
+def test_the_image_holds_no_development_tools() -> None:
+    """`.dockerignore` lets all of `dashboard` and `billing` through but these folders, and nothing in it needs them."""
+    rules = (ROOT / ".dockerignore").read_text().splitlines()
+    tools = {"dashboard.dev", "billing.simulator"}
+    assert {tool.replace(".", "/") for tool in tools} <= set(rules)
+    assert {tool for room, may in MAY_IMPORT.items() if room not in tools for tool in may & tools} == set()

@@ -64,6 +64,25 @@ def test_the_deployment_check_finds_nothing(image: Image) -> None:  # O5
     assert "no issues" in said
 
 
+IMPORT_ALL = """
+import pkgutil, importlib, sidekick.wsgi
+for room in ("sidekick", "dashboard", "credits", "feedback", "billing"):
+    package = importlib.import_module(room)
+    for module in pkgutil.walk_packages(package.__path__, f"{room}."):
+        print(importlib.import_module(module.name).__name__)
+"""
+
+
+def test_the_image_holds_no_development_tools_and_imports_none(image: Image) -> None:  # S1 P7
+    imported = image.run("python", "-c", IMPORT_ALL).split()
+    assert "dashboard.ops.health" in imported
+    assert [name for name in imported if name.startswith(("dashboard.dev", "billing.simulator"))] == []
+    assert not {"demo", "serve"} & set(image.run("python", "manage.py", "help", "--commands").split())
+    held = [path.relative_to(image.folder).as_posix() for path in image.folder.rglob("*.html")]
+    assert [name for name in held if "mailbox" in name or "/dev/" in name] == []
+    assert not (image.folder / "dashboard" / "dev").exists()
+
+
 def test_the_image_serves_and_is_ready_with_a_worker(image: Image, web: Web) -> None:  # O3 O5
     assert web.get("/readyz").json["status"] == "degraded"
     with image.started("worker") as worker:

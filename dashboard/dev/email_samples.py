@@ -1,4 +1,4 @@
-"""Every letter there is, with made-up content: what /dev/mail/letters shows. A test finds the one that is missing."""
+"""Samples of all emails, with made-up content, for /dev/mail/letters. A test finds the one that is missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STOP = settings.SITE_URL + "/emails/stop/sample"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A letter's template, when it is written, and what its template is told."""
+    """An email's template, when it is written, and the context of its template."""
 
     template: str
     when: str

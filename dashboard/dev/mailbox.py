@@ -1,35 +1,18 @@
-"""Email of a development machine: nothing leaves it; every message can be read at /dev/mail."""
+"""Email of a development machine: each message stays here as a file, which /dev/mail shows."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from functools import wraps
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from csp.constants import NONE, SELF, UNSAFE_INLINE
-from csp.decorators import csp_replace
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend as ConsoleEmailBackend
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-
-from dashboard.dev.email_samples import SAMPLES
-
-SHOWN = 100
-# An email may style itself, and can do nothing else: no script, no picture, no form.
-SEALED = {
-    "default-src": [NONE],
-    "style-src": [UNSAFE_INLINE],
-    "frame-ancestors": [SELF],
-    "sandbox": ["allow-top-navigation-by-user-activation"],
-}
 
 
 class EmailBackend(ConsoleEmailBackend):
@@ -46,7 +29,7 @@ class EmailBackend(ConsoleEmailBackend):
 
 
 @dataclass(frozen=True)
-class Mail:
+class StoredMessage:
     name: str
     sender: str
     to: str
@@ -56,74 +39,20 @@ class Mail:
     sent_at: datetime
 
 
-def development_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        # Through a tunnel for Paddle's sandbox everybody could read the codes.
-        if settings.PRODUCTION or urlsplit(settings.SITE_URL).hostname not in settings.LOCAL:
-            raise Http404
-        return view(request, *args, **kwargs)
-
-    return guarded
+def newest(count: int) -> list[StoredMessage]:
+    files = sorted(Path(settings.EMAIL_FILE_PATH).glob("*.eml"), reverse=True)[:count]
+    return [_read(file) for file in files]
 
 
-@development_only
-def inbox(request: HttpRequest) -> HttpResponse:
-    files = sorted(Path(settings.EMAIL_FILE_PATH).glob("*.eml"), reverse=True)[:SHOWN]
-    return render(request, "dashboard/mailbox.html", {"title": "Mailbox", "mails": [read(file) for file in files]})
-
-
-@development_only
-def message(request: HttpRequest, name: str) -> HttpResponse:
+def find(name: str) -> StoredMessage | None:
     file = Path(settings.EMAIL_FILE_PATH) / f"{name}.eml"
-    if not file.is_file():
-        raise Http404
-    mail = read(file)
-    return render(request, "dashboard/mail.html", {"title": mail.subject, "mail": mail})
+    return _read(file) if file.is_file() else None
 
 
-@development_only
-def message_html(request: HttpRequest, name: str) -> HttpResponse:
-    file = Path(settings.EMAIL_FILE_PATH) / f"{name}.eml"
-    if not file.is_file():
-        raise Http404
-    return sealed(request, read(file).html)
-
-
-@development_only
-def gallery(request: HttpRequest) -> HttpResponse:
-    """Every letter that can be written, with sample data."""
-    rows = [(name, sample, sample.render()[0]) for name, sample in SAMPLES.items()]
-    return render(request, "dashboard/letters.html", {"title": "Letters", "rows": rows})
-
-
-@development_only
-def letter(request: HttpRequest, name: str) -> HttpResponse:
-    if name not in SAMPLES:
-        raise Http404
-    subject, text, _ = SAMPLES[name].render()
-    context = {"title": subject, "name": name, "sample": SAMPLES[name], "text": text}
-    return render(request, "dashboard/letter.html", context)
-
-
-@development_only
-def letter_html(request: HttpRequest, name: str) -> HttpResponse:
-    if name not in SAMPLES:
-        raise Http404
-    return sealed(request, SAMPLES[name].render()[2])
-
-
-def sealed(request: HttpRequest, html: str) -> HttpResponse:
-    """For a frame of ours; what a link in it leads to opens in the whole window."""
-    answer = HttpResponse(html.replace("<head>", '<head><base target="_top">', 1))
-    answer.headers["X-Frame-Options"] = "SAMEORIGIN"
-    return csp_replace(SEALED)(lambda _: answer)(request)  # type: ignore[return-value]
-
-
-def read(file: Path) -> Mail:
+def _read(file: Path) -> StoredMessage:
     parsed = message_from_bytes(file.read_bytes(), policy=policy.default)
     text, html = (parsed.get_body((kind,)) for kind in ("plain", "html"))
-    return Mail(
+    return StoredMessage(
         name=file.stem,
         sender=str(parsed["From"]),
         to=str(parsed["To"]),

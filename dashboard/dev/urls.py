@@ -1,15 +1,15 @@
-"""The mailbox of development."""
+"""Addresses of the mailbox."""
 
 from django.urls import path
 
-from dashboard.dev import mailbox
+from dashboard.dev import views
 
 app_name = "dev"
 urlpatterns = [
-    path("dev/mail", mailbox.inbox, name="mailbox"),
-    path("dev/mail/letters", mailbox.gallery, name="emails"),
-    path("dev/mail/letters/<slug:name>", mailbox.letter, name="email"),
-    path("dev/mail/letters/<slug:name>/html", mailbox.letter_html, name="email_html"),
-    path("dev/mail/<slug:name>", mailbox.message, name="message"),
-    path("dev/mail/<slug:name>/html", mailbox.message_html, name="message_html"),
+    path("dev/mail", views.mailbox, name="mailbox"),
+    path("dev/mail/letters", views.emails, name="emails"),
+    path("dev/mail/letters/<slug:name>", views.email, name="email"),
+    path("dev/mail/letters/<slug:name>/html", views.email_html, name="email_html"),
+    path("dev/mail/<slug:name>", views.message, name="message"),
+    path("dev/mail/<slug:name>/html", views.message_html, name="message_html"),
 ]

@@ -66,6 +66,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
 ]
+if DEVELOPMENT:
+    # The image lacks its folder (`.dockerignore`).
+    INSTALLED_APPS.append("dashboard.dev")
 
 MIDDLEWARE = [
     "sidekick.metrics.TelemetryMiddleware",

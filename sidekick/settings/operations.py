@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from sidekick import logs
-from sidekick.settings.base import PRODUCTION, VAR_DIR
+from sidekick.settings.base import DEVELOPMENT, PRODUCTION, VAR_DIR
 from sidekick.settings.environment import env
 
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="Sidekick <hello@localhost>")
@@ -17,7 +17,7 @@ if PRODUCTION:
     EMAIL_USE_TLS = env.bool("EMAIL_TLS", default=True)
     # Seconds for each step of the conversation: a silent mail server must not hold the worker.
     EMAIL_TIMEOUT = 20
-else:
+elif DEVELOPMENT:
     EMAIL_BACKEND = "dashboard.dev.mailbox.EmailBackend"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
 

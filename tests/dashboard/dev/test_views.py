@@ -65,7 +65,7 @@ def test_production_has_no_mailbox(client: Client, settings: Settings, mail_fold
     assert "/dev/mail" not in page
 
 
-# Letters
+# Emails
 
 
 def frame(response: HttpResponseBase) -> dict[str, str]:
@@ -74,15 +74,15 @@ def frame(response: HttpResponseBase) -> dict[str, str]:
     return {name: value for name, _, value in parts}
 
 
-def test_every_letter_stands_in_the_gallery() -> None:  # O4
-    """A letter that someone adds without a sample fails here."""
+def test_every_email_stands_in_the_gallery() -> None:  # O4
+    """An email that someone adds without a sample fails here."""
     folder = Path(settings.BASE_DIR) / "templates"
     written = {str(path.relative_to(folder)).removesuffix("_subject.txt") for path in folder.rglob("*_subject.txt")}
     assert {sample.template for sample in SAMPLES.values()} == written
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_letter_says_the_same_in_text_and_html(name: str) -> None:  # O4
+def test_every_email_says_the_same_in_text_and_html(name: str) -> None:  # O4
     subject, text, html = SAMPLES[name].render()
     assert 0 < len(subject) <= 78
     assert "\n" not in subject
@@ -100,7 +100,7 @@ def test_every_letter_says_the_same_in_text_and_html(name: str) -> None:  # O4
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_letter_is_shown_in_a_frame_that_can_do_nothing(client: Client, name: str) -> None:
+def test_an_email_is_shown_in_a_frame_that_can_do_nothing(client: Client, name: str) -> None:
     page = client.get(f"/dev/mail/letters/{name}")
     assert f'src="/dev/mail/letters/{name}/html"' in page.content.decode()
     assert 'sandbox="allow-top-navigation-by-user-activation"' in page.content.decode()
@@ -127,7 +127,7 @@ def test_html_of_a_mail_is_shown_in_a_frame_that_can_do_nothing(client: Client, 
     assert "script-src" not in frame(shown)
 
 
-def test_the_gallery_leads_to_every_letter(client: Client) -> None:
+def test_the_gallery_leads_to_every_email(client: Client) -> None:
     html = client.get("/dev/mail/letters").content.decode()
     assert all(f'href="/dev/mail/letters/{name}"' in html for name in SAMPLES)
     assert 'href="/dev/mail/letters"' in client.get("/dev/mail").content.decode()
