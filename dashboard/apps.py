@@ -10,8 +10,8 @@ class DashboardConfig(AppConfig):
         from sidekick.settings import checks  # noqa: F401
 
 
-class DeskConfig(admin.AdminConfig):
-    """Django's admin, arranged as operators work."""
+class OperatorAdminConfig(admin.AdminConfig):
+    """Puts our site in the place of Django's admin."""
 
     default = False
-    default_site = "dashboard.backoffice.site.Desk"
+    default_site = "dashboard.backoffice.site.OperatorSite"

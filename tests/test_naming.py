@@ -85,7 +85,6 @@ TOPICS = {
     "dashboard.account.test_allauth_pages": "allauth's pages in our design",
     "dashboard.backoffice.test_admin_lists": "lists that read no whole tables",
     "dashboard.backoffice.test_admin_lookups": "lookups that nobody offers",
-    "dashboard.backoffice.test_operator_groups": "a command",
     "dashboard.test_home": "under way",
     "dashboard.test_theme": "under way",
     "sidekick.accounts.test_pages": "under way",

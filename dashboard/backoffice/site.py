@@ -1,4 +1,4 @@
-"""Django's admin, arranged by what operators do, with one box that finds anything (O1)."""
+"""Django's admin for operators: tables grouped by subject, and one box that finds any row (O1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from sidekick.admin.base import OperatorAdmin
 
-# What belongs together on the index and in the sidebar, in this order.
+# The order of groups and tables on the index and in the sidebar.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Customers": (
         "accounts.User",
@@ -53,17 +53,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
 REST = "More"
 
 
-class Desk(AdminSite):
+class OperatorSite(AdminSite):
     site_header = site_title = "Sidekick operators"
     index_title = "Operators"
 
     def register(
         self, model_or_iterable: Any, admin_class: type[ModelAdmin[Any]] | None = None, **options: Any
     ) -> None:
-        """Pages that came with other people's apps stay out: they edit and delete without a reason.
-
-        Rooms register what operators need of those, on an `OperatorAdmin`.
-        """
+        """Registers an `OperatorAdmin`, and ignores any other."""
+        # Third-party apps register pages that change and delete rows without a reason.
         if admin_class and issubclass(admin_class, OperatorAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
@@ -71,19 +69,19 @@ class Desk(AdminSite):
         return [path("find", self.admin_view(self.find), name="find"), *super().get_urls()]
 
     def find(self, request: HttpRequest) -> HttpResponse:
-        """The page of whatever has this id or email; what was looked for, where there is no such thing."""
-        # The rooms' tables can't be imported before the apps are ready, and this module is.
-        from dashboard.backoffice.search import find
+        """Redirects to the page of the row with this id or email; 404 where there is none."""
+        # Django imports this module before models can be imported.
+        from dashboard.backoffice import search
 
         wanted = request.GET.get("q", "").replace("\0", "").strip()
-        found = find(wanted, request) if wanted else None
+        found = search.page_of(wanted, request) if wanted else None
         if found:
             return redirect(found)
         context = {**self.each_context(request), "title": "Nothing found" if wanted else "Find", "wanted": wanted}
         return TemplateResponse(request, "admin/find.html", context, status=404 if wanted else 200)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """The tables in their groups; those of one app as Django has them."""
+        """The tables in our groups, or those of one app as Django lists them."""
         apps = super().get_app_list(request, app_label)
         if app_label:
             return apps

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing.models import PaddleEvent
-from dashboard.backoffice.site import GROUPS, Desk
+from dashboard.backoffice.site import GROUPS, OperatorSite
 from sidekick.accounts.models import User
 from sidekick.admin.base import OperatorAdmin, ReadOnlyAdmin, ReasonedAdmin
 from sidekick.admin.filters import BoundedPaginator
@@ -232,7 +232,7 @@ def test_pages_of_other_peoples_apps_stay_out() -> None:  # O1
     class Careless(admin.ModelAdmin):  # type: ignore[type-arg]
         """Would edit and delete without a reason."""
 
-    site = Desk("probe")
+    site = OperatorSite("probe")
     site.register(User, Careless)
     assert not site.is_registered(User)
     site.register(User, OperatorAdmin)

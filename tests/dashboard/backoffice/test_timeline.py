@@ -18,8 +18,8 @@ from django.utils import timezone
 from billing.models import Purchase, Transaction, WaitingPayment
 from credits.ledger import grants
 from credits.models import Grant
-from dashboard.backoffice import timeline
-from dashboard.backoffice.timeline import KINDS, PAGE_SIZE, Happening, Mark
+from dashboard.backoffice.timeline.lines import Line
+from dashboard.backoffice.timeline.pages import KINDS, PAGE_SIZE, Mark, Page
 from feedback.models import ReportChange
 from sidekick.accounts.models import DeviceSession, Letter, User
 from tests.conftest import make_user
@@ -38,13 +38,13 @@ def operator(client: Client, sign_in: SignIn, db: None) -> User:
     return user
 
 
-def everything(account: User) -> list[Happening]:
+def everything(account: User) -> list[Line]:
     """All pages, one after the other."""
     mark: Mark | None = Mark(timezone.now() + timedelta(days=1))
-    found: list[Happening] = []
+    found: list[Line] = []
     while mark and len(found) < 1000:
-        page = timeline.of(account, mark, kinds=list(KINDS), may=lambda permission: True)
-        found += page.happenings
+        page = Page.for_account(account, mark, kinds=list(KINDS), may=lambda permission: True)
+        found += page.lines
         mark = page.next
     return found
 
@@ -77,9 +77,9 @@ def busy_life(account: User, operator: User) -> None:
 def test_everything_that_happened_stands_in_one_list_newest_first(alice: User, charlie: User, operator: User) -> None:
     busy_life(alice, operator)  # O2
     found = everything(alice)
-    times = [happening.at for happening in found]
+    times = [line.at for line in found]
     assert times == sorted(times, reverse=True)
-    words = [happening.words for happening in found]
+    words = [line.words for line in found]
     for expected in (
         "Signed up", "Signed in", "Session over: ended by an operator", "Payment of $15.00: completed",
         "Refund of $5.00: approved", "Subscription updated", "Set out to buy Pro, 20 × one additional credit for $2.00",
@@ -88,20 +88,20 @@ def test_everything_that_happened_stands_in_one_list_newest_first(alice: User, c
         "Suspend: a stolen card.", "End: as they asked.", "Given to them: the receipt says so.",
     ):  # fmt: skip
         assert expected in words, expected
-    assert {happening.kind for happening in found} == set(KINDS)
-    by = {happening.words: (happening.by, happening.detail) for happening in found}
+    assert {line.kind for line in found} == set(KINDS)
+    by = {line.words: (line.by, line.detail) for line in found}
     assert by["Taken back: −5.00 credits"] == (operator.email, "Too much.")
     assert by["Suspend: a stolen card."][0] == operator.email
-    usage = next(happening for happening in found if happening.kind == "usage")
+    usage = next(line for line in found if line.kind == "usage")
     assert usage.parts == ("claude-haiku-4-5: 1 requests, 2.000000 credits",)
-    assert [happening.words for happening in everything(charlie)] == ["Signed up"]
+    assert [line.words for line in everything(charlie)] == ["Signed up"]
 
 
 def test_every_line_leads_to_its_row(client: Client, alice: User, operator: User) -> None:  # O2
     busy_life(alice, operator)
-    for happening in everything(alice):
-        if happening.kind != "usage":
-            assert client.get(happening.link).status_code == 200, happening
+    for line in everything(alice):
+        if line.kind != "usage":
+            assert client.get(line.link).status_code == 200, line
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(alice: User) -> None:  # O2
@@ -112,9 +112,9 @@ def test_pages_follow_each_other_without_gap_or_repetition(alice: User) -> None:
         letter = Letter.objects.create(account=alice, to=alice.email, subject=f"Letter {number}", created_at=moment)
         assert letter.pk
     found = everything(alice)
-    links = [happening.link for happening in found]
+    links = [line.link for line in found]
     assert len(links) == len(set(links)) == 2 * len(moments) + 1
-    assert [happening.at for happening in found] == sorted((happening.at for happening in found), reverse=True)
+    assert [line.at for line in found] == sorted((line.at for line in found), reverse=True)
 
 
 def test_a_page_costs_the_same_however_much_happened(client: Client, alice: User, operator: User) -> None:  # O2
