@@ -60,6 +60,7 @@ class Wallet(models.Model):
     due_at = models.DateTimeField(
         null=True, help_text="When the clock must next open a period, or lapse a grant or a hold; null: never."
     )
+    # `db_default`: new wallets are inserted by SQL (`ledger.locking`).
     touched = models.BooleanField(
         default=False, db_default=False, help_text="Used lately, and not yet looked at for a low balance."
     )
@@ -91,6 +92,7 @@ class CreditPeriod(models.Model):
     allocation = CreditField()
     rollover = CreditField(default=Decimal(0))
     used = CreditField(default=Decimal(0))
+    # These three are drawn while the period is open; `used` above occurred in it.
     plan_used = CreditField(default=Decimal(0))
     additional_used = CreditField(
         default=Decimal(0), help_text="Falls below zero when credits spent in an earlier period are taken back."
@@ -139,6 +141,7 @@ class Grant(models.Model):
     source_key = models.CharField(max_length=200, help_text="What it was given for; the same key never grants twice.")
     created_at = models.DateTimeField(default=timezone.now)
 
+    # A plan gives these; they end with their period.
     PLAN_KINDS = (Kind.ROLLOVER, Kind.ALLOCATION)
 
     class Meta:
@@ -198,6 +201,7 @@ class LedgerEntry(models.Model):
     class Meta:
         verbose_name_plural = "ledger entries"
         constraints = [
+            # A grant and the line that forfeits it share their key.
             models.UniqueConstraint(fields=["account", "kind", "source_key"], name="entry_once_per_source"),
         ]
         indexes = [models.Index("account", F("created_at").desc(), name="entry_newest_first")]
@@ -311,6 +315,7 @@ class UsageEvent(models.Model):
     credits = CreditField()
 
     class Meta:
+        # Pages go through requests by this index alone, whatever their number (C3).
         indexes = [models.Index("account", F("occurred_at").desc(), F("request_id").desc(), name="usage_newest_first")]
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ def open_periods(timestamp: int) -> None:
     logger.info("opened periods of %d accounts", opened)
 
 
+# The lock: a run that takes longer than a minute must not meet the next one.
 @app.periodic(cron="* * * * *")
 @app.task(queueing_lock="tell_of_low_balances", lock="tell_of_low_balances")
 def tell_of_low_balances(timestamp: int) -> None:

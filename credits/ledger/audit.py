@@ -1,17 +1,6 @@
 """Proof that the books balance (M11). Each check is one statement that returns only the differences.
 
-The equations, for every account:
-
-- granted − voided + restored − forfeited − used = remaining − debt (the ledger, usage and grants agree);
-- a grant's amount stands in the ledger once, and so does what left it undrawn; no more is restored than was voided;
-- rollups = requests, per bucket and model, for quarters and for days;
-- Σ drawn from grants + debt = Σ used, and the periods say that as much was drawn of every kind;
-- a period's `used` = the requests that occurred from its start to the next one's;
-- in the open period, allocation + rollover − drawn = what remains of the plan's grants;
-- `held` = Σ amounts of open holds; the price book has every model that a hold or usage names;
-- the clock is due no later than the end of a period that it must follow, or the lapse of a courtesy grant or a hold;
-- a debt stands only where nothing remains; the last period is the open one; every account with usage or grants has a
-  wallet.
+In one line, for every account: granted − voided + restored − forfeited − used = remaining − debt.
 """
 
 from __future__ import annotations
@@ -37,6 +26,10 @@ class Difference:
 
 # Usage may lie on other machines than the rest (`usage.citus`). So each statement sums it up in a part of its own,
 # which names the account where there is one, before anything else is joined to it.
+
+# The ledger, usage and grants agree: granted − voided + restored − forfeited − used = remaining − debt. Also, Σ drawn
+# from grants + debt = Σ used, the periods say that as much was drawn of every kind, and a debt stands only where
+# nothing remains.
 BALANCE = """
 WITH usage AS MATERIALIZED (
     SELECT w.account_id, sum(w.credits) AS used FROM credits_usageevent w WHERE {accounts} GROUP BY w.account_id
@@ -62,6 +55,8 @@ WHERE ledger - used <> remaining - debt OR drawn[1] + drawn[2] + drawn[3] + debt
     OR (debt > 0 AND remaining > 0)
 """
 
+# A grant's amount stands in the ledger once, and so does what left it undrawn. No more is restored than was voided.
+# A plan's grants are forfeited or roll over with their period, whose lines name the period instead of the grant.
 GRANTS = """
 WITH lines AS (
     SELECT w.account_id, g.id, g.amount, g.withdrawn, g.period_id,
@@ -79,6 +74,7 @@ FROM lines
 WHERE amount <> given OR voided < 0 OR (period_id IS NULL AND withdrawn <> taken)
 """
 
+# Rollups = requests, per bucket and model, for quarters of an hour and for days.
 ROLLUPS = """
 WITH counted AS MATERIALIZED (
     SELECT w.account_id, grain, date_bin(make_interval(mins => grain), w.occurred_at, to_timestamp(0)) AS bucket,
@@ -101,6 +97,8 @@ WHERE (c.requests, c.i, c.o, c.cr, c.cw, c.credits) IS DISTINCT FROM
     (s.requests, s.input_tokens, s.output_tokens, s.cache_read_tokens, s.cache_write_tokens, s.credits)
 """
 
+# A period's `used` = the requests that occurred from its start to the next one's. In the open period, allocation +
+# rollover − drawn = what remains of the plan's grants. The last period is the open one, and closed ones keep nothing.
 PERIODS = """
 WITH extents AS MATERIALIZED (
     SELECT p.*, lead(p.starts_at) OVER (PARTITION BY p.account_id ORDER BY p.starts_at) AS next_starts_at
@@ -126,6 +124,7 @@ WHERE used <> occurred
     OR (closed_at IS NOT NULL AND remaining <> 0)
 """
 
+# Every account with usage or grants has a wallet.
 WALLETS = """
 SELECT w.account_id, 'has usage or grants and no wallet'
 FROM (SELECT w.account_id FROM credits_usageevent w WHERE {accounts}
@@ -134,6 +133,7 @@ FROM (SELECT w.account_id FROM credits_usageevent w WHERE {accounts}
 WHERE NOT EXISTS (SELECT FROM credits_wallet x WHERE x.account_id = w.account_id)
 """
 
+# `held` = Σ amounts of open holds.
 HOLDS = """
 SELECT w.account_id, format('held %%s, open holds %%s', w.held, h.promised)
 FROM credits_wallet w CROSS JOIN LATERAL (
@@ -142,6 +142,7 @@ FROM credits_wallet w CROSS JOIN LATERAL (
 WHERE {accounts} AND w.held <> h.promised
 """
 
+# The price book has every model that a hold or usage names: no foreign key says so (`models.Hold`).
 MODELS = """
 SELECT w.account_id, format('hold %%s is for model %%s, which the price book does not have', w.id, w.model_id)
 FROM credits_hold w LEFT JOIN credits_aimodel m ON m.id = w.model_id
@@ -152,6 +153,7 @@ FROM credits_usagerollup w LEFT JOIN credits_aimodel m ON m.id = w.model_id
 WHERE {accounts} AND m.id IS NULL
 """
 
+# The clock is due no later than the end of a period that it must follow, or the lapse of a courtesy grant or a hold.
 CLOCK = """
 SELECT w.account_id, format('the clock is due %%s, and must be by %%s', w.due_at, c.due_at)
 FROM credits_wallet w CROSS JOIN LATERAL (

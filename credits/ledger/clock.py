@@ -52,10 +52,8 @@ def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:
 
 
 def schedule(accounts: Collection[uuid.UUID]) -> None:
-    """Note when the clock is next due: at a lapse, or at the open period's end where the clock opens the next one.
-
-    It opens no further month for an account that is deleted.
-    """
+    """Note when the clock is next due: at a lapse, or at the open period's end where the clock opens the next one."""
+    # A deleted account gets no further month. A paid year opens months only until its end.
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -89,6 +87,7 @@ def _due_openings(accounts: Collection[uuid.UUID], now: datetime) -> list[Openin
     owed = []
     for wallet in Wallet.objects.filter(account_id__in=accounts).select_related("account"):
         period = periods.get(wallet.account_id)
+        # An account without a period gets its first one: Free, counted from sign-up.
         plan, anchor, paid_until = free, wallet.account.date_joined, None
         if period:
             if period.ends_at > now or (period.paid_until and period.ends_at >= period.paid_until):
@@ -100,6 +99,7 @@ def _due_openings(accounts: Collection[uuid.UUID], now: datetime) -> list[Openin
         # A paid year that has run out without a renewal keeps its last month open, however late the clock comes.
         moment = min(now, paid_until - MICROSECOND) if paid_until else max(now, anchor)
         start, end = month_of(anchor, moment)
+        # The period before may have ended within this month: periods never overlap.
         start = max(start, period.ends_at) if period else start
         end = last_month_end(end, paid_until)
         owed.append(Opening(wallet.account_id, plan, start, end, anchor, paid_until, opening_key(start)))

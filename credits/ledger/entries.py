@@ -17,10 +17,10 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     def book(self, lines: Iterable[LedgerEntry]) -> list[LedgerEntry]:
         """Append these lines, in one statement. The caller changes the balances, under the wallets' locks.
 
-        Lines of no credits are left out, but for allocations: a plan without credits grants nothing, yet its payment
-        must be known when it is heard of again. Raises `IntegrityError` where an account's `source_key` was booked
-        before for the same kind.
+        Lines of no credits are left out, but for allocations. Raises `IntegrityError` where an account's `source_key`
+        was booked before for the same kind.
         """
+        # A plan without credits grants nothing, yet its line marks the payment as known (`rollover`).
         allocation = self.model.Kind.ALLOCATION
         return self.bulk_create([line for line in lines if line.amount or line.kind == allocation])
 
@@ -42,9 +42,9 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
     def insert_with_grant(self, grant: Grant, *, reason: str, actor_id: uuid.UUID | None) -> Decimal | None:
         """Insert a new grant and its line, and set the grant's id. Returns what the account owes.
 
-        Returns None, and inserts nothing, where the account has a grant of this source key. It is one statement, and
-        so the one line that `book` does not write: Paddle waits for it with each purchase.
+        Returns None, and inserts nothing, where the account has a grant of this source key.
         """
+        # One statement, and so the one line that `book` does not write: Paddle waits for it with each purchase.
         columns = grant.account_id, grant.kind, grant.amount, grant.remaining, grant.expires_at, grant.source_key
         with connection.cursor() as cursor:
             cursor.execute(

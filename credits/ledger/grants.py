@@ -100,6 +100,7 @@ def void(
         current = Grant.objects.select_related("period").get(id=given.id)
         if credits > current.amount - current.withdrawn:
             raise NothingLeftToVoid(f"Only {current.amount - current.withdrawn} of this grant can be taken back.")
+        # At the close its credits rolled over to another grant, or were forfeited.
         if current.period and current.period.closed_at:
             raise NothingLeftToVoid("This grant's period is closed: nothing of it is left.")
         # Unspent credits go first; the rest was spent, and is charged again below.
@@ -118,6 +119,7 @@ def void(
         )
         [entry] = LedgerEntry.objects.book([line])
         _charge_again(current, credits, spent=credits - taken)
+        # The grant may have been the next to lapse.
         clock.schedule([current.account_id])
         return entry
 
@@ -149,6 +151,7 @@ def restore(
         Grant.objects.filter(id=current.id).update(
             remaining=F("remaining") + credits, withdrawn=F("withdrawn") - credits
         )
+        # `void` took the credits from the period's total as well.
         if current.period:
             column = "allocation" if current.kind == Grant.Kind.ALLOCATION else "rollover"
             CreditPeriod.objects.filter(id=current.period.id).update(**{column: F(column) + credits})

@@ -113,8 +113,10 @@ def _same(known: Hold, wished: Hold) -> Hold:
 
 def _promise(hold: Hold) -> InsufficientCredits | None:
     available = spending.available(hold.account_id)
+    # Nothing is promised where nothing is left, not even a call that costs nothing (M5).
     if hold.amount > available or available <= 0:
         return InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
+    # The id is set already, so Django would try an UPDATE first.
     hold.save(force_insert=True)
     # The clock must be back when it lapses, if not before.
     due_at = Least("due_at", hold.expires_at)

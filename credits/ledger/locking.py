@@ -20,6 +20,8 @@ class NotLocked(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """The wallets that the outermost block has locked, and how far their clock has caught up."""
+
     wallets: frozenset[uuid.UUID]
     now: datetime
     opened: bool
@@ -46,27 +48,30 @@ def locked(
       share several can't deadlock. Locks last until the outermost transaction ends.
     - The clock catches up (`clock.catch_up`). With `open_due=False` only expired courtesy grants lapse: a writer that
       opens the next period itself must not find another one opened before it.
-    - Inside the block, a further `locked` of the same accounts joins it and sends no statement. It makes no savepoint
-      of its own either. For a later `now`, or duties the outer one left out, the clock catches up again.
+    - Inside the block, a further `locked` of the same accounts joins it and sends no statement, not even a savepoint.
+      For a later `now`, or duties that the outer block left out, the clock catches up again.
 
-    `savepoint=False` is for a writer that always runs in a transaction which an error rolls back as a whole: it saves
-    the savepoint, and looks for the wallet before it makes one.
+    `savepoint=False` is for a writer whose errors roll back its caller's whole transaction: no savepoint is made.
 
-    Raises `NotLocked` when a nested call names a wallet that is not locked yet: locking it then could break the order.
+    Raises `NotLocked` when a nested call names an account that the outer block did not lock.
     """
     wanted = frozenset(accounts)
     outer = _thread.held
     if outer:
+        # To lock another wallet now could break the order of accounts.
         if wanted - outer.wallets:
             raise NotLocked(f"Lock {sorted(wanted - outer.wallets)} in the outermost block.")
+        # More may be due by a later moment, or by duties that the outer block left out.
         if now > outer.now or (open_due and not outer.opened):
             _serve_clock(_lock(wanted), now, open_due=open_due)
         yield wanted
         return
+    # The wallet is nearly always there: a writer that counts its statements looks first.
     joins = connection.in_atomic_block and not savepoint
     if not joins:
         _make_missing(wanted)
     with transaction.atomic(savepoint=savepoint):
+        # Read under the lock: another writer may have let the clock catch up while this one waited.
         due = _lock(wanted)
         if joins and len(due) < len(wanted):
             _make_missing(wanted)

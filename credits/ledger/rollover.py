@@ -66,6 +66,7 @@ def open_all(openings: list[Opening], now: datetime) -> None:
     grants = []
     empty = []
     for opening, period in zip(openings, periods, strict=True):
+        # Free has no payment that must be known again.
         if not period.allocation and period.paid_until:
             empty.append(line_without_credits(period, opening.source_key, now))
         for kind, amount, key in (
@@ -87,6 +88,7 @@ def open_all(openings: list[Opening], now: datetime) -> None:
                 )
     LedgerEntry.objects.book_grants(Grant.objects.bulk_create(grants))
     LedgerEntry.objects.book(empty)
+    # A debt of the period before is paid first (M5).
     spending.pay_debts([opening.account_id for opening in openings])
 
 
@@ -102,6 +104,7 @@ def add_to(current: CreditPeriod, kind: Grant.Kind, credits: Decimal, source_key
         source_key=source_key,
         created_at=now,
     )
+    # The period's totals are those that the cards show as granted.
     column = "rollover" if kind == Grant.Kind.ROLLOVER else "allocation"
     CreditPeriod.objects.filter(id=current.id).update(**{column: F(column) + credits})
     LedgerEntry.objects.book_grants(Grant.objects.bulk_create([added]))
@@ -131,10 +134,7 @@ def withdraw(grants: QuerySet[Grant]) -> None:
 
 
 def _close(openings: list[Opening], now: datetime) -> dict[uuid.UUID, Closed]:
-    """Close the open periods of these accounts. Returns what was closed, by account.
-
-    Only unused allocation rolls over, up to the cap; unused rollover and the rest are forfeited (M8).
-    """
+    """Close the open periods of these accounts. Returns what was closed, by account."""
     accounts = [opening.account_id for opening in openings]
     closing = list(
         CreditPeriod.objects.filter(account_id__in=accounts, closed_at=None)
@@ -147,6 +147,7 @@ def _close(openings: list[Opening], now: datetime) -> dict[uuid.UUID, Closed]:
     closed = {}
     entries = []
     for period in closing:
+        # Only unused allocation rolls over, up to the cap. Unused rollover has lived its one period (M8).
         carried = min(period.unused_allocation or Decimal(0), cap(period, period.allocation))
         closed[period.account_id] = Closed(period.id, carried)
         for kind, amount in (
@@ -175,6 +176,7 @@ def _move_usage(openings: list[Opening], closed: Mapping[uuid.UUID, Closed]) -> 
 
     Returns the credits that moved, by account.
     """
+    # The statement names each account, because usage may lie on other machines (`usage.citus`).
     starts = [{"account_id": opening.account_id, "starts_at": opening.starts_at} for opening in openings]
     with connection.cursor() as cursor:
         cursor.execute(

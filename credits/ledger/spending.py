@@ -17,7 +17,8 @@ from pydantic_core import to_json
 
 from credits.models import Grant, Hold
 
-# Takes from grants, counts in the open periods and leaves the rest as debt, all in one statement.
+# Takes from grants, counts in the open periods and leaves the rest as debt, all in one statement. `before` is the sum
+# of the grants that come earlier in the order of spending: a grant is drawn from where that is less than is wanted.
 DRAW = """
 WITH wanted AS (
     SELECT w.account_id, n.credits + w.debt AS credits, n.used, n.touch
@@ -123,10 +124,8 @@ def lapse_holds(accounts: Iterable[uuid.UUID], now: datetime) -> None:
 
 
 def _free(which: str, parameters: dict[str, Any], state: str, now: datetime) -> None:
-    """End the holds that `which` chooses. The statement keeps `held` = Σ amounts of open holds.
-
-    Usage that arrives late still settles a hold that has lapsed; it frees nothing then.
-    """
+    """End the holds that `which` chooses. The statement keeps `held` = Σ amounts of open holds."""
+    # A hold that lapsed may still be settled, by usage that arrives late. It promises nothing then, and frees nothing.
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -53,6 +53,7 @@ class Columns:
         column = self.names.get(name, name)
         if column in row and row[column] is not None:
             return row[column]
+        # A log may know no cache.
         if name in ("cache_read_tokens", "cache_write_tokens"):
             return 0
         raise BadLine(f"no {column}")
@@ -85,6 +86,7 @@ def load(lines: Iterable[tuple[int, Mapping[str, Any] | BadLine]], columns: Colu
 
 def read_csv(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
     """Yield the rows of a CSV file with a header, each with the number of its last line, from 1."""
+    # `strict` reports a quote that never ends, instead of taking the rest of the file for one value.
     reader = csv.DictReader(file, strict=True)
     while True:
         try:
@@ -94,6 +96,7 @@ def read_csv(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | BadLine]]:
         except csv.Error as error:
             yield reader.line_num, BadLine(str(error))
         else:
+            # DictReader keeps surplus values under None.
             yield reader.line_num, BadLine("more values than columns") if None in row else row
 
 
@@ -104,6 +107,7 @@ def read_json_lines(file: TextIO) -> Iterator[tuple[int, Mapping[str, Any] | Bad
             continue
         try:
             row = json.loads(line)
+        # Deeply nested JSON ends in a RecursionError.
         except (ValueError, RecursionError):
             yield number, BadLine("not JSON")
         else:
@@ -154,6 +158,7 @@ def _moment(value: Any, zone: tzinfo) -> datetime:
 
 
 def _count(value: Any, name: str) -> int:
+    # JSON's true and false are integers in Python.
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 20:

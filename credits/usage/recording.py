@@ -34,6 +34,7 @@ def record(events: Sequence[Event], *, max_age: timedelta | None = None, now: da
     priced = pricing.price(events, settings.USAGE_MAX_AGE if max_age is None else max_age, now, receipt)
     accounts = {uuid.UUID(account) for account in {p.account_id for p in priced}}
     with locked(accounts, now) as wallets:
+        # Accounts that don't exist have no wallet.
         known = {str(account) for account in wallets}
         priced = _with_own_holds([p for p in priced if _known(p, known, receipt)], receipt)
         fresh, repeated = storing.store(priced, receipt)
@@ -42,6 +43,7 @@ def record(events: Sequence[Event], *, max_age: timedelta | None = None, now: da
             storing.roll_up(fresh)
             charging.charge(fresh, now)
     receipt.accepted = len(fresh)
+    # Events are rejected at several steps; the caller reads them in the order of its own list.
     receipt.rejected.sort(key=lambda rejected: rejected.index)
     return receipt
 

@@ -21,6 +21,7 @@ def store(priced: list[Priced], receipt: Receipt) -> tuple[list[Priced], list[Pr
 
     Repeated requests with other content are rejected as conflicts, whether the first came in this call or before.
     """
+    # A repeat within the call is compared with the stored row below, like that of an earlier call.
     first: dict[tuple[str, str], Priced] = {}
     again = [p for p in priced if first.setdefault(p.key, p) is not p]
     inserted = _insert(first.values()) if first else set()
@@ -41,6 +42,7 @@ def store(priced: list[Priced], receipt: Receipt) -> tuple[list[Priced], list[Pr
 
 def roll_up(fresh: list[Priced]) -> None:
     """Add new requests to the sums of their quarter of an hour and their day, in one statement."""
+    # Whole millionths of a credit: sums of integers are exact and quick.
     sums: dict[tuple[str, int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0])
     for p in fresh:
         e = p.event
@@ -79,6 +81,7 @@ def roll_up(fresh: list[Priced]) -> None:
 
 def _insert(priced: Iterable[Priced]) -> set[tuple[str, str]]:
     """Insert the rows that are not there yet, in one statement. Returns the keys of those it inserted."""
+    # One JSON parameter carries any number of rows. Its keys are short, because a thousand rows repeat them.
     rows = [
         {
             "a": p.account_id,
