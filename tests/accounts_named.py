@@ -1,4 +1,4 @@
-"""Whether a statement says which accounts' usage it is about.
+"""Finding statements that do not say which accounts' usage they are about.
 
 Once usage is spread over machines by account, a statement that names no account asks every one of them. PostgreSQL's
 own parser reads the statement. Each reference to a usage table needs a condition of its own, at its own level:
@@ -57,14 +57,14 @@ def _of_statement(statement: Any) -> Iterator[str]:
 
 @dataclass
 class Level:
-    """One SELECT, UPDATE, DELETE or INSERT: what its names mean, and which of its columns come from outside of it."""
+    """One SELECT, UPDATE, DELETE or INSERT: the meaning of its names, and its columns that come from outside of it."""
 
     outer: Level | None = None
     ctes: frozenset[str] = frozenset()
-    # Alias to table; None for what is no table: a function, a sub-select, a CTE.
+    # Alias to table; None for a function, a sub-select or a CTE.
     relations: dict[str, str | None] = field(default_factory=dict)
     merged: set[str] = field(default_factory=set)
-    # A column is given as soon as all those are that it equals.
+    # A column is given as soon as all columns that it equals are given.
     rules: list[tuple[Column, frozenset[Column]]] = field(default_factory=list)
     given: set[Column] = field(default_factory=set)
 
@@ -77,7 +77,7 @@ class Level:
         return self.outer is not None and self.outer.is_given(column)
 
     def columns(self, reference: ast.ColumnRef) -> list[Column]:
-        """Of which relations it may be. A bare account is the one that USING merged, or of the usage table."""
+        """Return the columns that a reference may mean. A bare account is the one that USING merged, or usage's."""
         names = [getattr(part, "sval", "*") for part in reference.fields or ()]
         if len(names) > 1:
             return [(names[-2], names[-1])]
@@ -96,7 +96,7 @@ class Level:
 def _of_level(statement: Any, level: Level) -> Iterator[str]:
     with_clause = getattr(statement, "withClause", None)
     for cte in with_clause.ctes if with_clause else ():
-        # A recursive one sees itself; another of a table's name sees that table.
+        # A recursive CTE sees itself; another one with a table's name sees that table.
         itself = {cte.ctename} if with_clause and with_clause.recursive else set()
         yield from _of_level(cte.ctequery, Level(level.outer, level.ctes | itself))
         level.ctes |= {cte.ctename}
@@ -134,7 +134,7 @@ def _moved(statement: Any, target: ast.RangeVar | None, level: Level) -> Iterato
 
 
 def _enter(item: Any, level: Level) -> set[str]:
-    """Note the relations of a FROM item, with what its joins say; their aliases."""
+    """Note the relations of a FROM item, and the conditions of its joins. Returns their aliases."""
     if isinstance(item, ast.JoinExpr):
         left, right = _enter(item.larg, level), _enter(item.rarg, level)
         _join(item, left, right, level)
@@ -163,7 +163,7 @@ def _join(join: ast.JoinExpr, left: set[str], right: set[str], level: Level) -> 
 
 
 def _conditions(node: Any) -> Iterator[Any]:
-    """All that must hold: what AND joins."""
+    """Yield the conditions that must all hold: the parts that AND joins."""
     if isinstance(node, ast.BoolExpr) and node.boolop == enums.BoolExprType.AND_EXPR:
         for part in node.args or ():
             yield from _conditions(part)
@@ -194,7 +194,7 @@ def _columns(node: Any, level: Level) -> list[Column]:
 
 
 def _selects(statement: Any) -> Iterator[Any]:
-    """The SELECTs right inside of it, wherever they stand, but for those of its WITH."""
+    """Yield the SELECTs right inside of a statement, wherever they stand, but for those of its WITH."""
     for name in statement:
         if name != "withClause":
             for node in _here(getattr(statement, name)):
@@ -203,7 +203,7 @@ def _selects(statement: Any) -> Iterator[Any]:
 
 
 def _here(node: Any) -> Iterator[Any]:
-    """A node and all below it, down to the next SELECT, which is the last of its branch."""
+    """Yield a node and all below it, down to the next SELECT, which is the last of its branch."""
     if isinstance(node, tuple):
         for part in node:
             yield from _here(part)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -34,7 +35,7 @@ refused: list[str] = []
 
 
 def watch() -> None:
-    """Let psycopg's cursors tell of each statement, for as long as this process lives."""
+    """Make psycopg's cursors report each statement, for as long as this process lives."""
     for cursor, names in DOORS:
         for name in names:
             setattr(cursor, name, _telling(getattr(cursor, name)))
@@ -56,18 +57,18 @@ def text_of(query: object, cursor: Any) -> str:
 
 
 def note(text: str, *, bound: bool) -> None:
-    """Remember what is wrong with a statement that our code sent. What tests send themselves is their business."""
+    """Remember the faults of a statement that our code sent. Statements of tests themselves are not looked at."""
     if mentions_usage(text) and text not in EXCEPTED and (faults := unnamed(text, bound=bound)) and (by := sender()):
         refused.append(f"{by} sent a statement with {', '.join(faults)}:\n{text}")
 
 
 def sender() -> str:
-    """The innermost of our modules that is at work; empty where that is a test or a migration, or nobody of ours."""
-    frame = sys._getframe(1)
+    """Return the innermost of our modules that is at work; empty where that is a test, a migration or none of ours."""
+    frame: FrameType | None = sys._getframe(1)
     while frame:
         if (found := _ours(frame.f_code.co_filename)) and found != "tests/sent_sql.py":
             return "" if found.startswith("tests/") or "/migrations/" in found else f"{found}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ""
 
 

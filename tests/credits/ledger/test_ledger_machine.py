@@ -1,6 +1,6 @@
 """Every rule about credits at once: PostgreSQL against a plain model of the rules (M3–M5, M7–M9).
 
-`Book` is one account as PRODUCT.md describes it, in lists and decimals, and calls nothing of the project. The
+`Book` is one account as `docs/requirements.md` has it, in lists and decimals, and calls nothing of the project. The
 machine does the same to both and compares every figure after every step.
 """
 
@@ -168,7 +168,7 @@ class Promise:
         return (exact / 1_000_000).quantize(MICRO, ROUND_HALF_UP)
 
     def end(self, state: str) -> None:
-        """A late request settles what lapsed; what was settled or released stays so."""
+        """Change the state, where it may: a late request settles a lapsed hold, and other ends are final."""
         if self.state in ("open", "lapsed"):
             self.state = state
 
@@ -207,7 +207,7 @@ class Book:
         return gift
 
     def draw(self, credits: Decimal) -> None:
-        """Courtesy, rollover, allocation, bought; the one that ends first, then the oldest; else debt."""
+        """Draw from courtesy, rollover, allocation, bought; of each the first to end, then the oldest; else debt."""
         term = self.terms[-1]
         self.debt += credits
         for gift in sorted(self.gifts, key=lambda gift: gift.turn):
@@ -460,7 +460,7 @@ ages = st.one_of(
     st.timedeltas(timedelta(0), timedelta(days=150)),
 )
 usages = st.tuples(some_account, st.sampled_from(sorted(PRICES)), ages, tokens)
-# The newest are 0, 1, …: they are open still.
+# Places 0, 1, … are the newest holds, which are open still.
 some_hold = st.one_of(st.integers(0, 2), st.integers(0, 999))
 
 
@@ -529,7 +529,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.promised)
     @rule(calls=st.lists(st.tuples(some_hold, st.sampled_from(["0", "0.4", "1", "2.5"]), some_account), max_size=3))
     def promised_calls_end(self, calls: list[tuple[int, str, int]]) -> None:
-        """With nothing, less, as much or more than was promised; a hold of another account is refused."""
+        """The call uses nothing, less, as much or more than was promised. A hold of another account is refused."""
         batch = []
         for place, share, stranger in calls:
             account, promise = self.promised[-1 - place % len(self.promised)]
@@ -566,7 +566,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(account=some_account, more=st.sampled_from([0, 0, 1]))
     def all_that_is_there_is_promised(self, account: int, more: int) -> None:
-        """And once a token more, which must be refused."""
+        """All that is available is promised, or a token more, which must be refused."""
         self.books[account].clock(self.now)
         periods.open_due([self.users[account].id], self.now)
         there = max(self.books[account].available, Decimal(0))
@@ -635,18 +635,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.give(account, Grant.Kind.PURCHASED, credits, None)
 
     def give(self, account: int, kind: Grant.Kind, credits: Decimal, expires_at: datetime | None) -> None:
-        key, user, book, known = self.key("grant"), self.users[account], self.books[account], [None]
+        key, user, book, known = self.key("grant"), self.users[account], self.books[account], set[str]()
 
         def call() -> None:
             grant = ledger_grants.grant(
                 user.id, credits, kind=kind, source_key=key, expires_at=expires_at, now=self.now
             )
             book.clock(self.now)
-            if known.pop() is None:
+            if key not in known:
                 gift = book.give(int(kind), credits, self.now, expires=expires_at)
                 book.draw(Decimal(0))
                 self.gifts.append((account, grant, gift))
-            known.append(grant)  # type: ignore[arg-type]
+            known.add(key)
 
         self.once(call)
 
