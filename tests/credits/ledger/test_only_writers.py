@@ -1,4 +1,4 @@
-"""Only `credits/ledger` writes balances, and only `locked` locks a wallet: the source is read to prove it."""
+"""Only `credits/ledger` writes balances, and only `locked` locks a wallet: these tests read the source to prove it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ SQL_LOCK = re.compile(
     r"\bcredits_wallet\b.*\bFOR\s+(NO\s+KEY\s+)?(UPDATE|SHARE)\b|LOCK\s+(TABLE\s+)?credits_wallet", re.I | re.S
 )
 
-# What may do so all the same, by file and function, and why.
+# Values of an enum stand in the enum only: SQL gets them as parameters.
+SQL_ENUM = re.compile(r"\b(kind|state|grain)\s*(=|<>|!=|IN\b|<|>)\s*\(?\s*('|\d)|VALUES \((15|1440)\)", re.IGNORECASE)
+
+# Functions that may do so all the same, and why.
 EXCEPTIONS = {
     ("credits/emails.py", "forget"): "`touched` marks a wallet for the emails about low balances; no balance changes",
     ("credits/emails.py", "_take_touched"): "takes such marks away, skips locked wallets and holds its locks by itself",
@@ -170,6 +173,24 @@ def test_every_line_of_the_ledger_is_booked_in_one_place(path: Path) -> None:
 @pytest.mark.parametrize(("name", "function"), EXCEPTIONS)
 def test_every_exception_is_needed(name: str, function: str) -> None:
     assert function in {found for found, _ in violations((ROOT / name).read_text())}
+
+
+def enum_values(source: str) -> list[str]:
+    """Return the strings of a module that compare a kind, a state or a grain with a literal."""
+    constants = [node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
+    return [text for text in constants if isinstance(text, str) and SQL_ENUM.search(text)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_kinds_states_and_grains_are_parameters_of_sql(path: Path) -> None:
+    assert enum_values(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "sql", ["kind = 0", "WHERE g.kind IN (1, 2)", "h.state = 'open'", "l.kind <> 'voided'", "grain=15", "VALUES (15)"]
+)
+def test_a_literal_of_an_enum_is_found(sql: str) -> None:
+    assert enum_values(f"cursor.execute({sql!r})")
 
 
 IMPORT = "from credits.models import CreditPeriod, Grant, LedgerEntry, Wallet\n"
