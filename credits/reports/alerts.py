@@ -78,14 +78,14 @@ def _low(balance: Balance, reached: int, zone: ZoneInfo, now: datetime) -> Alert
     again = f"New ones come on {_day(balance, zone)}." if balance.ends_at > now else ""
     if not reached:
         return Alert(_key(0), "danger", "You’re out of credits.", again or "Your next period has not begun yet.")
-    of_all = f"That is {_share(balance)} % of this period’s {formatting.credits(balance.total)}."
+    of_all = f"That is {_share(balance)}% of this period’s {formatting.credits(balance.total)}."
     title = f"Only {left} credits left." if reached < LEVELS[-1] else f"{left} credits left."
     return Alert(_key(reached), "warn", title, f"{of_all} {again}".strip())
 
 
 def _expiring(balance: Balance, zone: ZoneInfo) -> Alert:
     left = formatting.credits(balance.rollover_left)
-    title = f"{left} rolled-over credits lapse on {_day(balance, zone)}."
+    title = f"{left} rolled-over credits expire on {_day(balance, zone)}."
     return Alert(EXPIRING, "info", title, "They’re spent before your plan’s new ones: use them while they last.", False)
 
 

@@ -150,8 +150,8 @@ def _allocated(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
 
 def _forfeited(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:
     if entry.grant and entry.grant.kind == Grant.Kind.COURTESY:
-        return "Courtesy credits lapsed", ""
-    return "Unused credits lapsed", f"of {_dates(entry.period, zone)}"
+        return "Courtesy credits expired", ""
+    return "Unused credits expired", f"of {_dates(entry.period, zone)}"
 
 
 def _given(entry: LedgerEntry, zone: ZoneInfo) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def test_the_chart_is_read_by_pointer_and_by_keyboard(new_page: NewPage, clock: 
     bar.locator(".chart-slot").hover()
     expect(bar.locator(".chart-read")).to_have_text(re.compile(r"^23 Mar 2026: \d+\.\d\d$"))
     expect(page.get_by_role("img", name="Credits per day by model")).to_be_visible()
-    summary = page.locator("summary", has_text="The same in numbers")
+    summary = page.locator("summary", has_text="Show as table")
     summary.focus()
     page.keyboard.press("Enter")
     row = page.locator(".chart-rows").get_by_role("row", name=re.compile("23 Mar 2026"))

@@ -135,7 +135,7 @@ def sees_the_numbers(page: Page) -> None:
     assert (total, additional) == (50, 0)
     assert round(total - used, 2) == available
     share = page.locator("#meter-label").inner_text()
-    assert share == f"{int(used * 2)} % of this period used"
+    assert share == f"{int(used * 2)}% of this period used"
     expect(page.locator("#usage > .table-wrap tbody tr")).to_have_count(20)
     expect(page.locator(".pagination-count")).to_contain_text("1–20 of 65 requests")
 

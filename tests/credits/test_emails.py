@@ -53,9 +53,9 @@ def test_free_hears_at_a_fifth_a_twentieth_and_nothing(alice: User) -> None:  # 
         heard.append(told(NOW + minute * MINUTE))
     assert heard == [
         [],
-        ["Less than 20 % of your credits are left"],
+        ["Less than 20% of your credits are left"],
         [],
-        ["Less than 5 % of your credits are left"],
+        ["Less than 5% of your credits are left"],
         [],
         ["Your credits are used up"],
         [],
@@ -65,7 +65,7 @@ def test_free_hears_at_a_fifth_a_twentieth_and_nothing(alice: User) -> None:  # 
 
 def test_only_the_lowest_level_reached_is_told(alice: User) -> None:  # C9
     use(alice, 48)
-    assert told() == ["Less than 5 % of your credits are left"]
+    assert told() == ["Less than 5% of your credits are left"]
     (message,) = delivered()
     assert "You have 2.00 credits left to spend" in str(message.body)
     assert "31 May 2026" in str(message.body)
@@ -82,8 +82,8 @@ def test_a_higher_level_warns_on_the_page_and_by_email(
     use(alice, 37)
     assert (levels_on_page(browser), told()) == ([], [])
     use(alice, "0.5", now=NOW + MINUTE)
-    assert (levels_on_page(browser), told()) == (["25"], ["Less than 25 % of your credits are left"])
-    assert "less than 25 % of this period’s 50.00" in str(delivered()[-1].body)
+    assert (levels_on_page(browser), told()) == (["25"], ["Less than 25% of your credits are left"])
+    assert "less than 25% of this period’s 50.00" in str(delivered()[-1].body)
 
 
 def test_a_lower_level_warns_neither_on_the_page_nor_by_email_before_it_is_reached(
@@ -94,7 +94,7 @@ def test_a_lower_level_warns_neither_on_the_page_nor_by_email_before_it_is_reach
     assert (levels_on_page(browser), told()) == ([], [])
     assert not Wallet.objects.get().touched
     use(alice, 4, now=NOW + MINUTE)
-    assert (levels_on_page(browser), told()) == (["10"], ["Less than 10 % of your credits are left"])
+    assert (levels_on_page(browser), told()) == (["10"], ["Less than 10% of your credits are left"])
 
 
 def test_additional_credits_count(alice: User) -> None:  # C9
@@ -102,7 +102,7 @@ def test_additional_credits_count(alice: User) -> None:  # C9
     use(alice, 130)
     assert told() == []
     use(alice, 15, now=NOW + MINUTE)
-    assert told(NOW + MINUTE) == ["Less than 20 % of your credits are left"]
+    assert told(NOW + MINUTE) == ["Less than 20% of your credits are left"]
 
 
 def test_a_new_period_starts_afresh(alice: User) -> None:  # C9
@@ -110,7 +110,7 @@ def test_a_new_period_starts_afresh(alice: User) -> None:  # C9
     assert len(told()) == 1
     june = datetime.fromisoformat("2026-06-10T12:00:00Z")
     use(alice, 45, now=june)
-    assert told(june) == ["Less than 20 % of your credits are left"]
+    assert told(june) == ["Less than 20% of your credits are left"]
 
 
 def test_a_period_that_is_over_is_not_complained_about(alice: User) -> None:
@@ -133,7 +133,7 @@ def test_courtesy_credits_that_are_due_to_lapse_are_gone(alice: User) -> None:  
     use(alice, 45, now=lapses - timedelta(seconds=20))
     assert told(lapses + timedelta(seconds=20)) == []
     use(alice, 45, now=lapses + timedelta(seconds=30))
-    assert told(lapses + timedelta(seconds=40)) == ["Less than 20 % of your credits are left"]
+    assert told(lapses + timedelta(seconds=40)) == ["Less than 20% of your credits are left"]
 
 
 @pytest.mark.parametrize("change", [{"balance_emails": False}, {"is_active": False}])
@@ -260,7 +260,7 @@ def test_three_days_before_rollover_lapses_it_is_told_once(roller: User) -> None
     end = NOW + timedelta(days=31)
     use(roller, 20, now=NOW + MINUTE)
     assert lapses(end - timedelta(days=3, seconds=1)) == []
-    assert lapses(end - timedelta(days=3)) == ["80.00 rolled-over credits lapse on 10 Jun 2026"]
+    assert lapses(end - timedelta(days=3)) == ["80.00 rolled-over credits expire on 10 Jun 2026"]
     assert lapses(end - timedelta(days=2)) == []
     assert lapses(end) == []
 
@@ -328,7 +328,7 @@ def test_the_same_letter_goes_to_nobody_else(alice: User) -> None:  # B10
 
 def test_coming_back_up_is_not_told_as_running_low(alice: User) -> None:  # C9
     use(alice, 48)
-    assert told() == ["Less than 5 % of your credits are left"]
+    assert told() == ["Less than 5% of your credits are left"]
     grants.grant(alice.id, Decimal(6), kind=Grant.Kind.PURCHASED, source_key="bought", now=NOW)
     use(alice, "0.5", now=NOW + MINUTE)
     assert told(NOW + MINUTE) == []

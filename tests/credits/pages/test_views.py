@@ -25,6 +25,7 @@ from tests.credits.books import NOW, assert_books_balance, event, use
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 SignIn = Callable[[Client, User], None]
 REQUESTS, MODELS, BALANCE = "/dashboard/credits", "/dashboard/credits/models", "/dashboard/credits/balance"
+HISTORY = "/dashboard/credits/history"
 SWAP = {"HX-Request": "true", "HX-Target": "main", "HX-Current-URL": "http://testserver/dashboard/billing"}
 REGION = {"HX-Request": "true", "HX-Target": "usage"}
 DAY = timedelta(days=1)
@@ -131,7 +132,7 @@ def test_a_stranger_sees_only_their_own(client: Client, used: User, charlie: Use
         assert [row["heading"] for row in table(page(client, MODELS + query))] == ["claude-haiku-4-5"]
         for path in (REQUESTS, MODELS, BALANCE):
             html = page(client, path + query)
-            assert cards(html)["Used"][1] == Decimal("0.058")
+            assert cards(html)["Used Credits"][1] == Decimal("0.058")
             assert "gpt-5" not in html
     assert table(page(client, f"{REQUESTS}?model=gpt-5")) == []
 
@@ -241,7 +242,7 @@ def test_models_add_up_to_their_total_and_to_the_requests(browser: Client, used:
         assert sum(exact(row[label]) for row in rows) == exact(total[label])
     assert sum(exact(row["exact"]) for row in rows) == exact(total["exact"])
     assert exact(total["exact"]) == sum(exact(row["exact"]) for row in all_rows(browser))
-    assert exact(total["exact"]) == cards(html)["Used"][1]
+    assert exact(total["exact"]) == cards(html)["Used Credits"][1]
     assert exact(total["exact"]) == CreditPeriod.objects.get().used
     assert total["Requests"] == "45"
 
@@ -267,15 +268,22 @@ def test_page_and_api_say_the_same(browser: Client, used: User) -> None:  # C1 M
     api = Client(headers={"Authorization": f"Bearer {access}"})
     state, shown = api.get("/api/v1/credits").json(), cards(page(browser, REQUESTS))
     for label, key in (
-        ("Available", "available"),
-        ("Used", "used"),
-        ("Total this period", "total"),
-        ("Additional", "additional"),
+        ("Available Credits", "available"),
+        ("Used Credits", "used"),
+        ("Total Credits", "total"),
+        ("Additional Credits", "additional"),
     ):
         assert shown[label][1] == Decimal(state[key])
     models = {row["model"]: Decimal(row["credits"]) for row in api.get("/api/v1/usage/models").json()["results"]}
     assert {row["heading"]: exact(row["exact"]) for row in table(page(browser, MODELS))} == models
     assert len(all_rows(browser)) == api.get("/api/v1/usage").json()["count"]
+
+
+def test_cards_and_section_have_the_documentation_s_names_and_order(browser: Client) -> None:  # C1
+    for path in (REQUESTS, MODELS, HISTORY):
+        html = page(browser, path)
+        assert list(cards(html)) == ["Total Credits", "Used Credits", "Available Credits", "Additional Credits"]
+        assert '<h2 id="usage-heading">Token Usage Statistics</h2>' in html
 
 
 def test_a_new_account_is_told_what_will_appear(browser: Client, alice: User) -> None:  # C11
@@ -284,7 +292,7 @@ def test_a_new_account_is_told_what_will_appear(browser: Client, alice: User) ->
         assert "Your requests will appear here" in html
         assert "You have 50.00 credits to start with. They come back on 31 May 2026." in words(html)
         assert 'id="filters"' not in html
-        assert cards(html)["Available"][0] == "50.00"
+        assert cards(html)["Available Credits"][0] == "50.00"
 
 
 def test_days_without_requests_offer_more_days(browser: Client, used: User) -> None:  # C11
@@ -305,15 +313,15 @@ def test_a_debt_is_told_and_nothing_is_available(browser: Client, alice: User) -
     html = page(browser, REQUESTS)
     assert "You owe 10.00 credits." in words(html)
     shown = cards(html)
-    assert shown["Available"][:2] == ("0.00", 0)
-    assert shown["Used"] == ("60.00", 60, "plan 50.00 · additional 0.00 · owed 10.00")
-    assert "120 % of this period used" in words(html)
+    assert shown["Available Credits"][:2] == ("0.00", 0)
+    assert shown["Used Credits"] == ("60.00", 60, "plan 50.00 · additional 0.00 · owed 10.00")
+    assert "120% of this period used" in words(html)
     assert 'value="100.00" max="100"' in html
     grants.grant(alice.id, Decimal(25), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     html = page(browser, REQUESTS)
     assert "You owe" not in html
-    assert cards(html)["Available"] == ("15.00", 15, "additional 15.00")
-    assert cards(html)["Additional"] == ("15.00", 15, "of 25.00 bought · never expire")
+    assert cards(html)["Available Credits"] == ("15.00", 15, "additional 15.00")
+    assert cards(html)["Additional Credits"] == ("15.00", 15, "of 25.00 bought · never expire")
 
 
 def test_additional_courtesy_and_rollover_are_lines_that_add_up(
@@ -328,16 +336,16 @@ def test_additional_courtesy_and_rollover_are_lines_that_add_up(
     grants.grant(alice.id, Decimal(200), kind=Grant.Kind.PURCHASED, source_key="buy", now=NOW)
     grants.grant(alice.id, Decimal("7.25"), kind=Grant.Kind.COURTESY, source_key="sorry", reason="outage", now=NOW)
     shown = cards(page(browser, REQUESTS))
-    assert shown["Total this period"] == ("1,699.50", Decimal("1699.5"), "plan 1,000.00 + rolled over 699.50")
-    assert shown["Available"][2] == "plan 1,399.00 + additional 200.00 + courtesy 7.25"
-    assert parts(shown["Available"][2]) == shown["Available"][1] == Decimal("1606.25")
+    assert shown["Total Credits"] == ("1,699.50", Decimal("1699.5"), "plan 1,000.00 + rolled over 699.50")
+    assert shown["Available Credits"][2] == "plan 1,399.00 + additional 200.00 + courtesy 7.25"
+    assert parts(shown["Available Credits"][2]) == shown["Available Credits"][1] == Decimal("1606.25")
     use(alice, "1500", now=NOW)
     html = page(browser, REQUESTS)
     shown = cards(html)
-    assert shown["Used"][2] == "plan 1,699.50 · additional 93.75 · courtesy 7.25"
-    assert parts(shown["Used"][2]) == shown["Used"][1] == Decimal("1800.5")
-    assert shown["Additional"] == ("106.25", Decimal("106.25"), "of 200.00 bought · never expire")
-    assert "106 % of this period used, 93.75 from additional credits" in words(html)
+    assert shown["Used Credits"][2] == "plan 1,699.50 · additional 93.75 · courtesy 7.25"
+    assert parts(shown["Used Credits"][2]) == shown["Used Credits"][1] == Decimal("1800.5")
+    assert shown["Additional Credits"] == ("106.25", Decimal("106.25"), "of 200.00 bought · never expire")
+    assert "106% of this period used, 93.75 from additional credits" in words(html)
     assert_books_balance()
 
 
@@ -345,7 +353,7 @@ def test_a_hold_stands_beside_what_is_available(browser: Client, alice: User) ->
     use(alice, 10)
     Wallet.objects.filter(account=alice).update(held=Decimal("2.5"))
     shown = cards(page(browser, REQUESTS))
-    assert shown["Available"] == ("37.50", Decimal("37.5"), "plan 40.00 + held −2.50")
+    assert shown["Available Credits"] == ("37.50", Decimal("37.5"), "plan 40.00 + held −2.50")
 
 
 def test_usage_that_came_late_is_a_line_of_its_own(
@@ -358,9 +366,9 @@ def test_usage_that_came_late_is_a_line_of_its_own(
     use(alice, 2, now=june)
     use(alice, "3.5", now=june, at=NOW + DAY)
     shown = cards(page(browser, REQUESTS))
-    assert shown["Used"] == ("2.00", 2, "plan 5.50 · additional 0.00 · for other periods −3.50")
-    assert parts(shown["Used"][2]) == shown["Used"][1]
-    assert shown["Available"][1] == Decimal("44.5")
+    assert shown["Used Credits"] == ("2.00", 2, "plan 5.50 · additional 0.00 · for other periods −3.50")
+    assert parts(shown["Used Credits"][2]) == shown["Used Credits"][1]
+    assert shown["Available Credits"][1] == Decimal("44.5")
     last = page(browser, f"{MODELS}?range=last")
     assert sum(exact(row["exact"]) for row in table(last)) == Decimal("8.5")
     assert sum(exact(row["exact"]) for row in table(page(browser, MODELS))) == 2
@@ -369,9 +377,9 @@ def test_usage_that_came_late_is_a_line_of_its_own(
 
 @pytest.mark.parametrize(
     ("credits", "percent", "high"),
-    [("0.00002", "<1 %", False), ("0.4", "<1 %", False), ("0.5", "1 %", False), ("39.99", "79 %", False),
-     ("40", "80 %", True), ("49.999", "99 %", True), ("50", "100 %", True), ("50.2", "100 %", True),
-     ("700", "1,400 %", True)],
+    [("0.00002", "<1%", False), ("0.4", "<1%", False), ("0.5", "1%", False), ("39.99", "79%", False),
+     ("40", "80%", True), ("49.999", "99%", True), ("50", "100%", True), ("50.2", "100%", True),
+     ("700", "1,400%", True)],
 )  # fmt: skip
 def test_the_bar_says_what_share_is_used(
     browser: Client, alice: User, credits: str, percent: str, high: bool
@@ -386,8 +394,8 @@ def test_small_amounts_never_look_like_nothing(browser: Client, alice: User) -> 
     use(alice, Decimal("0.00002"))
     html = page(browser, REQUESTS)
     assert table(html)[0]["Credits"] == "<0.01"
-    assert cards(html)["Used"] == ("<0.01", Decimal("0.00002"), "plan 0.00002 · additional 0.00")
-    assert cards(html)["Available"][1] == Decimal("49.99998")
+    assert cards(html)["Used Credits"] == ("<0.01", Decimal("0.00002"), "plan 0.00002 · additional 0.00")
+    assert cards(html)["Available Credits"][1] == Decimal("49.99998")
     assert exact(table(page(browser, MODELS))[0]["exact"]) == Decimal("0.00002")
 
 
@@ -405,7 +413,7 @@ def test_a_free_month_opens_when_somebody_looks(
     clock.move_to(datetime(2026, 9, 1, tzinfo=UTC))
     sign_in(browser, alice)
     html = page(browser, BALANCE)
-    assert cards(html)["Available"][0] == "50.00"
+    assert cards(html)["Available Credits"][0] == "50.00"
     assert "Since 31 Aug 2026 · resets on 30 Sep 2026" in words(page(browser, REQUESTS))
 
 

@@ -99,7 +99,7 @@ def test_every_view_and_the_live_cards_show_it(browser: Client, alice: User) -> 
     for path in (*PAGES, BALANCE):
         html = page(browser, path)
         assert shown(html) == ["low-20"]
-        assert "9.00 credits left. That is 18 % of this period’s 50.00. New ones come on 31 May 2026." in words(html)
+        assert "9.00 credits left. That is 18% of this period’s 50.00. New ones come on 31 May 2026." in words(html)
 
 
 def test_the_words_say_what_to_do(browser: Client, alice: User) -> None:
@@ -131,7 +131,7 @@ def test_what_rolled_over_is_named_before_it_lapses(
     clock.move_to(NOW + 25 * DAY)
     sign_in(browser, alice)
     assert shown(page(browser)) == ["lapsing"]
-    assert "50.00 rolled-over credits lapse on 7 Jun 2026." in words(page(browser))
+    assert "50.00 rolled-over credits expire on 7 Jun 2026." in words(page(browser))
     use(alice, 50, now=NOW + 25 * DAY)
     assert shown(page(browser)) == []
 
@@ -213,7 +213,7 @@ def test_the_parts_of_available_add_up_when_a_promise_was_eaten(browser: Client,
     holds.reserve(alice.id, request_id="r", now=NOW, **wish)  # type: ignore[arg-type]
     use(alice, 45)
     html = page(browser)
-    found = re.search(r'Available</h2>.*?title="([^"]+)".*?card-note">(.*?)</p>', html, re.S)
+    found = re.search(r'Available Credits</h2>.*?title="([^"]+)".*?card-note">(.*?)</p>', html, re.S)
     assert found
     assert found[1] == "0.00"
     assert words(found[2]) == "plan 5.00 + held −5.00"

@@ -115,7 +115,7 @@ def test_every_kind_of_change_in_a_customer_s_words(
     grown = Decimal("675.000000")
     assert told == [
         ("Used 1 request on 10 May 2026", -3),
-        ("Courtesy credits lapsed", Decimal("-7.5")),
+        ("Courtesy credits expired", Decimal("-7.5")),
         ("Corrected taken back by our support", -2),
         ("Courtesy credits until 8 May 2026", Decimal("7.5")),
         ("Restored the payment counts again Billing", 40),
