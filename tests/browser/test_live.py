@@ -177,7 +177,7 @@ def test_a_session_that_ended_leads_to_the_sign_in_page_and_back(
 
 def puts_away(page: Page) -> None:
     page.goto(CREDITS)
-    expect(page.locator("[data-notice=low-20]")).to_contain_text("9.00 credits left.")
+    expect(page.locator("[data-notice^=low-]")).to_contain_text("9.00 credits left.")
     page.get_by_role("button", name="Dismiss").click()
     expect(page.locator("[data-notice]")).to_have_count(0)
     expect(page).to_have_url(re.compile(f"{CREDITS}$"))

@@ -8,7 +8,14 @@ import pytest
 import time_machine
 from django.core.cache import cache
 
+from credits.reports import alerts
 from tests.credits.books import NOW
+
+
+@pytest.fixture(autouse=True)
+def _levels_of_low_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixed for tests, so that a change of the product's levels breaks only the test that states them."""
+    monkeypatch.setattr(alerts, "LEVELS", (0, 5, 20))
 
 
 @pytest.fixture

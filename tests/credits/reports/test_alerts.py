@@ -29,6 +29,8 @@ PAGES = ["/dashboard/credits", "/dashboard/credits/models", "/dashboard/credits/
 BALANCE = "/dashboard/credits/balance"
 UTC = ZoneInfo("UTC")
 DAY = timedelta(days=1)
+# Read before the tests fix levels of their own.
+PRODUCT_LEVELS = alerts.LEVELS
 
 
 def with_figures(**figures: object) -> Balance:
@@ -38,6 +40,10 @@ def with_figures(**figures: object) -> Balance:
 
 def level_of(balance: Balance) -> int | None:
     return alerts.level_reached(balance.unspent, balance.total)
+
+
+def test_the_product_warns_at_a_fifth_a_twentieth_and_nothing() -> None:  # C9
+    assert PRODUCT_LEVELS == (0, 5, 20)
 
 
 @pytest.mark.parametrize(
