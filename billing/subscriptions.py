@@ -27,7 +27,7 @@ TONES = {"trialing": "good", "active": "good", "past_due": "bad", "paused": "war
 CANCELABLE = {"active", "trialing", "past_due", "paused"}
 A_DAY = timedelta(days=1)
 logger = logging.getLogger(__name__)
-PROCESSING = "A payment for your plan is still being processed. Try again in a few minutes."
+PROCESSING = "A payment for your plan is still being processed. Try again in 10 minutes."
 
 
 @dataclass(frozen=True, slots=True)

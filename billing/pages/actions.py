@@ -1,4 +1,4 @@
-"""What all views of Billing share: how they act, refuse, show a page, and lead away from it."""
+"""Shared by all views of Billing: acting, refusing, showing a page, and leading away from it."""
 
 from __future__ import annotations
 

@@ -57,6 +57,7 @@ def show_billing(request: Request, *, problem: Problem | None = None, form: Cred
     state = subscriptions.state_of(account, now=now)
     status = 422 if form and form.errors else 200
     context: dict[str, Any] = {"title": "Billing", "state": state, **_credits(account, state, form)}
+    # A refused form swaps its own panel only, and needs no more queries than that.
     if form and region_of(request) == CREDITS_REGION:
         return show(request, "overview", context, problem, fragment="billing/_credits.html", status=status)
     context |= {

@@ -34,6 +34,7 @@ def of_change(preview: Preview, price: PlanPrice, state: SubscriptionState, zone
 def of_cancellation(state: SubscriptionState, free: Plan, zone: ZoneInfo) -> list[str]:
     """Returns what cancelling now means and when (B2). An overdue plan stays only as long as its grace."""
     subscription = state.subscription
+    # A pause has no paid period left to wait for.
     if state.may_resume:
         paid = state.price.plan.name if state.price else "Your plan"
         return [f"{paid} ends at once and can’t be resumed. Nothing more is charged.", "You can subscribe again."]

@@ -1,4 +1,4 @@
-"""What customers may fill in to buy."""
+"""The forms for buying."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from billing.pages import money
 
 
 def token_of(data: Mapping[str, Any]) -> uuid.UUID:
-    """The form's own name, so that sending it twice is one purchase; a new one where it has none."""
+    """Returns the form's token, so that sending it twice is one purchase; a new one where it has none."""
     try:
         return uuid.UUID(str(data.get("token", "")))
     except ValueError:
@@ -23,7 +23,7 @@ def token_of(data: Mapping[str, Any]) -> uuid.UUID:
 
 class QuantityField(forms.IntegerField):
     def to_python(self, value: Any) -> int | None:
-        """Digits only: Django would also take "７" and "7.0", and guess about the rest."""
+        # Django would also take "７" and "7.0", and guess about the rest.
         digits = str(value or "").strip()
         if digits and not (digits.isascii() and digits.isdecimal()):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
@@ -31,7 +31,7 @@ class QuantityField(forms.IntegerField):
 
 
 class CreditsForm(forms.Form):
-    """How many additional credits; the price is ours to know."""
+    """The number of additional credits. The price comes from the server alone (B4)."""
 
     quantity = QuantityField(label="Credits")
 
@@ -46,9 +46,9 @@ class CreditsForm(forms.Form):
         field.widget.attrs |= {"aria-describedby": "credits_least", "data-slider-number": True}
 
     def full_clean(self) -> None:
-        """A refused number is where the next step is."""
         super().full_clean()
         if self.errors:
+            # The next step is to correct the number.
             self.fields["quantity"].widget.attrs["autofocus"] = True
 
     def clean_quantity(self) -> int:

@@ -18,7 +18,7 @@ from sidekick import formatting
 from sidekick.accounts.models import User
 from sidekick.web.pagination import Pages
 
-# A checkout that was opened, closed or given up: nobody has paid it, or has to.
+# A checkout that was opened, closed or given up: no payment is due.
 NEVER_DUE = ("draft", "ready", "canceled")
 
 Badge = tuple[str, str]
@@ -33,7 +33,7 @@ STATUSES: dict[str, Badge] = {
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One row. Badges are (tone, words); the usual case has no badge to wear, so that the others are seen."""
+    """One row. Badges are (tone, words); the usual status is plain, so that the others stand out."""
 
     id: str
     day: str
@@ -114,7 +114,7 @@ def _payment(
 
 
 def _status(payment: Transaction) -> Badge:
-    """A renewal whose card was declined a moment ago is still `billed`: only its payments tell."""
+    # A renewal whose card was declined a moment ago is still `billed`: only its attempts say so.
     attempts = payment.data.get("payments") or [{}]
     if payment.status == "billed" and attempts[0].get("status") == "error":
         return ("bad", "Failed")

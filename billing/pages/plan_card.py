@@ -46,13 +46,14 @@ def day(moment: datetime, zone: ZoneInfo) -> str:
 
 
 def _price(state: SubscriptionState, zone: ZoneInfo) -> tuple[str, str, str]:
-    """What the plan costs now and how often, and a note where something else follows."""
+    """Returns the price now, its interval, and a note where another price follows."""
     if not state.price:
         return ("$0", "", "") if not state.subscription else ("", "", "")
     cost, interval, paid = str(state.price), per(state.price), state.price.plan
     if state.next_plan:
         when = f" from {day(state.renews_at, zone)}" if state.renews_at else ""
         return "", "", f"{state.next_plan.name}{when}, {cost} {interval}"
+    # A pause or an unpaid bill put the account on Free, or the payment of an upgrade is still on its way.
     if state.plan != paid:
         return "" if state.coming else "$0 for now,", "", f"{paid.name} is {cost} {interval}"
     if state.subscription and state.subscription.status == "trialing" and state.renews_at:
@@ -62,8 +63,8 @@ def _price(state: SubscriptionState, zone: ZoneInfo) -> tuple[str, str, str]:
 
 def _facts(state: SubscriptionState, zone: ZoneInfo) -> list[tuple[str, str]]:
     facts = [(label, day(at, zone)) for label, at in _dates(state) if at]
-    facts.append(("Credits a month", f"{state.plan.monthly_credits:,.0f}"))
-    facts.append(("Unused credits", "Roll over" if state.plan.rollover_percent else "Lapse"))
+    facts.append(("Monthly credits", f"{state.plan.monthly_credits:,.0f}"))
+    facts.append(("Unused credits", "Roll over" if state.plan.rollover_percent else "Expire"))
     facts.append(("Additional credits", "Can be bought" if state.plan.may_buy_credits else "Not on this plan"))
     return facts
 

@@ -47,6 +47,7 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
         else:
             messages.success(request, f"Your plan changes to {price.plan.name}.")
             return redirect("billing:overview")
+    # A refused change is previewed again: its reason may be gone, and the button stays.
     state, words = subscriptions.state_of(request.user), []
     try:
         check_rate(request, "paddle")
@@ -61,7 +62,7 @@ def change_plan(request: Request, price_id: int) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: Request) -> HttpResponse:
-    """What happens and when, then the cancellation itself (B2)."""
+    """The consequences and their dates, then the cancellation itself (B2)."""
     state, problem = subscriptions.state_of(request.user), None
     if request.method == "POST":
         try:

@@ -39,6 +39,7 @@ class Progress:
             return cls("done", _given(purchase), "Your receipt is on its way by email.", 0)
         if state == PurchaseState.CANCELED:
             return cls("canceled", "This checkout was canceled", "Nothing was charged.", 0)
+        # The browser returns from the checkout before Paddle's event arrives.
         if state == PurchaseState.PAID or (completed and state == PurchaseState.READY):
             adding = f"adding {purchase.quantity:,} credits" if is_credits(purchase) else f"setting up {what}"
             if waited >= LONG:
@@ -54,7 +55,7 @@ class Progress:
 
 
 def waiting_since(request: HttpRequest) -> int:
-    """Returns when somebody began to wait, in seconds since 1970."""
+    """Returns when the customer began to wait, in seconds since 1970."""
     # The browser says it, so only words may depend on it.
     now, asked = int(timezone.now().timestamp()), request.GET.get("since", "")
     return min(int(asked), now) if asked.isascii() and asked.isdecimal() and len(asked) < 12 else now

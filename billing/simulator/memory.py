@@ -17,7 +17,7 @@ from billing.simulator.schemas.amounts import Proration
 from billing.simulator.schemas.notifications import Event
 from billing.simulator.schemas.times import Period
 
-# What the panel switches: how webhooks are sent, and whether refunds are approved without a review.
+# Switches of the panel: how webhooks are sent, and whether refunds are approved without a review.
 MODES = ("hold", "duplicate", "shuffle", "approve_at_once")
 
 
@@ -30,7 +30,7 @@ class PendingLine(TypedDict):
 
 
 class Backstage(TypedDict):
-    """What Paddle knows of a subscription and does not publish.
+    """The part of a subscription that Paddle does not publish.
 
     `card` is `good` or `fails`, `anchor` the moment that periods are counted from, `overdue` the transaction to be
     paid since `failed_at`, `paused` the period that a pause cut short.
@@ -122,6 +122,7 @@ class StateFile:
         events: dict[str, Event] = memory.tables.setdefault("evt", {})
         self._texts = {name: self._texts.get(name) or json.dumps(event) for name, event in events.items()}
         written = ",".join(f'"{identifier}":{text}' for identifier, text in self._texts.items())
+        # A crash while writing must leave the old file: write beside it, then replace it.
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(f".{os.getpid()}.new")
         beside.write_text(f'{{"rest":{without_events(memory)},"events":{{{written}}}}}')

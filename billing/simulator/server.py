@@ -126,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "slow":
             time.sleep(fault.seconds)
         elif fault and fault.kind == "unanswered":
+            # The worst case for the caller: the call is done, and its outcome unknown.
             api.respond(world, request)
             self._hang_up()
             return

@@ -25,7 +25,7 @@ Published = Product | Price | Customer | Address | PaymentMethod | Transaction |
 
 # Crockford's alphabet of ULIDs, in lower case as Paddle writes it.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-# No two events share a moment, or nobody could tell which snapshot is newer.
+# No two events share a moment: receivers compare moments to find the newer snapshot.
 STEP = timedelta(milliseconds=1)
 SET_BACK = timedelta(minutes=1)
 EVENTS_KEPT = 5000
@@ -58,6 +58,7 @@ class State:
         self._last = datetime.min.replace(tzinfo=UTC)
         self._last_of: dict[str, datetime] = {}
         self._collected: list[Event] | None = None
+        # The file may be older than the secret of this start.
         for setting in self.settings.rows():
             setting["endpoint_secret_key"] = secret
 
@@ -70,7 +71,7 @@ class State:
         return self._fixed or datetime.now(UTC) + timedelta(seconds=self.memory.offset)
 
     def moment(self) -> datetime:
-        """Returns now, or a little later than the moment before it, unless somebody set the clock back."""
+        """Returns now, or a little later than the moment before it, unless the clock was set back."""
         now = self.now()
         self._last = now if self._last - now > SET_BACK else max(now, self._last + STEP)
         return self._last
@@ -86,7 +87,7 @@ class State:
 
     @contextmanager
     def history(self, since: datetime) -> Iterator[list[Event]]:
-        """Live through a past: its events stand in the feed and in the list, and nobody is notified."""
+        """Live through a past: its events go into the feed and into the list, and no webhook is sent."""
         before, self._last, self._collected = self._last, since, []
         try:
             yield self._collected
@@ -96,7 +97,8 @@ class State:
     # Entities and events
 
     def new_id(self, prefix: str) -> str:
-        """Returns `prefix_` and a ULID; each is greater than the one before it, whatever the clock does."""
+        """Returns `prefix_` and a ULID; each is greater than the one before it, even if the clock is set back."""
+        # 48 bits of milliseconds, then 80 random ones. The first of them is 0, so that counting on has room.
         drawn = (int(self.now().timestamp() * 1000) << 80) | secrets.randbits(79)
         number = drawn if drawn > self.memory.last_id else self.memory.last_id + 1 + secrets.randbits(40)
         self.memory.last_id = number
@@ -115,6 +117,7 @@ class State:
     def emit(self, event_type: str, entity: Published, **more: str) -> None:
         """Put an event with the entity as it is now into the feed, and queue it for the settings that ask for it."""
         when = iso(self._moment_of(entity["id"]))
+        # A new entity was updated when it was created, which is a moment before this event.
         if not event_type.endswith(".created"):
             entity["updated_at"] = when
         event: Event = {
@@ -160,6 +163,7 @@ class State:
         events = self._feed()
         for identifier in list(events)[: max(0, len(events) - EVENTS_KEPT)]:
             del events[identifier]
+        # A delivery reads its event, so it goes with it.
         for row in self.deliveries.rows():
             if row["event_id"] not in events:
                 self.deliveries.remove(row["id"])

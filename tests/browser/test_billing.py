@@ -49,7 +49,7 @@ def pay(page: Page, card: str = "Card that works") -> None:
 
 def purchase(page: Page, quantity: int) -> None:
     page.get_by_label("Credits", exact=True).fill(str(quantity))
-    page.get_by_role("button", name="Purchase credits").click()
+    page.get_by_role("button", name="Purchase Credits").click()
 
 
 def plan_card(page: Page, name: str, status: str) -> None:
@@ -69,7 +69,7 @@ def credits_are(page: Page, *, total: str, additional: str = "0.00") -> None:
 
 
 def payments(page: Page) -> list[str]:
-    """What each payment was for, newest first."""
+    """Returns the purpose of each payment, newest first."""
     return page.locator("table.payments [data-label=For]").all_inner_texts()
 
 
@@ -208,7 +208,7 @@ def test_too_few_credits_are_explained_and_the_number_stays(
     expected_faults += ["status of 422"]
     page, before = new_page(olga, java_script_enabled=script), len(shop.transactions())
     open_billing(page)
-    number, button = page.get_by_label("Credits", exact=True), page.get_by_role("button", name="Purchase credits")
+    number, button = page.get_by_label("Credits", exact=True), page.get_by_role("button", name="Purchase Credits")
     number.fill("5")
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))
@@ -234,7 +234,7 @@ def test_what_is_no_quantity_is_refused_by_browser_and_server(
     expected_faults += ["status of 422"]
     page, before = new_page(olga, java_script_enabled=script), len(shop.transactions())
     open_billing(page)
-    number, button = page.get_by_label("Credits", exact=True), page.get_by_role("button", name="Purchase credits")
+    number, button = page.get_by_label("Credits", exact=True), page.get_by_role("button", name="Purchase Credits")
     for typed in ("0", "301", "1.5"):
         number.fill(typed)
         assert not number.evaluate("field => field.validity.valid")
@@ -258,7 +258,7 @@ def test_who_may_not_buy_credits_sees_why(new_page: NewPage, shop: Shop, olga: U
     expect(page.get_by_text("Additional credits come with Pro.")).to_be_visible()
     shop.subscribe(olga, "starter")
     page.reload()
-    panel = page.get_by_role("region", name="Additional credits")
+    panel = page.get_by_role("region", name="Additional Credits")
     expect(panel).to_contain_text("Additional credits come with Pro.")
     panel.get_by_role("link", name="Change to Pro").click()
     expect(page.get_by_role("heading", name="Change plan", level=1)).to_be_focused()
@@ -273,11 +273,11 @@ def test_a_cancellation_is_explained_and_undone_with_one_click(
 ) -> None:  # B2 B3 N4
     page = new_page(olga, java_script_enabled=script)
     open_billing(page)
-    page.get_by_role("link", name="Cancel subscription").click()
+    page.get_by_role("link", name="Cancel Subscription").click()
     expect(page.get_by_role("heading", name="Cancel Pro?", level=1)).to_be_visible()
     expect(page.get_by_text("Pro stays as it is until 24 Apr 2026. Nothing more is charged.")).to_be_visible()
     expect(page.get_by_text("Then your account goes on as Free, with 50 credits a month.")).to_be_visible()
-    page.get_by_role("button", name="Cancel subscription").click()
+    page.get_by_role("button", name="Cancel Subscription").click()
     expect(page).to_have_url(BILLING)
     expect(page.locator(".notice")).to_contain_text("Pro ends on 24 Apr 2026. Until then nothing changes.")
     fact(page, "Ends on", "24 Apr 2026")
@@ -300,7 +300,7 @@ def test_a_canceled_plan_ends_when_what_was_paid_for_is_over(
     shop.buy(olga, "credits", 40)
     page = new_page(olga)
     page.goto("/dashboard/billing/cancel")
-    page.get_by_role("button", name="Cancel subscription").click()
+    page.get_by_role("button", name="Cancel Subscription").click()
     expect(page.locator(".notice")).to_contain_text("Pro ends on 24 Apr 2026.")
     credits_are(page, total="1,000.00", additional="40.00")
     clock.shift(timedelta(days=32))
@@ -308,12 +308,12 @@ def test_a_canceled_plan_ends_when_what_was_paid_for_is_over(
     page = new_page(olga)
     open_billing(page)
     plan_card(page, "Free", "Canceled")
-    # What was left of Pro rolls over once.
+    # The unused credits of Pro roll over once.
     credits_are(page, total="1,050.00", additional="40.00")
 
 
 def time_passes(shop: Shop) -> None:
-    """What falls due at Paddle happens, and then the worker's minute comes."""
+    """Let Paddle do what falls due, and then the worker's minute come."""
     shop.world.catch_up()
     shop.deliver()
     fulfilment.end_plans(shop.world.now())
@@ -481,7 +481,7 @@ def test_a_dispute_blocks_buying_until_it_is_settled(
     shop.deliver()
     page = new_page(olga)
     open_billing(page)
-    panel = page.get_by_role("region", name="Additional credits")
+    panel = page.get_by_role("region", name="Additional Credits")
     expect(panel).to_contain_text("Your bank disputed a payment. Until that is settled nothing can be bought")
     expect(panel.get_by_role("button")).to_have_count(0)
     badges = page.locator("table.payments tbody tr", has_text="137 additional credits").locator(".badge")
@@ -491,11 +491,11 @@ def test_a_dispute_blocks_buying_until_it_is_settled(
     shop.deliver()
     open_billing(page)
     expect(badges).to_have_text(["Dispute won"])
-    expect(panel.get_by_role("button", name="Purchase credits")).to_be_visible()
+    expect(panel.get_by_role("button", name="Purchase Credits")).to_be_visible()
     credits_are(page, total="1,000.00", additional="137.00")
 
 
-# What people do with checkouts
+# Odd ways through a checkout
 
 
 @SCRIPT
@@ -519,7 +519,7 @@ def test_a_double_click_opens_one_checkout(
 ) -> None:  # B4 N4
     page, before = new_page(olga, java_script_enabled=script), len(shop.transactions())
     open_billing(page)
-    page.get_by_role("button", name="Purchase credits").dblclick()
+    page.get_by_role("button", name="Purchase Credits").dblclick()
     # Without a script the second click may meet a checkout that is still being opened.
     expect(page).to_have_url(re.compile(f"{CHECKOUT.pattern}|{PURCHASE.pattern}"))
     if PURCHASE.search(page.url):
@@ -541,7 +541,7 @@ def test_a_form_that_arrives_twice_opens_one_checkout(
         route.continue_()
 
     page.route("**/dashboard/billing/credits", send_twice)
-    page.get_by_role("button", name="Purchase credits").click()
+    page.get_by_role("button", name="Purchase Credits").click()
     expect(page).to_have_url(CHECKOUT)
     assert len(shop.transactions()) == before + 1
 
@@ -553,7 +553,7 @@ def test_back_from_the_checkout_and_pay_later(new_page: NewPage, shop: Shop, olg
     expect(page).to_have_url(CHECKOUT)
     page.go_back()
     expect(page).to_have_url(BILLING)
-    expect(page.get_by_role("button", name="Purchase credits")).to_be_enabled()
+    expect(page.get_by_role("button", name="Purchase Credits")).to_be_enabled()
     page.go_forward()
     pay(page)
     expect(page.get_by_text("20 credits added.")).to_be_visible()
@@ -668,7 +668,7 @@ def test_a_busy_paddle_is_said_and_the_next_try_works(
     shop.world.faults.add("too_many_requests", method="POST", path="/transactions")
     purchase(page, 137)
     sees_a_problem(page, "Paddle, which handles our payments, is very busy. Try again in a minute.")
-    page.get_by_role("button", name="Purchase credits").click()
+    page.get_by_role("button", name="Purchase Credits").click()
     pay(page)
     expect(page.get_by_text("137 credits added.")).to_be_visible()
     assert len(shop.transactions()) == before + 1
@@ -687,7 +687,7 @@ def test_whoever_waits_as_told_buys_once(
     purchase(page, 137)
     sees_a_problem(page, "didn't say whether that worked. Wait a minute")
     clock.shift(timedelta(seconds=91))
-    page.get_by_role("button", name="Purchase credits").click()
+    page.get_by_role("button", name="Purchase Credits").click()
     pay(page)
     shop.speak()
     expect(page.get_by_text("137 credits added.")).to_be_visible()
@@ -711,7 +711,7 @@ def test_whoever_tries_again_at_once_gets_the_checkout_that_was_opened_unheard(
     shop.world.faults.add("unanswered", method="POST", path="/transactions")
     purchase(page, 137)
     sees_a_problem(page, "didn't say whether that worked.")
-    page.get_by_role("button", name="Purchase credits").click()
+    page.get_by_role("button", name="Purchase Credits").click()
     expect(page.get_by_text("Preparing the checkout.")).to_be_visible()
     clock.shift(timedelta(seconds=11))
     page.get_by_role("link", name="Continue to payment").click()
@@ -742,14 +742,14 @@ def test_a_change_of_plan_survives_a_paddle_that_is_down(
     expect(page.locator(".points")).to_contain_text("Nothing to pay now.")
     page.goto("/dashboard/billing/cancel")
     shop.world.faults.add("error", path=f"/subscriptions/{pro}", times=9)
-    page.get_by_role("button", name="Cancel subscription").click()
+    page.get_by_role("button", name="Cancel Subscription").click()
     expect(page.get_by_role("alert")).to_be_focused()
     shop.world.faults.clear()
-    page.get_by_role("button", name="Cancel subscription").click()
+    page.get_by_role("button", name="Cancel Subscription").click()
     expect(page.locator(".notice")).to_contain_text("Pro ends on 24 Apr 2026.")
 
 
-# Who may see what
+# Other accounts and visitors
 
 
 def test_a_session_that_ends_while_the_page_waits_leads_to_sign_in_and_back(
@@ -828,7 +828,7 @@ def test_a_whole_purchase_by_keyboard(new_page: NewPage, shop: Shop, olga: User,
     shop.world.faults.add("too_many_requests", method="POST", path="/transactions")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_be_focused()
-    reach(page, "button", "Purchase credits")
+    reach(page, "button", "Purchase Credits")
     page.keyboard.press("Enter")
     expect(page).to_have_url(CHECKOUT)
     reach(page, "button", "Pay $12.36")

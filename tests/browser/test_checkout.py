@@ -81,7 +81,7 @@ def at_checkout(page: Page, quantity: int = 20) -> FrameLocator:
     serve_paddle(page)
     page.goto("/dashboard/billing")
     page.get_by_label("Credits", exact=True).fill(str(quantity))
-    page.get_by_role("button", name="Purchase credits").click()
+    page.get_by_role("button", name="Purchase Credits").click()
     expect(page).to_have_url(PURCHASE)
     expect(page.locator("iframe")).to_have_count(1)
     return page.frame_locator("iframe[name=paddle_frame]")
@@ -153,7 +153,7 @@ def test_a_checkout_that_is_closed_leaves_nothing_behind(new_page: NewPage, shop
     at_checkout(page).get_by_role("button", name="Close").click()
     expect(page).to_have_url(BILLING)
     expect(page.get_by_text("The checkout is closed. Nothing was charged.")).to_be_visible()
-    expect(page.get_by_role("button", name="Purchase credits")).to_be_enabled()
+    expect(page.get_by_role("button", name="Purchase Credits")).to_be_enabled()
     expect(page.locator("iframe, [href*='paddle.com'], [src*='paddle.com']")).to_have_count(0)
     assert page.evaluate("window.Paddle") is None
     page.reload()

@@ -164,7 +164,7 @@ def test_billing_pages_of(
 
     def ask_a_busy_paddle(page: Page) -> None:
         shop.world.faults.add("too_many_requests", method="POST", path="/transactions")
-        page.get_by_role("button", name="Purchase credits").click()
+        page.get_by_role("button", name="Purchase Credits").click()
         expect(page.get_by_role("alert")).to_be_visible()
 
     acts = {"too few": choose_too_few, "busy Paddle": ask_a_busy_paddle}

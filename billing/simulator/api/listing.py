@@ -69,7 +69,7 @@ def paged(
     """Returns the page that a request asks for: rows filtered, ordered by `key`, cut, and turned by `show`.
 
     `also` names parameters that the handler reads itself. Raises `RequestError` `invalid_field` for parameters that
-    nobody reads, and for values that make no sense.
+    are unknown, and for values out of range.
     """
     query = request.query
     _check_names(query, {*filters, *also, "per_page", "order_by", "after"})

@@ -43,6 +43,7 @@ def respond(world: World, request: Request) -> tuple[int, dict[str, Any] | None]
         handler, ids = _route(request)
         if request.method == "GET" and handler not in MAKING:
             with world.lock:
+                # Copied under the lock: it is written after another request may have changed it.
                 result = deepcopy(handler(request, world.state, *ids))
         else:
             with world.changing() as state:

@@ -1,4 +1,4 @@
-"""What all bodies share: how they are read, and how they become plain data."""
+"""The base of all bodies: reading them, and turning them into plain data."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ CustomData = dict[str, JsonValue] | None
 
 
 class Body(BaseModel):
+    # Paddle refuses unknown fields, and a number in the place of a string.
     model_config = ConfigDict(extra="forbid", strict=True)
 
 

@@ -36,6 +36,7 @@ def refund(
         raise RequestError("adjustment_transaction_invalid_status_for_refund", detail)
     _check_pending(state, transaction)
     made = _make(state, transaction, amounts, action="refund", reason=reason)
+    # Paddle's staff approves refunds; chargebacks are decided by the bank.
     made["status"] = "pending_approval"
     state.adjustments.add(made)
     state.emit("adjustment.created", made)
@@ -129,6 +130,7 @@ def _make(
     """Returns an approved adjustment that is not stored yet."""
     assert transaction["customer_id"], "A completed transaction has a customer."
     left = left_of(state, transaction)
+    # Lines may add up to more than was charged: credit of the balance, or of a removed item, paid the rest.
     most = min(int(transaction["details"]["totals"]["grand_total"]) - _taken(state, transaction), _sum(left))
     amounts = _all_of(left, most) if amounts is None else amounts
     identifier, now = state.new_id("adj"), iso(state.moment())

@@ -36,6 +36,7 @@ def pay(state: State, transaction: Transaction, *, card: str, email: str) -> Non
         return
     payments.capture(state, transaction, card=card)
     state.emit("transaction.updated", transaction)
+    # The subscription begins between paid and completed, in the order that Paddle was observed to tell.
     if any(item["price"]["billing_cycle"] for item in transaction["items"]):
         made = lifecycle.begin(state, transaction, card=card)
         transaction |= {
@@ -66,8 +67,10 @@ def return_url(state: State, return_to: str, outcome: str) -> str:
         home = urlsplit(state.payment_link)
         return_to = urlunsplit((home.scheme, home.netloc, "/dashboard/billing", "", ""))
     parts = urlsplit(return_to)
+    # The address comes from a query: an open redirect would lead anywhere.
     if parts.scheme != "http" or parts.hostname not in LOCAL or "@" in parts.netloc:
         raise invalid_field("return_to", "The checkout returns to this machine only.")
+    # A second round through the checkout must not leave two outcomes.
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "checkout"]
     return urlunsplit(parts._replace(query=urlencode([*query, ("checkout", outcome)])))
 

@@ -51,6 +51,7 @@ def _live(
     while True:
         due = subscription and lifecycle.due_at(state, subscription)
         coming = purchases[0].at if purchases else None
+        # Whichever is earlier happens first: a purchase, or what falls due.
         if coming and not (due and due < coming):
             bought = purchases.pop(0)
             with state.at(coming):

@@ -21,6 +21,7 @@ from billing.simulator.schemas.amounts import (
 from billing.simulator.schemas.catalogue import Price, Product
 from billing.simulator.schemas.times import Period, parse
 
+# Paddle's published fee: 5 % and 50 cents.
 FEE_RATE = Decimal("0.05")
 FEE_FIXED = 50
 
@@ -61,6 +62,7 @@ def details(lines: Sequence[Line], *, tax: Decimal, currency: str, credit: int =
     items = [_line_item(line, tax) for line in lines]
     summed = _summed(items)
     total = int(summed["total"])
+    # A total below zero gives credit, and uses none.
     used = max(0, min(credit, total))
     due = str(max(0, total - used))
     totals: TransactionTotals = {
@@ -118,6 +120,7 @@ def adjusted(totals: TransactionTotals, adjustments: Iterable[Adjustment]) -> Ad
 def refunded(amount: int, *, line: LineItem) -> AdjustedAmounts:
     """Returns the totals of taking `amount`, tax included, back from a line."""
     whole, tax = int(line["totals"]["total"]), int(line["totals"]["tax"])
+    # All of a line gives back all of its tax, which rounding might miss by a cent.
     part = tax if amount == whole else rounded(Decimal(amount) * tax / whole)
     return {"subtotal": str(amount - part), "tax": str(part), "total": str(amount)}
 
@@ -160,6 +163,7 @@ def _line_item(line: Line, tax: Decimal) -> LineItem:
 
 
 def _totals(amount: Decimal, tax: Decimal, included: bool) -> Totals:
+    # With `internal` the price has its tax inside; otherwise tax is added to it.
     if included:
         total = rounded(amount)
         subtotal = rounded(total / (1 + tax))

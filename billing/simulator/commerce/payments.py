@@ -21,6 +21,7 @@ def capture(state: State, transaction: Transaction, *, card: str = "good") -> No
     totals = transaction["details"]["totals"]
     transaction["billed_at"] = transaction["billed_at"] or now
     transaction["status"] = "paid"
+    # A bill that gives money back has no payment: the customer's balance takes it.
     if int(totals["total"]) >= 0:
         _attempt(state, transaction, card=card, error=None)
     change = int(totals["credit_to_balance"])
@@ -33,6 +34,7 @@ def complete(state: State, transaction: Transaction) -> None:
     """Complete a paid transaction: fees are known, and money that moved has an invoice."""
     money.close(transaction["details"])
     transaction["status"] = "completed"
+    # Nothing was charged for a trial or a change of card, so there is no invoice.
     if int(transaction["details"]["totals"]["total"]):
         state.memory.last_invoice += 1
         transaction["invoice_id"] = state.new_id("inv")
@@ -42,8 +44,10 @@ def complete(state: State, transaction: Transaction) -> None:
 
 def _attempt(state: State, transaction: Transaction, *, card: str, error: str | None) -> None:
     known = state.memory.cards.setdefault(transaction["customer_id"] or "", {})
+    # A card keeps its id: paying with it again is no new payment method.
     if card not in known:
         known[card] = state.new_id("paymtd")
     amount = transaction["details"]["totals"]["grand_total"]
     attempt = schemas.payment(iso(state.moment()), amount=amount, card=card, method_id=known[card], error=error)
+    # The newest attempt stands first.
     transaction["payments"].insert(0, attempt)

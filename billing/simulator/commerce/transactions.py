@@ -66,6 +66,7 @@ def draft(
     now, identifier = iso(state.moment()), state.new_id("txn")
     items: list[Item] = [
         {
+            # A later change of the price must not change this transaction.
             "price": deepcopy(state.prices.get(line.price_id)),
             "quantity": line.quantity,
             "proration": deepcopy(line.proration),
@@ -101,6 +102,7 @@ def add_tax(state: State, transaction: Transaction, address_id: str, *, credit: 
 
 def check_minimum(state: State, transaction: Transaction, *, code: str) -> None:
     total = int(transaction["details"]["totals"]["grand_total"])
+    # Paddle charges nothing at all, or no less than the minimum.
     if 0 < total < state.minimum:
         limit = money.written(state.minimum, transaction["currency_code"])
         raise RequestError(code, f"The transaction's balance is less than what can be charged, {limit}.")
@@ -150,6 +152,7 @@ def cancel(state: State, transaction: Transaction) -> None:
         raise RequestError(
             "transaction_immutable", f"The transaction is {transaction['status']} and cannot be changed."
         )
+    # The credit that the bill had taken goes back.
     used = int(transaction["details"]["totals"]["credit"])
     if used:
         customers.add_to_balance(state, transaction["customer_id"], transaction["currency_code"], used)
@@ -169,6 +172,7 @@ def _lines(state: State, items: Iterable[Item], ids: Iterable[str], origin: str)
             product=deepcopy(state.products.get(item["price"]["product_id"])),
             quantity=item["quantity"],
             proration=item["proration"],
+            # A change of card charges nothing, and neither does a checkout that begins a trial.
             free=origin == "subscription_payment_method_change"
             or (origin in SOLD_IN_CHECKOUT and item["price"]["trial_period"] is not None),
         )
@@ -182,6 +186,7 @@ def _check_together(state: State, order: Sequence[OrderLine], currency: str) -> 
     prices = [state.prices.get(line.price_id) for line in order]
     if any(price["unit_price"]["currency_code"] != currency for price in prices):
         raise invalid_field("currency_code", "The simulator sells a price in its own currency only.")
+    # One transaction makes one subscription, which has one cycle.
     cycles = [price["billing_cycle"] for price in prices if price["billing_cycle"]]
     if any(cycle != cycles[0] for cycle in cycles):
         raise RequestError(

@@ -37,6 +37,7 @@ def _refund(world: World, form: Form) -> None:
         return
     with world.lock:
         left = adjustments.left_of(world.state, world.state.transactions.get(transaction_id))
+    # The panel asks for one amount; the API wants it by line.
     rest, amounts = _minor_units(text), dict[str, int]()
     for line_id, most in left.items():
         if rest > 0 and most > 0:

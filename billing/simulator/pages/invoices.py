@@ -68,6 +68,7 @@ def _file(objects: list[bytes]) -> bytes:
     for number, body in enumerate(objects, start=1):
         places.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    # The table lists where each object begins, in bytes; readers look for it from the end.
     table = len(out)
     out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     out += b"".join(b"%010d 00000 n \n" % place for place in places)

@@ -34,7 +34,7 @@ class PayoutTotals(TransactionTotals):
 
 
 class AdjustedTotals(TypedDict):
-    """What adjustments leave of a transaction's totals."""
+    """The rest that adjustments leave of a transaction's totals."""
 
     subtotal: str
     tax: str
@@ -89,7 +89,7 @@ class PreviewedDetails(TypedDict):
 
 
 class AdjustedAmounts(TypedDict):
-    """What an adjustment takes from a line, or from all of them."""
+    """The amounts that an adjustment takes from a line, or from all of them."""
 
     subtotal: str
     tax: str

@@ -81,7 +81,7 @@ class Transaction(TypedDict):
 
 
 class PreviewedTransaction(TypedDict):
-    """A transaction that nobody made: previews of subscriptions carry it."""
+    """A transaction that was not made: previews of subscriptions carry it."""
 
     billing_period: Period | None
     details: PreviewedDetails

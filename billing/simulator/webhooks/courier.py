@@ -20,6 +20,7 @@ from billing.simulator.webhooks import deliveries
 if TYPE_CHECKING:
     from billing.simulator.world import World
 
+# Paddle waits five seconds for a response, and tries for three days.
 ANSWER_WITHIN = 5.0
 ATTEMPTS = 60
 
@@ -106,6 +107,7 @@ class Courier:
                 state = self.world.state
                 setting = state.settings.find(row["setting_id"])
                 body = deliveries.body(state, row)
+            # Without the lock: the receiver may call the API before it responds.
             answer = _post(setting, body) if setting else "The setting was deleted"
             with self.world.changing() as state:
                 self._note(state.deliveries.get(row["id"]), answer, give_up=setting is None)

@@ -37,7 +37,7 @@ def page(client: Client, path: str = HOME, status: int = 200, headers: dict[str,
 
 
 def words(html: str) -> str:
-    """What can be read, with single spaces."""
+    """Returns the text of a page, with single spaces."""
     return " ".join(unescape(re.sub(r"<template.*?</template>|<[^>]+>", " ", html, flags=re.S)).split())
 
 

@@ -97,7 +97,7 @@ def test_a_free_account_is_shown_what_plans_bring(browser: Client, store: Store)
     assert "Additional credits come with Pro." in text
     assert 'href="/pricing">Compare plans' in html
     assert f'action="{HOME}/subscribe/{price("pro").pk}"' in html
-    for missing in ("Cancel subscription", "Update card", "Billing portal", "Purchase credits"):
+    for missing in ("Cancel Subscription", "Update card", "Billing portal", "Purchase Credits"):
         assert missing not in html
 
 

@@ -157,7 +157,7 @@ def test_after_a_chargeback_nothing_can_be_bought(browser: Client, store: Store,
     store.deliver()
     html = page(browser)
     assert rows(html)[0]["Status"] == "Paid Dispute won"
-    assert "Purchase credits" in html
+    assert "Purchase Credits" in html
 
 
 def test_a_lost_answer_is_found_again_by_the_same_form(

@@ -1,4 +1,4 @@
-"""What the pricing page lets each visitor do (B6)."""
+"""Offers on the pricing page, for each visitor (B6)."""
 
 from __future__ import annotations
 

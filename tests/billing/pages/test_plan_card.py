@@ -18,11 +18,11 @@ def test_an_active_plan_shows_price_and_renewal(browser: Client, pro: str) -> No
     assert "Plan Pro Active $39 a month" in words(html)
     assert facts(html) == {
         "Renews on": "3 Jun 2026",
-        "Credits a month": "1,000",
+        "Monthly credits": "1,000",
         "Unused credits": "Roll over",
         "Additional credits": "Can be bought",
     }
-    for button in ("Change plan", "Update card", "Billing portal", "Cancel subscription", "Purchase credits"):
+    for button in ("Change plan", "Update card", "Billing portal", "Cancel Subscription", "Purchase Credits"):
         assert button in html
     assert 'class="notice notice-' not in html
 

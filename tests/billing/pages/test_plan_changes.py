@@ -36,8 +36,8 @@ def test_a_scheduled_end_is_announced_and_undone_with_one_click(
     assert "Pro ends on 3 Jun 2026. Until then nothing changes. Keep Pro" in words(html)
     assert facts(html)["Ends on"] == "3 Jun 2026"
     assert "Renews on" not in html
-    assert "Cancel subscription" not in html
-    assert "Purchase credits" in html
+    assert "Cancel Subscription" not in html
+    assert "Purchase Credits" in html
     undone = browser.post(f"{HOME}/keep", follow=True).content.decode()
     assert "Your plan goes on as before." in words(undone)
     assert facts(undone)["Renews on"] == "3 Jun 2026"
@@ -148,7 +148,7 @@ def test_a_downgrade_begins_with_the_next_period(browser: Client, store: Store, 
     store.deliver()
     html = page(browser)
     assert "Plan Pro Active Starter from 3 Jun 2026, $15 a month" in words(html)
-    assert facts(html)["Credits a month"] == "1,000"
+    assert facts(html)["Monthly credits"] == "1,000"
     choices = words(page(browser, f"{HOME}/plan"))
     assert "Starter Your next plan" in choices
     assert "Stay on Pro" in choices

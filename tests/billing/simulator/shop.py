@@ -27,7 +27,7 @@ STARTED = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 
 @dataclass
 class ApiError(Exception):
-    """What the API refused a call with."""
+    """The error with which the API refused a call."""
 
     status: int
     code: str

@@ -33,6 +33,7 @@ def change(state: State, subscription: Subscription, body: SubscriptionChange) -
     if planned:
         charges.put_off(state, subscription, planned.later)
     state.emit("subscription.updated", subscription)
+    # A declined card makes it past due, with the change applied.
     if bill:
         collection.collect(state, subscription, bill)
 

@@ -14,6 +14,7 @@ from billing.simulator.state import State
 def bill_period(state: State, subscription: Subscription) -> None:
     """Bill the current period with everything that was put off until now, and collect it."""
     order = next_order(state, subscription)
+    # Also when the payment fails: the bill has these lines now.
     state.backstage(subscription)["pending"] = []
     bill = transactions.bill(
         state,
@@ -23,6 +24,7 @@ def bill_period(state: State, subscription: Subscription) -> None:
         period=subscription["current_billing_period"],
     )
     transactions.issue(state, bill)
+    # A trial that is paid for, or a pause that ended, becomes active.
     was = subscription["status"]
     if collect(state, subscription, bill) and was != "active":
         periods.set_status(subscription, "active")

@@ -61,6 +61,7 @@ def due_at(state: State, subscription: Subscription) -> datetime | None:
     change, failed = subscription["scheduled_change"], state.backstage(subscription)["failed_at"]
     if change:
         times.append(parse(change["effective_at"]))
+    # A scheduled change comes at the renewal and takes its place.
     if subscription["status"] in rules.RUNNING and not change and subscription["next_billed_at"]:
         times.append(parse(subscription["next_billed_at"]))
     if subscription["status"] == "past_due" and failed:
@@ -116,6 +117,7 @@ def cancel(state: State, subscription: Subscription, effective_from: str | None)
 
 
 def end(state: State, subscription: Subscription) -> None:
+    # An ended subscription owes nothing more.
     overdue = state.backstage(subscription)["overdue"]
     if overdue:
         transactions.cancel(state, state.transactions.get(overdue))
@@ -137,10 +139,12 @@ def _start(state: State, subscription: Subscription, started: datetime, trial: T
     periods.bill_next(subscription, iso(ends))
     for item in subscription["items"]:
         item["trial_dates"] = subscription["current_billing_period"]
+    # Paid periods are counted from the end of the trial.
     state.backstage(subscription)["anchor"] = iso(ends)
 
 
 def _renew_from(state: State, subscription: Subscription, now: str) -> None:
+    # Later periods are counted from the new start.
     state.backstage(subscription)["anchor"] = now
     subscription["next_billed_at"] = now
     _renew(state, subscription)

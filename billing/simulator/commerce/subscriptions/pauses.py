@@ -18,6 +18,7 @@ def pause(state: State, subscription: Subscription, effective_from: str | None, 
     back = iso(resume_at) if resume_at else None
     if effective_from == "immediately":
         _check_resume(state.now(), resume_at)
+        # `begin` reads the date to resume at from the scheduled change.
         subscription["scheduled_change"] = {"action": "pause", "effective_at": iso(state.now()), "resume_at": back}
         begin(state, subscription)
         return
@@ -66,6 +67,7 @@ def end(state: State, subscription: Subscription, *, on_resume: str | None = Non
         periods.bill_next(subscription, cut["ends_at"])
         state.emit("subscription.resumed", subscription)
         return
+    # The pause moved the billing date: periods are counted from the resumption.
     behind["anchor"] = iso(now)
     periods.start_period(state, subscription, now)
     state.emit("subscription.resumed", subscription)

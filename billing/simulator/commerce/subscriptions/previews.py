@@ -24,6 +24,7 @@ def change(state: State, subscription: Subscription, body: SubscriptionChange) -
     changed = deepcopy(subscription)
     changes.apply(changed, body, planned)
     credit = customers.balance(state, subscription["customer_id"], subscription["currency_code"])
+    # The immediate bill changes the balance that the next one can use.
     if bill:
         totals = bill["details"]["totals"]
         credit += int(totals["credit_to_balance"]) - int(totals["credit"])

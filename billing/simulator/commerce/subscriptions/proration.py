@@ -1,4 +1,4 @@
-"""What a change of items bills: now, with the next period, and for which period.
+"""The bill of a change of items: its lines now and with the next period, and the period they are for.
 
 The prorated modes charge what is added and give back what is removed, for the part of the period that is left. The
 full modes charge what is added in full and give nothing back, which is how we read Paddle's sentence on them.
@@ -44,6 +44,7 @@ def plan(state: State, subscription: Subscription, body: SubscriptionChange) -> 
     items = [_item(state, subscription, price_id, quantity, iso(now)) for price_id, quantity in after.items()]
     if shared_cycle(items) != subscription["billing_cycle"] and subscription["status"] == "active":
         return _change_of_interval(subscription, items, before, after, now, mode)
+    # A price in both has a delta of zero, or of the change in its quantity.
     deltas = {price_id: after.get(price_id, 0) - before.get(price_id, 0) for price_id in after | before}
     lines = _lines(subscription, deltas, now, mode)
     if mode.endswith("_next_billing_period"):
@@ -81,7 +82,7 @@ def _change_of_interval(
 def _lines(subscription: Subscription, deltas: Mapping[str, int], now: datetime, mode: str) -> list[OrderLine]:
     if mode == "do_not_bill":
         return []
-    # What is added stands before what is removed, as Paddle lists them.
+    # Added items stand before removed ones, as Paddle lists them.
     ordered = sorted(deltas.items(), key=lambda delta: delta[1] < 0)
     if mode.startswith("full"):
         return [OrderLine(price_id, quantity) for price_id, quantity in ordered if quantity > 0]
@@ -115,6 +116,7 @@ def _item(state: State, subscription: Subscription, price_id: str, quantity: int
         raise RequestError("subscription_new_items_not_valid", f"{price_id} is billed once; charge it instead.")
     product = deepcopy(state.products.get(price["product_id"]))
     made = schemas.subscription_item(now, price=price, product=product, quantity=quantity)
+    # All items of a subscription are billed together, so any of them has the dates.
     like = subscription["items"][0]
     made |= {"status": like["status"], "trial_dates": like["trial_dates"]}
     made |= {"next_billed_at": like["next_billed_at"], "previously_billed_at": like["previously_billed_at"]}

@@ -36,7 +36,7 @@ def check_changeable(subscription: Subscription, *, past_due: bool = False) -> N
 
 
 def check_renewal_lock(state: State, subscription: Subscription) -> None:
-    """Raise within half an hour of the renewal, when Paddle lets nobody touch a subscription."""
+    """Raise within half an hour of the renewal, when Paddle locks a subscription."""
     at = subscription["next_billed_at"]
     if at and subscription["status"] in RUNNING and parse(at) - state.now() < LOCKED_BEFORE_RENEWAL:
         raise RequestError("subscription_locked_renewal", "The subscription renews within 30 minutes and is locked.")
