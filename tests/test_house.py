@@ -7,12 +7,13 @@ import re
 import subprocess
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# What each room may import of the house. `sidekick` is the project itself: pages, problems, database.
+# The rooms that each room may import. `sidekick` itself imports none of ours.
 MAY_IMPORT = {
     "sidekick.accounts": {"sidekick"},
     "credits": {"sidekick", "sidekick.accounts"},
@@ -137,6 +138,15 @@ def test_no_function_is_longer_than_46_lines() -> None:
         for function in functions(path)
     }
     assert {name: length for name, length in lengths.items() if length > 46} == {}
+
+
+def test_the_median_module_has_at_most_eighty_lines() -> None:
+    assert median(len(path.read_text().splitlines()) for path in MODULES) <= 80
+
+
+def test_constructors_say_their_argument() -> None:
+    """`Chart.for_span`, not `Chart.of`."""
+    assert [path for path in MODULES if any(function.name == "of" for function in functions(path))] == []
 
 
 def test_modules_are_named_for_their_knowledge() -> None:
