@@ -28,8 +28,10 @@ from billing.models import (
 from billing.paddle import inbox
 from billing.pages import money
 from sidekick.accounts.models import User
-from sidekick.admin import base
-from sidekick.admin.base import OfAnAccount, ReadOnlyAdmin, ReasonedAdmin, badge, column, reasoned_action
+from sidekick.admin import columns
+from sidekick.admin.base import OfAnAccount, ReadOnlyAdmin
+from sidekick.admin.columns import badge, column
+from sidekick.admin.reasons import ReasonedAdmin, reasoned_action
 
 # Paddle adds words without asking: those that are named nowhere are plain.
 TONES = {
@@ -119,7 +121,7 @@ class PaddleEventAdmin(ReadOnlyAdmin):
 @admin.register(Customer)
 class CustomerAdmin(OfAnAccount):
     title = "Paddle customers"
-    list_display = ["id", base.account, "email", status, "snapshot_at"]
+    list_display = ["id", columns.account, "email", status, "snapshot_at"]
     search_fields = ["email", "account__email"]
     key_fields = ["id"]
 
@@ -129,7 +131,7 @@ class SubscriptionAdmin(OfAnAccount):
     title = "Subscriptions"
     list_display = [
         "id",
-        base.account,
+        columns.account,
         status,
         "price_id",
         "period_ends_at",
@@ -145,7 +147,7 @@ class TransactionAdmin(OfAnAccount):
     title = "Payments"
     list_display = [
         "id",
-        base.account,
+        columns.account,
         status,
         "origin",
         money_column("grand_total", "Paid"),
@@ -173,7 +175,7 @@ class PurchaseAdmin(OfAnAccount):
     title = "Purchases"
     list_display = [
         "id",
-        base.account,
+        columns.account,
         "price",
         "quantity",
         money_column("amount"),
@@ -216,7 +218,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
 
     title = "Waiting payments"
     form = Claim
-    list_display = ["id", base.account, money_column("grand_total", "Paid"), "why", "customer_id", "created_at"]
+    list_display = ["id", columns.account, money_column("grand_total", "Paid"), "why", "customer_id", "created_at"]
     list_filter = [("account", admin.EmptyFieldListFilter)]
     list_select_related = ["account"]
     search_fields = ["account__email"]

@@ -65,10 +65,11 @@ TESTED_BY = {
     "sidekick.accounts.tasks": "sidekick.accounts.test_emails",
     "sidekick.accounts.views": "sidekick.accounts.test_sign_in",
     "sidekick.admin.base": "dashboard.backoffice.test_admin",
+    "sidekick.admin.columns": "dashboard.backoffice.test_admin",
     "sidekick.admin.filters": "dashboard.backoffice.test_admin_lists",
-    "sidekick.api.docs": "sidekick.api.test_openapi",
+    "sidekick.admin.reasons": "dashboard.backoffice.test_admin",
+    "sidekick.api.calls": "sidekick.api.test_docs",
     "sidekick.formats.en.formats": "sidekick.test_formatting",
-    "sidekick.web.etags": "credits.pages.test_balance_cards",
     "sidekick.wsgi": "sidekick.test_settings",
     "sidekick.web.pagination": "credits.pages.test_views",
 }

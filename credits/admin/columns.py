@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from sidekick import formatting
-from sidekick.admin.base import column
+from sidekick.admin.columns import column
 
 
 def credit_column(field: str, description: str = "") -> Callable[[Any], str]:

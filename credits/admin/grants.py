@@ -26,8 +26,10 @@ from credits.ledger.grants import NothingLeftToVoid, NothingToRestore, SourceKey
 from credits.models import Grant, LedgerEntry
 from sidekick import formatting
 from sidekick.accounts.models import User
-from sidekick.admin import base
-from sidekick.admin.base import OfAnAccount, badge, form_page
+from sidekick.admin import columns, reasons
+from sidekick.admin.base import OfAnAccount
+from sidekick.admin.columns import badge
+from sidekick.admin.reasons import form_page
 
 # A slip of a digit should not give a fortune away; who means more gives twice.
 MOST_AT_ONCE = Decimal(10_000)
@@ -51,7 +53,7 @@ class Move(forms.Form):
 
     token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     amount = Amount(label="Credits")
-    reason = base.Reason()
+    reason = reasons.Reason()
 
 
 class Courtesy(Move):
@@ -83,7 +85,7 @@ class GrantAdmin(OfAnAccount):
     title = "Grants"
     list_display = [
         "id",
-        base.account,
+        columns.account,
         "of_kind",
         credit_column("amount"),
         credit_column("remaining"),
@@ -138,7 +140,7 @@ class GrantAdmin(OfAnAccount):
         if request.method == "POST" and form.is_valid():
             account, amount = form.cleaned_data["account"], form.cleaned_data["amount"]
             if _move(request, form, f"Gave {formatting.exact(amount)} courtesy credits", _courtesy):
-                return redirect(base.address_of(account.id))
+                return redirect(columns.address_of(account.id))
         return form_page(self, request, form, title="Give courtesy credits", button="Give credits")
 
     def take_back(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -147,7 +149,7 @@ class GrantAdmin(OfAnAccount):
         if request.method == "POST" and form.is_valid():
             done = f"Took back {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _voided(given, form, by)):
-                return redirect(base.address_of(given.account_id))
+                return redirect(columns.address_of(given.account_id))
         most, unspent = formatting.exact(given.amount - given.withdrawn), formatting.exact(given.remaining)
         lead = (
             f"Of {given.account.email}’s grant of {formatting.exact(given.amount)} credits, {most} can be taken back; "
@@ -161,7 +163,7 @@ class GrantAdmin(OfAnAccount):
         if request.method == "POST" and form.is_valid():
             done = f"Restored {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
             if _move(request, form, done, lambda form, by: _restored(given, form, by)):
-                return redirect(base.address_of(given.account_id))
+                return redirect(columns.address_of(given.account_id))
         taken = formatting.exact(grants.taken_back(given))
         lead = f"{taken} credits of this grant of {given.account.email} were taken back."
         return form_page(self, request, form, title="Restore credits", button="Restore credits", lead=lead)

@@ -12,8 +12,10 @@ from django.utils.safestring import SafeString
 
 from credits.admin.columns import credit_column
 from credits.models import AIModel, CreditPeriod, Hold, LedgerEntry, ModelPrice, Plan, Wallet
-from sidekick.admin import base
-from sidekick.admin.base import OfAnAccount, ReasonedAdmin, badge
+from sidekick.admin import columns
+from sidekick.admin.base import OfAnAccount
+from sidekick.admin.columns import badge
+from sidekick.admin.reasons import ReasonedAdmin
 
 TONES = {
     LedgerEntry.Kind.VOIDED: "bad",
@@ -27,7 +29,7 @@ TONES = {
 @admin.register(Wallet)
 class WalletAdmin(OfAnAccount):
     title = "Wallets"
-    list_display = ["pk", base.account, credit_column("held"), credit_column("debt"), "due_at"]
+    list_display = ["pk", columns.account, credit_column("held"), credit_column("debt"), "due_at"]
     list_filter = [("due_at", admin.EmptyFieldListFilter)]
 
 
@@ -36,7 +38,7 @@ class HoldAdmin(OfAnAccount):
     title = "Holds"
     list_display = [
         "request_id",
-        base.account,
+        columns.account,
         "model",
         credit_column("amount"),
         "of_state",
@@ -60,7 +62,7 @@ class CreditPeriodAdmin(OfAnAccount):
     title = "Periods"
     list_display = [
         "id",
-        base.account,
+        columns.account,
         "plan",
         "starts_at",
         "ends_at",
@@ -84,7 +86,7 @@ class LedgerEntryAdmin(OfAnAccount):
     list_display = [
         "id",
         "created_at",
-        base.account,
+        columns.account,
         "of_kind",
         credit_column("amount"),
         "reason",

@@ -8,7 +8,7 @@ from django import forms
 
 from feedback.fields import TextField
 from feedback.models import TEXT_LENGTH, Report
-from sidekick.admin.base import Reason
+from sidekick.admin.reasons import Reason
 
 
 class ReportForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -23,7 +23,8 @@ from feedback import csv_export, kinds, triage, webhook
 from feedback.admin.forms import AnswerForm, ReportForm
 from feedback.admin.related import Changes, Deliveries, Forwarding, WithImages
 from feedback.models import Delivery, Report, ReportChange, ReportImage, ReportQuerySet
-from sidekick.admin.base import MOST_AT_ONCE, ReasonedAdmin, ReasonForm, account, badge, reasoned_action
+from sidekick.admin.columns import account, badge
+from sidekick.admin.reasons import MOST_AT_ONCE, ReasonedAdmin, ReasonForm, reasoned_action
 
 TONES = {
     Report.Status.NEW: "warn",

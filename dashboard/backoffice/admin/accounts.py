@@ -26,7 +26,7 @@ from dashboard.backoffice.timeline.pages import KINDS, Mark, Page
 from sidekick import formatting
 from sidekick.accounts.admin.accounts import UserAdmin
 from sidekick.accounts.models import DeviceSession, User
-from sidekick.admin import base
+from sidekick.admin import columns
 
 # `sidekick.accounts` registers its own, which knows nothing of credits and payments.
 admin.site.unregister(User)
@@ -73,10 +73,10 @@ class AccountAdmin(UserAdmin):
 
     @admin.display(description="Timeline")
     def shown_timeline(self, account: User) -> SafeString:
-        return format_html('<a href="{}">Timeline</a>', base.timeline_of(account.pk))
+        return format_html('<a href="{}">Timeline</a>', columns.timeline_of(account.pk))
 
     def row_links(self, request: HttpRequest, obj: User) -> list[tuple[str, str]]:
-        links = [("Timeline", base.timeline_of(obj.pk))]
+        links = [("Timeline", columns.timeline_of(obj.pk))]
         if request.user.has_perm("credits.add_grant"):
             links.append(("Give courtesy credits", f"{reverse('admin:credits_grant_give')}?account={obj.pk}"))
         return links
@@ -108,7 +108,7 @@ class AccountAdmin(UserAdmin):
         mark = Mark.from_query(request.GET.get("before", ""), request.GET.get("skip", "0"), timezone.now())
         page = Page.for_account(account, mark, kinds=kinds, may=request.user.has_perm)
         zone = account.zone
-        here = base.timeline_of(pk)
+        here = columns.timeline_of(pk)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Timeline of {account.email}",

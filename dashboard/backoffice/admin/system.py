@@ -8,7 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from sidekick.admin.base import ReadOnlyAdmin, badge
+from sidekick.admin.base import ReadOnlyAdmin
+from sidekick.admin.columns import badge
 
 
 @admin.register(LogEntry)

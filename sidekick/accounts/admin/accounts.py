@@ -9,7 +9,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from sidekick.accounts.models import DeviceSession, User
-from sidekick.admin.base import ReasonedAdmin, badge, reasoned_action
+from sidekick.admin.columns import badge
+from sidekick.admin.reasons import ReasonedAdmin, reasoned_action
 
 
 @admin.register(User)

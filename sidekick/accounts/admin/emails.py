@@ -8,8 +8,10 @@ from django.utils.safestring import SafeString
 
 from sidekick.accounts import delivery
 from sidekick.accounts.models import Letter, LetterQuerySet
-from sidekick.admin import base
-from sidekick.admin.base import ReadOnlyAdmin, badge, reasoned_action
+from sidekick.admin import columns
+from sidekick.admin.base import ReadOnlyAdmin
+from sidekick.admin.columns import badge
+from sidekick.admin.reasons import reasoned_action
 
 
 @admin.register(Letter)
@@ -17,7 +19,7 @@ class LetterAdmin(ReadOnlyAdmin):
     """The facts of an email, never its text: it may hold a code."""
 
     title = "Emails sent"
-    list_display = ["id", base.account, "to", "template", "subject", "state", "attempts", "created_at"]
+    list_display = ["id", columns.account, "to", "template", "subject", "state", "attempts", "created_at"]
     list_select_related = ["account"]
     list_filter = ["template", ("sent_at", admin.EmptyFieldListFilter), ("due_at", admin.EmptyFieldListFilter)]
     search_fields = ["to", "account__email", "=key"]

@@ -7,7 +7,9 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from sidekick.accounts.models import ServiceKey, ServiceKeyQuerySet
-from sidekick.admin.base import ReadOnlyAdmin, badge, reasoned_action
+from sidekick.admin.base import ReadOnlyAdmin
+from sidekick.admin.columns import badge
+from sidekick.admin.reasons import reasoned_action
 
 
 @admin.register(ServiceKey)

@@ -8,8 +8,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from sidekick.accounts.models import DeviceSession, DeviceSessionQuerySet
-from sidekick.admin import base
-from sidekick.admin.base import ReadOnlyAdmin, badge, reasoned_action
+from sidekick.admin import columns
+from sidekick.admin.base import ReadOnlyAdmin
+from sidekick.admin.columns import badge
+from sidekick.admin.reasons import reasoned_action
 
 
 @admin.register(DeviceSession)
@@ -36,11 +38,11 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
         return queryset if request.user.is_superuser else queryset.filter(user__is_staff=False)
 
     def row_links(self, request: HttpRequest, obj: DeviceSession) -> list[tuple[str, str]]:
-        return [("Account", base.address_of(obj.user_id)), ("Timeline", base.timeline_of(obj.user_id))]
+        return [("Account", columns.address_of(obj.user_id)), ("Timeline", columns.timeline_of(obj.user_id))]
 
     @admin.display(description="Account", ordering="user__email")
     def account(self, session: DeviceSession) -> SafeString:
-        return base.account_links(session.user_id, session.user.email)
+        return columns.account_links(session.user_id, session.user.email)
 
     @admin.display(description="State")
     def state(self, session: DeviceSession) -> SafeString:

@@ -19,8 +19,9 @@ from django.urls import reverse
 from billing.models import PaddleEvent
 from dashboard.backoffice.site import GROUPS, OperatorSite
 from sidekick.accounts.models import User
-from sidekick.admin.base import OperatorAdmin, ReadOnlyAdmin, ReasonedAdmin
+from sidekick.admin.base import OperatorAdmin, ReadOnlyAdmin
 from sidekick.admin.filters import BoundedPaginator
+from sidekick.admin.reasons import ReasonedAdmin
 from tests.conftest import make_user
 from tests.dashboard.backoffice import rows
 

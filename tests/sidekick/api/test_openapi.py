@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
-from html import unescape
 from typing import Any
 
 import pytest
 import schemathesis
-from django.conf import settings as settings_module
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
-from django.test import Client
-from django.utils.html import escape
 from drf_spectacular.validation import validate_schema
 from hypothesis import HealthCheck, settings
-from pytest_django.live_server_helper import LiveServer
 from schemathesis.config import SchemathesisConfig
 
-from credits.api.openapi import ACCOUNT_ID
 from credits.ledger import grants
 from credits.models import Grant
 from sidekick.accounts import device_sessions
 from sidekick.accounts.models import ServiceKey, User
 from sidekick.api.openapi import REFUSALS
-from tests.conftest import make_user
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 READING = ["/api/v1/credits", "/api/v1/usage", "/api/v1/usage/models"]
@@ -142,14 +132,6 @@ def test_with_an_access_token_the_api_is_as_described(case: Any, rich: User, acc
     case.call_and_validate(headers={"Authorization": f"Bearer {access}"})
 
 
-@pytest.fixture
-def description(client: Client) -> dict[str, Any]:
-    response = client.get("/api/v1/openapi.json")
-    assert response.headers["Content-Type"] == "application/json"
-    described: dict[str, Any] = response.json()
-    return described
-
-
 def operations(description: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         operation["operationId"]: operation
@@ -205,50 +187,3 @@ def test_headers_are_described_where_they_come(description: dict[str, Any]) -> N
     assert headers("hold_credits", "503") == {"Retry-After"}
     for name in ("read_credits", "list_usage", "sum_usage_by_model"):
         assert headers(name, "200") == headers(name, "304") == rates | {"ETag"}
-
-
-def test_the_description_is_polled_cheaply(client: Client) -> None:
-    first = client.get("/api/v1/openapi.json")
-    again = client.get("/api/v1/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status_code, again.content) == (304, b"")
-
-
-def test_the_page_says_what_the_description_says(client: Client, description: dict[str, Any]) -> None:
-    response = client.get("/api/docs")
-    html = response.content.decode()
-    assert response.status_code == 200
-    for name, operation in operations(description).items():
-        assert f'id="{name}"' in html
-        assert escape(operation["summary"]) in html
-    for path in description["paths"]:
-        assert f"<code>{path}</code>" in html
-    for code in REFUSALS:
-        assert f"<code>{code}</code>" in html
-    assert 'href="/api/v1/openapi.json"' in html
-
-
-@pytest.mark.django_db
-def test_the_footer_leads_to_the_page(client: Client) -> None:
-    assert 'href="/api/docs"' in client.get("/pricing").content.decode()
-
-
-def test_python_on_the_page_is_python(client: Client) -> None:
-    html = client.get("/api/docs").content.decode()
-    snippets = re.findall(r'in Python">(.*?)</pre>', html, re.S)
-    assert len(snippets) == len(OPERATIONS)
-    for snippet in snippets:
-        compile(unescape(snippet), "snippet", "exec")
-
-
-def test_curl_on_the_page_works(live_server: LiveServer, client: Client) -> None:
-    """What stands there is run by a shell, with this server's address and a key that exists."""
-    user = make_user("alice@example.com")
-    _, key = ServiceKey.objects.issue("backend", scopes=ServiceKey.Scope.values)
-    html = client.get("/api/docs").content.decode()
-    snippet = unescape(re.search(r'aria-labelledby="hold_credits-curl">(.*?)</pre>', html, re.S)[1])  # type: ignore[index]
-    script = snippet.replace(settings_module.SITE_URL, live_server.url).replace(ACCOUNT_ID, str(user.id))
-    environment = {"SIDEKICK_KEY": key, "PATH": os.environ["PATH"]}
-    done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, env=environment, check=True, timeout=60
-    )
-    assert Decimal(json.loads(done.stdout)["amount"]) > 0
