@@ -76,7 +76,7 @@ TESTED_BY = {
 
 # Tests of a topic instead of a module. All tests directly in tests/ and in tests/browser are.
 TOPICS = {
-    "billing.paddle.test_recorded": "responses of the simulator, recorded",
+    "billing.paddle.test_recorded": "deliveries recorded elsewhere",
     "billing.paddle.test_whole_lives": "whole lives of accounts, in any order of events",
     "billing.test_prices": "defaults that migrations add",
     "credits.ledger.test_concurrency": "threads",

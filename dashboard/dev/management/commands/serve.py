@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
-            raise CommandError("In production run granian and the worker themselves: see Running it in the README.")
+            raise CommandError("In production run granian and the worker themselves: see docs/running.md.")
         port: int = options["port"]
         _refuse_taken(port)
         call_command("migrate", verbosity=0)
