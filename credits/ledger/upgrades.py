@@ -1,4 +1,4 @@
-"""What an upgrade adds to the paid period it is made in (M9)."""
+"""Upgrades: the credits that one adds to the paid period it is made in (M9)."""
 
 from __future__ import annotations
 

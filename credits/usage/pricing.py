@@ -1,4 +1,4 @@
-"""Which account, model and price each reported request has (M1, M6)."""
+"""Finding the account, the model and the price of each reported request (M1, M6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the backend reports of AI requests, and what it is told back."""
+"""The form of usage that the backend reports, and of the receipt it gets."""
 
 from __future__ import annotations
 
