@@ -1,5 +1,5 @@
 // The pay page with the real Paddle: its overlay opens by itself once, and again on the button.
-// What it reports is for the eye only; credits come with the signed webhook (B5).
+// Its events only choose the page to show next; credits come with the signed webhook (B5).
 
 const element = document.querySelector("[data-checkout]");
 const { checkout: transactionId, environment, token, done, closed } = element?.dataset ?? {};

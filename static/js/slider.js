@@ -1,5 +1,5 @@
-// [data-slider]: a range and a number field kept in step, with the total beside them. Prices are the server's to know:
-// this only multiplies what it was told, in whole minor units, and asks nothing.
+// [data-slider]: a range and a number field kept in step, with the total beside them. The total is for show, in whole
+// minor units; the server computes the real one.
 
 const parts = (form) => ({
   range: form.querySelector("[data-slider-range]"),
@@ -14,7 +14,7 @@ const written = (minor, currency) => {
   return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
 };
 
-// Why fewer can't be bought is said as soon as so few are chosen; the button stays in reach to be asked.
+// The reason why fewer can't be bought shows at once; the button can still be focused, so that it explains itself.
 const explain = (form, few) => {
   const { words, button } = parts(form);
   if (few === (button.getAttribute("aria-disabled") === "true")) return;
@@ -46,7 +46,7 @@ document.addEventListener("input", ({ target }) => {
   update(form, number.value === "" ? NaN : Number(number.value));
 });
 
-// Before htmx hears of it.
+// Captured, so that it runs before htmx's own listener.
 document.addEventListener(
   "submit",
   (event) => {
@@ -59,7 +59,7 @@ document.addEventListener(
   { capture: true },
 );
 
-// A form that comes filled in again (Back, a refusal) shows what stands in it.
+// A form that comes filled in again (Back, an error) shows the total of its number.
 const tend = (root) => {
   for (const form of root.querySelectorAll?.("[data-slider]") ?? []) {
     const { range, number, words } = parts(form);

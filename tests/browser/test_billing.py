@@ -41,7 +41,7 @@ def open_billing(page: Page) -> None:
 
 
 def pay(page: Page, card: str = "Card that works") -> None:
-    """Through the checkout, which is Paddle's."""
+    """Pay in the checkout, which is Paddle's."""
     expect(page).to_have_url(CHECKOUT)
     page.get_by_label(card).check()
     page.get_by_role("button", name=re.compile("^(Pay|Save) ")).click()
@@ -64,8 +64,9 @@ def fact(page: Page, label: str, value: str) -> None:
 
 def credits_are(page: Page, *, total: str, additional: str = "0.00") -> None:
     page.goto("/dashboard/credits")
-    expect(page.locator(".card-value").nth(2)).to_have_text(total)
-    expect(page.locator(".card-value").nth(3)).to_have_text(additional)
+    for name, value in (("Total Credits", total), ("Additional Credits", additional)):
+        card = page.locator(".card", has=page.get_by_text(name, exact=True))
+        expect(card.locator(".card-value")).to_have_text(value)
 
 
 def payments(page: Page) -> list[str]:
@@ -167,7 +168,7 @@ def test_slider_number_and_total_go_together_without_a_request(
 
 
 def drag(page: Page, share: float) -> None:
-    """Take the slider's thumb, which stands near the start, to this share of its way."""
+    """Drag the slider's thumb, which stands near the start, to this share of its track."""
     box = page.get_by_label("Credits, by slider").bounding_box()
     assert box
     middle = box["y"] + box["height"] / 2
@@ -215,7 +216,7 @@ def test_too_few_credits_are_explained_and_the_number_stays(
     if script:
         expect(page.locator("#credits_least")).to_have_text(TOO_FEW)
         expect(button).to_have_attribute("aria-disabled", "true")
-    # Playwright waits for what only says that it is disabled, too.
+    # Playwright would wait for a button with aria-disabled.
     button.click(force=True)
     expect(page.locator("#credits_least")).to_have_text(TOO_FEW)
     expect(number).to_have_value("5")
@@ -245,7 +246,7 @@ def test_what_is_no_quantity_is_refused_by_browser_and_server(
         number.evaluate("field => { field.type = 'text'; field.form.noValidate = true; }")
         number.fill(typed)
         button.click()
-        # A number field can't show what is no number.
+        # A number field shows numbers only.
         expect(page.locator("input[type=number]")).to_have_value("" if typed == "many" else typed)
         expect(page.locator("#credits_least")).to_contain_text(re.compile("Choose .* 7 (to|and) 300"))
         expect(number).to_be_focused()
@@ -342,7 +343,7 @@ def test_an_upgrade_costs_what_was_announced_and_a_downgrade_waits(
     row = page.locator("table.payments tbody tr").first
     expect(row.locator("td").last).to_have_text(f"${announced[0]}")
     expect(row.locator("[data-label=Tax]")).to_have_text(f"${announced[1]}")
-    # Of Pro's 750 more credits, those of the 21 days that are left of 31.
+    # Pro's 750 more credits, times the 21 days left of 31.
     page.goto("/dashboard/credits")
     assert 758.04 <= float(page.locator(".card-value").nth(2).inner_text()) <= 758.06
     goes_down_to_starter(page, shop)
@@ -678,10 +679,10 @@ def test_a_busy_paddle_is_said_and_the_next_try_works(
 def test_whoever_waits_as_told_buys_once(
     new_page: NewPage, shop: Shop, olga: User, pro: str, clock: time_machine.Traveller, fault: str
 ) -> None:
-    """Whether Paddle did it or not, it is found out before it is asked again."""  # B5 N7
+    """The outcome of a lost call is found out before Paddle is asked again."""  # B5 N7
     page, before = new_page(olga), len(shop.transactions())
     open_billing(page)
-    # Nor do webhooks tell.
+    # No webhook comes either.
     shop.world.switch("hold", True)
     shop.world.faults.add(fault, method="POST", path="/transactions")
     purchase(page, 137)
@@ -722,7 +723,7 @@ def test_whoever_tries_again_at_once_gets_the_checkout_that_was_opened_unheard(
 
 
 def sees_a_problem(page: Page, words: str) -> None:
-    """In the form that was sent, with what was typed."""
+    """The form keeps the number that was typed."""
     problem = page.get_by_role("alert")
     expect(problem).to_contain_text(words)
     expect(problem).to_be_focused()
@@ -840,7 +841,7 @@ def test_a_whole_purchase_by_keyboard(new_page: NewPage, shop: Shop, olga: User,
 
 
 def reach(page: Page, role: Any, name: str) -> None:
-    """Press Tab until that has the focus."""
+    """Press Tab until this element has the focus."""
     wanted = page.get_by_role(role, name=name, exact=True)
     for _ in range(40):
         page.keyboard.press("Tab")

@@ -69,7 +69,7 @@ def olga(shop: Shop) -> User:
 
 @pytest.fixture
 def _paddles_own(settings: Settings, olga: User) -> None:
-    """As in production: the checkout is Paddle's, and pages may do what they may do there."""
+    """As in production: the checkout is Paddle's, under the policy of production."""
     settings.PADDLE_SIMULATED, settings.PADDLE_ENVIRONMENT, settings.PADDLE_CLIENT_TOKEN = False, "live", TOKEN
     policy = copy.deepcopy(settings.CONTENT_SECURITY_POLICY)
     policy["DIRECTIVES"]["form-action"] = ["'self'", "https://*.paddle.com"]
@@ -77,7 +77,7 @@ def _paddles_own(settings: Settings, olga: User) -> None:
 
 
 def at_checkout(page: Page, quantity: int = 20) -> FrameLocator:
-    """Buy credits; the checkout is open."""
+    """Buy credits until the checkout is open."""
     serve_paddle(page)
     page.goto("/dashboard/billing")
     page.get_by_label("Credits", exact=True).fill(str(quantity))
@@ -162,7 +162,7 @@ def test_a_checkout_that_is_closed_leaves_nothing_behind(new_page: NewPage, shop
 
 @pytest.mark.usefixtures("_paddles_own")
 def test_a_checkout_that_is_paid_leads_to_the_page_that_waits(new_page: NewPage, shop: Shop, olga: User) -> None:  # B5
-    """The frame says that it was closed right after; that must not count any more."""
+    """The frame reports that it was closed right after, which must be ignored."""
     page = new_page(olga)
     shop.fall_silent()
     at_checkout(page).get_by_role("button", name="Pay").click()

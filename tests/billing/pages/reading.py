@@ -1,4 +1,4 @@
-"""Reading the pages of Billing as a customer does."""
+"""Helpers that read the pages of Billing as a customer does."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def facts(html: str) -> dict[str, str]:
 
 
 def rows(html: str) -> list[dict[str, str]]:
-    """The payments of a page: the words of each cell by its label."""
+    """Returns the payments of a page: the text of each cell by its label."""
     body = re.search(r"<tbody>(.*?)</tbody>", html, re.S)
     found = []
     for row in re.findall(r"<tr>(.*?)</tr>", body[1], re.S) if body else []:

@@ -1,4 +1,4 @@
-"""The Billing tab as customers see it, beside a simulated Paddle that answers for real."""
+"""The Billing page, against the simulator."""
 
 from __future__ import annotations
 

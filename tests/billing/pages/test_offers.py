@@ -25,10 +25,11 @@ def store(settings: Settings) -> Iterator[Store]:
 
 
 def plans(client: Client, path: str = "/pricing") -> dict[str, str]:
-    """The markup of each plan by its name."""
+    """Returns the markup of each plan by its name."""
     html = client.get(path).content.decode()
     found = re.findall(r'<section class="plan[^"]*">(.*?)</section>', html, re.S)
-    return {re.search(r"<h[23]>(\w+)", section)[1]: section for section in found}  # type: ignore[index]
+    names = [re.findall(r"<h[23]>(\w+)", section)[0] for section in found]
+    return dict(zip(names, found, strict=True))
 
 
 @pytest.mark.parametrize("path", ["/", "/pricing"])

@@ -56,7 +56,7 @@ class Shop:
         self.price[name] = price["id"]
 
     def call(self, method: str, path: str, body: Json | None = None, *, key: str = KEY) -> Any:
-        """The whole JSON answer of the API, without HTTP between; raises `ApiError` for errors."""
+        """Returns the whole JSON response of the API, without HTTP between. Raises `ApiError`."""
         path, _, query = path.partition("?")
         raw = b"" if body is None else json.dumps(body).encode()
         asked = Request(
@@ -129,14 +129,14 @@ def state_of(shop: Shop, subscription: str) -> Json:
 
 
 def day(moment: str | None) -> str:
-    """The date of one of Paddle's moments."""
+    """Returns the date of a moment as Paddle writes it."""
     return (moment or "never")[:10]
 
 
 def fetch(
     url: str, *, data: bytes | None = None, method: str | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes, dict[str, str]]:
-    """A request as a browser without script makes it; redirects are not followed."""
+    """Send a request as a browser without script does. Redirects are not followed."""
     request = urllib.request.Request(  # noqa: S310 - the address is a test server's
         url, data=data, method=method, headers=dict(headers or {})
     )

@@ -169,7 +169,7 @@ def test_events_have_the_fields_that_paddle_recorded(told: list[Any], path: Path
 
 
 def differences(ours: Any, theirs: Any, at: str = "") -> list[str]:
-    """Where the two differ in keys or types; None and what is free for all to choose differ from nothing."""
+    """Returns where the two differ in keys or types. None and free JSON fit everything."""
     if ours is None or theirs is None or at.endswith(("custom_data", "unit_price_overrides")):
         return []
     if type(ours) is not type(theirs):

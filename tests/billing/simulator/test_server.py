@@ -1,4 +1,4 @@
-"""The simulator as others meet it: by HTTP, as a process, after a restart, and never from another machine."""
+"""The simulator from outside: by HTTP, as a process, and never from another machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API's manners: keys, errors, pages, and what each kind of entity can do."""
+"""The API as a whole: keys, errors, and pages of lists."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import pytest
 from billing.simulator.api import router
 from billing.simulator.http import Request
 from tests.billing.simulator.shop import ApiError, Shop
-
-ULID = 26
 
 
 def test_a_call_without_the_key_is_forbidden(shop: Shop) -> None:
@@ -44,7 +42,6 @@ def test_errors_have_paddles_shape(shop: Shop) -> None:  # P7
 def test_what_makes_no_sense_is_refused(shop: Shop, method: str, path: str, status: int, code: str) -> None:
     with pytest.raises(ApiError) as refused:
         shop.call(method, path)
-    # A product's include is only looked at where there are products, which there are.
     assert (refused.value.status, refused.value.code) == (status, code)
 
 

@@ -1,15 +1,12 @@
-"""Paying: what each card does, what is told of it, and where the customer ends up."""
+"""Paying with each of the cards: the events, and the address to return to."""
 
 from __future__ import annotations
-
-from urllib.parse import urlencode
 
 import pytest
 
 from billing.simulator.commerce import checkout
 from billing.simulator.errors import RequestError
-from billing.simulator.server import Server
-from tests.billing.simulator.shop import Shop, fetch
+from tests.billing.simulator.shop import Shop
 
 HOME = "http://localhost:8000/dashboard/billing"
 
@@ -134,20 +131,6 @@ def test_a_new_card_for_what_is_overdue_pays_it(shop: Shop) -> None:
         "payment_method.saved",
     ]
     assert shop.get(f"/transactions/{overdue['id']}")["details"]["totals"]["grand_total"] == "1800"
-
-
-def open_page(served: Server, transaction_id: str, return_to: str = "") -> str:
-    query = f"?{urlencode({'return_to': return_to})}" if return_to else ""
-    status, body, headers = fetch(f"{served.url}/checkout/{transaction_id}{query}")
-    assert status == 200
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
-    return body.decode()
-
-
-def submit(served: Server, transaction_id: str, verb: str, **fields: str) -> tuple[int, str]:
-    url = f"{served.url}/checkout/{transaction_id}/{verb}"
-    status, _, headers = fetch(url, data=urlencode(fields).encode(), headers={"Origin": served.url})
-    return status, headers.get("Location", "")
 
 
 def test_the_way_back_is_the_payment_links_dashboard_unless_told(shop: Shop) -> None:

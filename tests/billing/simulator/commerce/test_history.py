@@ -1,4 +1,4 @@
-"""The past that demo accounts are given."""
+"""The past of demo accounts."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ TAX = Decimal("0.08875")
 
 
 def line(amount: int, quantity: int = 1, rate: str | None = None, **price: Any) -> Line:
-    """A line with no more than the sums look at."""
+    """A line with only the fields that sums read."""
     prices: Any = {"id": "pri_1", "tax_mode": "account_setting", "unit_price": {"amount": str(amount)}} | price
     product: Any = {}
     proration: Any = {"rate": rate, "billing_period": {}} if rate else None

@@ -15,7 +15,7 @@ from tests.billing.simulator.shop import Shop, fetch
 
 @pytest.fixture
 def press(served: Server) -> Callable[..., str]:
-    """Press a button; answers what the panel then says."""
+    """Press a button. Returns the message on the panel after it."""
 
     def press(verb: str, **fields: str) -> str:
         url = f"{served.url}/panel/{verb}"

@@ -1,27 +1,9 @@
-"""The operator's panel: everything on it, and each of its buttons."""
+"""The panel and everything on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from urllib.parse import parse_qs, urlencode, urlsplit
-
-import pytest
-
 from billing.simulator.server import Server
 from tests.billing.simulator.shop import Shop, fetch
-
-
-@pytest.fixture
-def press(served: Server) -> Callable[..., str]:
-    """Press a button; answers what the panel then says."""
-
-    def press(verb: str, **fields: str) -> str:
-        url = f"{served.url}/panel/{verb}"
-        status, _, headers = fetch(url, data=urlencode(fields).encode(), headers={"Origin": served.url})
-        assert status == 303
-        return parse_qs(urlsplit(headers["Location"]).query).get("said", [""])[0]
-
-    return press
 
 
 def panel(served: Server) -> str:

@@ -17,7 +17,7 @@ from tests.billing.simulator.shop import SECRET, ApiError, Shop
 
 
 class Inbox:
-    """A receiver that answers as told and keeps what it got. `answers` is asked with the number of the request."""
+    """A receiver that keeps all requests. `answers` returns the status for the number of a request."""
 
     def __init__(self) -> None:
         self.got: list[tuple[dict[str, str], bytes, float]] = []
@@ -229,7 +229,7 @@ def test_what_waits_for_a_deleted_setting_is_dropped(shop: Shop, inbox: Inbox) -
 
 
 def test_the_world_is_not_locked_while_a_webhook_is_sent(shop: Shop, inbox: Inbox) -> None:
-    """The receiver may ask the API before it answers."""
+    """The receiver may call the API before it responds."""
     seen = []
 
     def asking(number: int) -> int:

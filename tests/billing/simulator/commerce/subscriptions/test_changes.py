@@ -1,4 +1,4 @@
-"""Changing a subscription's items: what it costs in each mode, and what Paddle refuses."""
+"""Changing a subscription's items: the bill in each mode, and the changes that Paddle refuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HALF = timedelta(days=15)
 
 @pytest.fixture(autouse=True)
 def april() -> Iterator[None]:
-    """A month of 30 days, so that half of it is half."""
+    """A month of 30 days: 15 days are half of it."""
     with time_machine.travel(STARTED, tick=False):
         yield
 
