@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,5 +118,7 @@ def _embedded_url(folder: Path) -> str:
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [EMBEDDED_NAME]).fetchone()
         if not known:
-            connection.execute(f"CREATE DATABASE {EMBEDDED_NAME}")
+            # Two processes that start at once both find it missing: the workers of the tests, say.
+            with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                connection.execute(f"CREATE DATABASE {EMBEDDED_NAME}")
     return str(server.get_uri(database=EMBEDDED_NAME))
