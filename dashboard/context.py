@@ -1,4 +1,4 @@
-"""What every page shows around its content. Nothing here asks the database."""
+"""Template variables of every page: tabs, theme, and addresses that settings give. None needs a query."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def context(request: HttpRequest) -> dict[str, Any]:
     return {
         "tabs": tabs(request.path),
         "assets": assets(),
-        "theme": theme(request),
+        "theme": theme_of(request),
         "home_url": settings.HOME_URL,
         "pricing_url": settings.PRICING_URL,
         "development": not settings.PRODUCTION,
-        # A request refused before htmx's middleware ran has no `htmx`.
+        # A request that was refused before htmx's middleware ran has no `htmx`.
         "swap": hasattr(request, "htmx") and is_fragment(request),
     }
 
 
 @cache
 def assets() -> SafeString:
-    """Style sheets and scripts of every page: thirty addresses that never change while the process lives."""
+    """The tags of all style sheets and scripts, which stay the same while the process lives."""
     return render_to_string("dashboard/_assets.html")
 
 
 def tabs(path: str) -> list[Tab]:
-    """The three sections; every page below a section's address marks its tab."""
+    """The tabs of the sections. A page whose path is below a section's marks its tab."""
     urls = _urls()
     return [
         Tab(label, icon, urls[name], active=path == urls[name] or path.startswith(urls[name] + "/"))
@@ -64,6 +64,7 @@ def _urls() -> dict[str, str]:
     return {name: reverse(name) for name, _, _ in SECTIONS}
 
 
-def theme(request: HttpRequest) -> str:
+def theme_of(request: HttpRequest) -> str:
+    """Returns "light", "dark" or "system"."""
     chosen = request.COOKIES.get(THEME_COOKIE)
     return chosen if chosen in THEMES else "system"

@@ -1,4 +1,4 @@
-"""Error pages in the style of the others (N7). Below /api/ the same refusals are problem+json."""
+"""Error pages in our style, and problem+json for paths below /api/ (N7)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
-from dashboard import context as dashboard_context
+from dashboard.context import theme_of
 from dashboard.middleware import toast
 from sidekick import database, metrics
 from sidekick.api import problems
@@ -54,10 +54,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Rendered without the request: whatever broke (the database, a context processor) must not break this too.
-
-    Django calls it while it handles the exception. The database not answering is nobody's mistake: it is said as such.
-    """
+    """500, or 503 where the database can't be reached or has no time."""
+    # Django calls this while it handles the exception.
     fault = database.fault(sys.exc_info()[1])
     if fault:
         metrics.database_errors.labels(fault.sqlstate or "none").inc()
@@ -65,25 +63,17 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return unavailable(request)
     if problems.is_api(request):
         return problems.problem_response(500, CODES[500], f"{TITLES[500]}.")
-    context = {"title": TITLES[500], "theme": dashboard_context.theme(request), "home_url": settings.HOME_URL}
-    return HttpResponse(render_to_string("500.html", context), status=500)
+    return _alone(request, 500)
 
 
 def unavailable(request: HttpRequest) -> HttpResponse:
-    """For as long as the database can't be reached, or has no time: programs and browsers are to come again."""
+    """503 while the database can't be reached; programs, browsers and pages are told to try again."""
     if problems.is_api(request):
         response: HttpResponse = problems.problem_response(503, CODES[503], "The database can’t be reached. Try again.")
     elif is_fragment(request):
         response = toast(503)
     else:
-        again = request.method == "GET"
-        context = {
-            "title": TITLES[503],
-            "theme": dashboard_context.theme(request),
-            "home_url": settings.HOME_URL,
-            "again": again,
-        }
-        response = HttpResponse(render_to_string("503.html", context), status=503)
+        response = _alone(request, 503)
     response.headers["Retry-After"] = RETRY_AFTER
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -94,3 +84,15 @@ def refuse(request: HttpRequest, status: int, *, template: str = "", title: str 
         return problems.problem_response(status, CODES[status], f"{title or TITLES[status]}.")
     context = {"title": title or TITLES[status]}
     return render(request, template or f"{status}.html", context, status=status)
+
+
+def _alone(request: HttpRequest, status: int) -> HttpResponse:
+    """An error page rendered without context processors, which may be what failed."""
+    context = {
+        "title": TITLES[status],
+        "theme": theme_of(request),
+        "home_url": settings.HOME_URL,
+        # Only a page that was loaded can be loaded again.
+        "again": request.method == "GET",
+    }
+    return HttpResponse(render_to_string(f"{status}.html", context), status=status)

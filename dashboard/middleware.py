@@ -1,4 +1,4 @@
-"""What htmx must hear when a swap fails."""
+"""Turns an error page into a message where htmx waits for a part of a page."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from django.template.loader import render_to_string
 
 from sidekick.web.rendering import is_fragment
 
-WORDS = {
+MESSAGES = {
     400: "Sidekick couldn’t read that request. Reload the page and try again.",
     403: "That wasn’t allowed. This page may be too old: reload it and try again.",
     404: "That isn’t there any more. Reload the page to see what is.",
     429: "That was a bit fast. Wait a minute, then try again.",
     503: "Sidekick can’t reach its data for a moment. Please try again shortly.",
 }
-OTHERWISE = "That didn’t work, and it’s our fault. Please try again."
+OTHER_MESSAGE = "That didn’t work, and it’s our fault. Please try again."
 
 
 class HtmxFailureMiddleware:
-    """A swap that ends in an error page becomes a toast: the page stays, the URL stays, a message shows (N7).
+    """A swap that fails shows a toast; page and URL stay as they are (N7).
 
-    The status stays what it is; `toasts.js` lets htmx swap an error that names the toasts as its target.
+    The response keeps its status. `toasts.js` lets htmx swap an error whose target is the toasts.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -44,7 +44,7 @@ class HtmxFailureMiddleware:
 
 def toast(status: int) -> HttpResponse:
     return HttpResponse(
-        render_to_string("dashboard/_toast.html", {"level": "error", "message": WORDS.get(status, OTHERWISE)}),
+        render_to_string("dashboard/_toast.html", {"level": "error", "message": MESSAGES.get(status, OTHER_MESSAGE)}),
         status=status,
         headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend", "HX-Push-Url": "false"},
     )

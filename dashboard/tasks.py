@@ -1,4 +1,4 @@
-"""What keeps the house clean."""
+"""The worker's tasks for old rows and for jobs that failed."""
 
 from __future__ import annotations
 

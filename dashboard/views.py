@@ -1,4 +1,4 @@
-"""The pages around the sections: home, pricing, the theme."""
+"""Pages outside the three sections: home and pricing, and the choice of a theme."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_htmx.http import trigger_client_event
 
 from billing.models import PlanPrice
 from billing.pages.offers import offers_for
-from dashboard import context as dashboard_context
+from dashboard.context import THEME_COOKIE, THEMES
 from sidekick.web.rendering import is_fragment
 
 
@@ -43,19 +43,19 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
-    """Remember the chosen theme (N5): back to the page it was chosen on, or a word to the script that asked."""
+    """Remember the chosen theme (N5). A script gets an event, a form goes back to the page it was sent from."""
     choice = request.POST.get("theme", "")
-    if choice not in dashboard_context.THEMES:
+    if choice not in THEMES:
         raise BadRequest("no such theme")
     if is_fragment(request):
         response = trigger_client_event(HttpResponse(status=204), "sidekick:theme", {"value": choice})
     else:
         back = request.POST.get("next", "")
         safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-        # Not `redirect`, which takes a word without a slash for the name of a view.
+        # Not `redirect`: it would resolve a word without a slash as the name of a view.
         response = HttpResponseRedirect(back if safe else reverse("dashboard:home"))
     response.set_cookie(
-        dashboard_context.THEME_COOKIE,
+        THEME_COOKIE,
         choice,
         timedelta(days=365),
         secure=settings.PRODUCTION,
@@ -66,5 +66,5 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 def _plans(request: HttpRequest) -> dict[str, Any]:
-    """The plans with what this visitor can do about each. The token makes a button pressed twice one purchase."""
+    # The token makes one purchase of a button that is pressed twice.
     return {"offers": offers_for(request.user), "token": uuid.uuid4()}

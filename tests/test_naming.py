@@ -60,7 +60,6 @@ TESTED_BY = {
     "dashboard.admin": "dashboard.backoffice.test_admin",
     "dashboard.backoffice.search": "dashboard.backoffice.test_admin",
     "dashboard.templatetags.icons": "dashboard.test_context",
-    "dashboard.views": "dashboard.test_home",
     "sidekick.accounts.http": "sidekick.accounts.test_middleware",
     "sidekick.accounts.tasks": "sidekick.accounts.test_emails",
     "sidekick.accounts.views": "sidekick.accounts.test_sign_in",
@@ -86,8 +85,6 @@ TOPICS = {
     "dashboard.account.test_allauth_pages": "allauth's pages in our design",
     "dashboard.backoffice.test_admin_lists": "lists that read no whole tables",
     "dashboard.backoffice.test_admin_lookups": "lookups that nobody offers",
-    "dashboard.test_home": "under way",
-    "dashboard.test_theme": "under way",
     "sidekick.accounts.test_pages": "under way",
     "sidekick.accounts.test_service_keys": "a model and its commands",
 }

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client, RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard import context as dashboard_context
+from dashboard.context import context, tabs
 from sidekick.accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -17,9 +17,9 @@ SWAP = {"HX-Request": "true", "HX-Target": "main"}
 
 
 def marked_tabs(html: str) -> list[str]:
-    tabs = re.search(r'<ul id="tabs".*?</ul>', html, re.DOTALL)
-    assert tabs
-    links = re.findall(r'<a href="([^"]+)"[^>]*aria-current="page"', tabs[0])
+    bar = re.search(r'<ul id="tabs".*?</ul>', html, re.DOTALL)
+    assert bar
+    links = re.findall(r'<a href="([^"]+)"[^>]*aria-current="page"', bar[0])
     return [name for name, url in SECTIONS.items() if url in links]
 
 
@@ -68,16 +68,16 @@ def test_bar_holds_logo_theme_and_a_menu_with_email_and_logout(browser: Client, 
 
 
 def test_a_page_below_a_section_marks_its_tab() -> None:
-    assert [tab.label for tab in dashboard_context.tabs("/dashboard/credits/models") if tab.active] == ["Credits"]
-    assert not [tab for tab in dashboard_context.tabs("/dashboard/creditsandmore") if tab.active]
+    assert [tab.label for tab in tabs("/dashboard/credits/models") if tab.active] == ["Credits"]
+    assert not [tab for tab in tabs("/dashboard/creditsandmore") if tab.active]
 
 
 def test_the_shell_asks_the_database_nothing(
     rf: RequestFactory, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
-        context = dashboard_context.context(rf.get("/dashboard/feedback"))
-    assert [tab.label for tab in context["tabs"] if tab.active] == ["Feedback"]
+        variables = context(rf.get("/dashboard/feedback"))
+    assert [tab.label for tab in variables["tabs"] if tab.active] == ["Feedback"]
 
 
 @pytest.mark.parametrize(
