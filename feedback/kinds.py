@@ -15,7 +15,7 @@ class Wording:
 
     # Of references: BUG in BUG-1042.
     prefix: str
-    # Continues "Thank you, we have your …". Its last word alone stands for it where the context is clear.
+    # Continues "Thank you, we have your …".
     noun: str
     # The name of a file in `templates/icons`.
     icon: str
@@ -30,10 +30,6 @@ class Wording:
     button: str
     # The link on the confirmation that leads back to the form.
     another: str
-
-    @property
-    def short_noun(self) -> str:
-        return self.noun.rpartition(" ")[2]
 
 
 class Kind(models.TextChoices):

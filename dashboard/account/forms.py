@@ -9,9 +9,12 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.utils.html import format_html
+from django.utils.text import get_text_list
 
+from credits.reports import alerts
 from sidekick.accounts.models import User
 
+LEVELS = get_text_list([f"{level}%" for level in sorted(alerts.LEVELS, reverse=True)], "and")
 REGIONS = ["Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"]
 
 
@@ -35,7 +38,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {
             "name": "How we address you.",
             "time_zone": "Days and dates on your pages follow it.",
-            "balance_emails": "At 20 % and 5 % of a period’s credits, at none, and before rolled-over credits lapse.",
+            "balance_emails": f"At {LEVELS} of a period’s credits, and before rolled-over credits expire.",
         }
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
 

@@ -7,6 +7,7 @@ that can't be read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ TAG = "settings"
 SHORTEST_KEY = 50
 # A secret with fewer characters can be guessed.
 SHORTEST_SECRET = 16
+# As standardwebhooks.com has it: the base64 of at least 24 bytes, with or without its padding.
+STANDARD_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?")
 # Nothing crosses over between live and sandbox: a key of the other one would fail on the first customer.
 PADDLE_PREFIXES = {
     "live": {"PADDLE_API_KEY": "pdl_live_apikey_", "PADDLE_CLIENT_TOKEN": "live_"},
@@ -92,6 +95,8 @@ def feedback_webhook(**_: Any) -> Iterable[CheckMessage]:
         yield _error("FEEDBACK_WEBHOOK_URL", "must start with https:// in production: reports are private.")
     if settings.PRODUCTION and 0 < len(secret) < SHORTEST_SECRET:
         yield _error("FEEDBACK_WEBHOOK_SECRET", f"is under {SHORTEST_SECRET} characters, which can be guessed.")
+    if secret.startswith("whsec_") and not STANDARD_SECRET.fullmatch(secret):
+        yield _error("FEEDBACK_WEBHOOK_SECRET", "starts with whsec_, so base64 of at least 24 bytes must follow.")
 
 
 @register(TAG)

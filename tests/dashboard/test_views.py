@@ -23,7 +23,7 @@ def test_home_shows_every_plan_and_the_way_in(client: Client) -> None:  # N6
 def test_pricing_tells_what_an_additional_credit_costs(client: Client) -> None:  # N6
     page = client.get("/pricing").content.decode()
     assert "<title>Pricing · Sidekick</title>" in page
-    assert "Buy more credits for $0.10 each" in page
+    assert "Top up when your plan’s credits run out, for $0.10 each" in page
 
 
 @pytest.mark.parametrize("path", ["/", "/pricing"])

@@ -203,6 +203,7 @@ HOOK = {"FEEDBACK_WEBHOOK_URL": "https://hooks.example.com/r", "FEEDBACK_WEBHOOK
         (PRODUCTION, {"FEEDBACK_WEBHOOK_URL": "http://hooks.example.com/r"}, "must start with https://"),
         (DEVELOPMENT, {"FEEDBACK_WEBHOOK_URL": "hooks.example.com"}, "starts with https://"),
         (PRODUCTION, {"FEEDBACK_WEBHOOK_SECRET": "x" * 15}, "under 16 characters"),
+        (DEVELOPMENT, {"FEEDBACK_WEBHOOK_SECRET": "whsec_a text instead of base64, long enough"}, "base64 of at least"),
     ],
 )
 def test_half_a_webhook_or_an_unsafe_one_stops_the_start(
@@ -211,7 +212,11 @@ def test_half_a_webhook_or_an_unsafe_one_stops_the_start(
     assert sentence in refusal(start(**{**environment, **HOOK, **changed}))
 
 
-@pytest.mark.parametrize("variables", [HOOK, {}], ids=["with", "without"])
+@pytest.mark.parametrize(
+    "variables",
+    [HOOK, {**HOOK, "FEEDBACK_WEBHOOK_SECRET": "whsec_" + "k0y/" * 10 + "AA=="}, {}],
+    ids=["with", "with a standard secret", "without"],
+)
 def test_with_both_or_neither_it_starts(variables: dict[str, str]) -> None:  # F6
     outcome = start("FEEDBACK_WEBHOOK_URL", **{**PRODUCTION, **variables})
     assert outcome.returncode == 0, outcome.stderr
