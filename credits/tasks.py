@@ -32,6 +32,6 @@ def tell_of_low_balances(timestamp: int) -> None:
 @app.periodic(cron="41 * * * *")
 @app.task(queueing_lock="tell_of_lapses", lock="tell_of_lapses")
 def tell_of_lapses(timestamp: int) -> None:
-    """Every hour: rolled-over credits that lapse soon (C9)."""
+    """Every hour: rolled-over credits that expire soon (C9)."""
     told = emails.write_rollover_expiry(timezone.now())
     logger.info("wrote %d emails about credits that expire", told)

@@ -1,4 +1,4 @@
-"""Django looks here for what operators see and do of credits."""
+"""Django finds the admin of credits here."""
 
 from credits.admin import grants, read_only
 

@@ -18,5 +18,5 @@ def credit_column(field: str, description: str = "") -> Callable[[Any], str]:
 
 
 def _short(amount: Decimal) -> SafeString:
-    """Two decimals, so that columns align; all of them on hover and on the row's own page."""
+    # Two decimals, so that columns align; all of them on hover and on the row's own page.
     return format_html('<span title="{}">{}</span>', formatting.exact(amount), formatting.credits(amount))

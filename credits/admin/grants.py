@@ -1,14 +1,10 @@
-"""Grants for operators, and how they give credits, take them back and restore them: each move once, with a reason."""
+"""Grants as operators see them, and give, take back and restore credits: each move once, with a reason."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -17,67 +13,26 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from credits.admin.columns import credit_column
+from credits.admin.forms import CourtesyForm, MoveForm
 from credits.ledger import grants
 from credits.ledger.grants import NothingLeftToVoid, NothingToRestore, SourceKeyReused
 from credits.models import Grant, LedgerEntry
 from sidekick import formatting
 from sidekick.accounts.models import User
-from sidekick.admin import columns, reasons
+from sidekick.admin import columns
 from sidekick.admin.base import OfAnAccount
 from sidekick.admin.columns import badge
 from sidekick.admin.reasons import form_page
 
-# A slip of a digit should not give a fortune away; who means more gives twice.
-MOST_AT_ONCE = Decimal(10_000)
 KINDS = {
     Grant.Kind.COURTESY: "info",
     Grant.Kind.ROLLOVER: "plain",
     Grant.Kind.ALLOCATION: "plain",
     Grant.Kind.PURCHASED: "good",
 }
-
-
-class Amount(forms.DecimalField):
-    """An amount of credits that somebody types."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=20, decimal_places=6, min_value=Decimal("0.000001"), **kwargs)
-
-
-class Move(forms.Form):
-    """Credits that go one way or the other. The token makes a form that is sent twice one move."""
-
-    token = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
-    amount = Amount(label="Credits")
-    reason = reasons.Reason()
-
-
-class Courtesy(Move):
-    account = forms.CharField(max_length=320, help_text="Email or id.")
-    amount = Amount(label="Credits", max_value=MOST_AT_ONCE, help_text=f"Up to {MOST_AT_ONCE:,} at once.")
-    expires_at = forms.DateTimeField(
-        required=False,
-        label="Expires",
-        help_text="In UTC; empty: never.",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-    )
-    field_order = ["token", "account", "amount", "expires_at", "reason"]
-
-    def clean_account(self) -> User:
-        account = User.objects.named(self.cleaned_data["account"].strip())
-        if account is None:
-            raise forms.ValidationError("No account has this email or id.")
-        return account
-
-    def clean_expires_at(self) -> datetime | None:
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        if expires_at and expires_at <= timezone.now():
-            raise forms.ValidationError("This has to be in the future.")
-        return expires_at
 
 
 @admin.register(Grant)
@@ -131,12 +86,12 @@ class GrantAdmin(OfAnAccount):
         return [*moves, *super().row_links(request, obj)]
 
     def give(self, request: HttpRequest) -> HttpResponse:
-        """Courtesy credits, with their reason in the ledger."""
+        """Give courtesy credits; the reason stands in the ledger."""
         if not self.has_give_permission(request):
             raise PermissionDenied
         # Links name the account by its id: addresses stand in logs, and emails should not.
         named = User.objects.named(request.GET.get("account", ""))
-        form = Courtesy(request.POST or None, initial={"account": named.email if named else ""})
+        form = CourtesyForm(request.POST or None, initial={"account": named.email if named else ""})
         if request.method == "POST" and form.is_valid():
             account, amount = form.cleaned_data["account"], form.cleaned_data["amount"]
             if _move(request, form, f"Gave {formatting.exact(amount)} courtesy credits", _courtesy):
@@ -144,7 +99,7 @@ class GrantAdmin(OfAnAccount):
         return form_page(self, request, form, title="Give courtesy credits", button="Give credits")
 
     def take_back(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Credits of one grant; what of them was spent is charged to others or becomes debt."""
+        """Take back credits of one grant; its spent part is charged to other grants or becomes debt."""
         given, form = self._of_one_grant(request, pk)
         if request.method == "POST" and form.is_valid():
             done = f"Took back {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
@@ -158,7 +113,7 @@ class GrantAdmin(OfAnAccount):
         return form_page(self, request, form, title="Take back credits", button="Take back credits", lead=lead)
 
     def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """What was taken back by mistake."""
+        """Restore credits that were taken back by mistake."""
         given, form = self._of_one_grant(request, pk)
         if request.method == "POST" and form.is_valid():
             done = f"Restored {formatting.exact(form.cleaned_data['amount'])} credits of grant {given.pk}"
@@ -168,19 +123,20 @@ class GrantAdmin(OfAnAccount):
         lead = f"{taken} credits of this grant of {given.account.email} were taken back."
         return form_page(self, request, form, title="Restore credits", button="Restore credits", lead=lead)
 
-    def _of_one_grant(self, request: HttpRequest, pk: int) -> tuple[Grant, Move]:
+    def _of_one_grant(self, request: HttpRequest, pk: int) -> tuple[Grant, MoveForm]:
         if not self.has_take_permission(request):
             raise PermissionDenied
-        return get_object_or_404(Grant.objects.select_related("account"), pk=pk), Move(request.POST or None)
+        return get_object_or_404(Grant.objects.select_related("account"), pk=pk), MoveForm(request.POST or None)
 
 
-def _move(request: HttpRequest, form: Move, done: str, act: Callable[[Move, User], LedgerEntry | Grant]) -> bool:
-    """Move credits and log it, once however often the form is sent; False, and why in the form, where it can't be.
-
-    The wallet stays locked until both are stored, so of two that come at once the second finds the first one's line.
-    """
+def _move(
+    request: HttpRequest, form: MoveForm, done: str, act: Callable[[MoveForm, User], LedgerEntry | Grant]
+) -> bool:
+    """Move credits and log it, once however often the form is sent; False, with an error in the form, if it fails."""
     operator: User = request.user  # type: ignore[assignment]
     try:
+        # One transaction, so that the wallet stays locked until both are stored: of two copies of a form that come at
+        # once, the second finds the line of the first.
         with transaction.atomic():
             _log_once(operator, act(form, operator), f"{done}: {form.cleaned_data['reason']}")
     except (NothingLeftToVoid, NothingToRestore) as error:
@@ -199,7 +155,7 @@ def _log_once(operator: User, row: LedgerEntry | Grant, message: str) -> None:
         LogEntry.objects.log_actions(operator.pk, [row], ADDITION, message, single_object=True)
 
 
-def _courtesy(form: Move, operator: User) -> Grant:
+def _courtesy(form: MoveForm, operator: User) -> Grant:
     data = form.cleaned_data
     return grants.grant(
         data["account"].id,
@@ -212,13 +168,13 @@ def _courtesy(form: Move, operator: User) -> Grant:
     )
 
 
-def _voided(given: Grant, form: Move, operator: User) -> LedgerEntry:
+def _voided(given: Grant, form: MoveForm, operator: User) -> LedgerEntry:
     data = form.cleaned_data
     key = f"operator:{data['token']}"
     return grants.void(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)
 
 
-def _restored(given: Grant, form: Move, operator: User) -> LedgerEntry:
+def _restored(given: Grant, form: MoveForm, operator: User) -> LedgerEntry:
     data = form.cleaned_data
     key = f"operator:{data['token']}"
     return grants.restore(given, data["amount"], source_key=key, reason=data["reason"], actor_id=operator.id)

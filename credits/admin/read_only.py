@@ -1,6 +1,6 @@
-"""What operators see of credits. History is read-only: it changes by new entries, never by edits.
+"""Credits as operators see them. History is read-only: it changes by new entries, never by edits.
 
-Grants, and how operators give and take back some, are in `admin_grants`.
+Grants, of which operators give and take back some, are in `grants`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class HoldAdmin(OfAnAccount):
 
     @admin.display(description="State", ordering="state")
     def of_state(self, hold: Hold) -> SafeString:
-        tones = {"open": "info", "settled": "good", "lapsed": "warn"}
-        return badge(hold.get_state_display(), tones.get(hold.state, ""))
+        tones = {Hold.State.OPEN: "info", Hold.State.SETTLED: "good", Hold.State.LAPSED: "warn"}
+        return badge(hold.get_state_display(), tones.get(Hold.State(hold.state), ""))
 
 
 @admin.register(CreditPeriod)

@@ -1,4 +1,4 @@
-"""The JSON API of holds: the backend promises credits to a call, and releases what it did not need (M4)."""
+"""The JSON API of holds: a backend holds credits for a call, and releases what it did not need (M4)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from sidekick.api.problems import Problem
 
 
 class HoldingView(LimitedView):
-    """For service keys alone; a customer's token is known, and refused."""
+    """For service keys alone."""
 
+    # Access tokens are read too, so that a customer's gets 403 (no permission) instead of 401 (unknown).
     authentication_classes = [ServiceKeyAuthentication, BearerAuthentication]
     permission_classes = [has_scope(ServiceKey.Scope.HOLDS_WRITE)]
 

@@ -1,4 +1,4 @@
-"""How OpenAPI, and the page made of it, describe the operations of credits."""
+"""The descriptions of the operations of credits, in OpenAPI and on the page made of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from credits.api.schemas import (
 )
 from sidekick.api.openapi import CHALLENGE, RETRY, answer_header, rate_headers, refusals
 
-# Annotated by drf-spectacular as names, and documented as what OpenAPI has.
+# drf-spectacular annotates `auth` as names, but documents and takes OpenAPI's own objects.
 KEY: list[Any] = [{"serviceKey": []}]
 BOTH: list[Any] = [{"accessToken": []}, {"serviceKey": []}]
 OF_KEYS = ("not_authenticated", "invalid_key", "invalid_token", "permission_denied", "missing_scope", "throttled")
@@ -87,7 +87,7 @@ OF_EVENTS = {
 
 
 def explain_events(result: dict[str, Any], **_: object) -> dict[str, Any]:
-    """A hook of drf-spectacular: the words about an event, which metering defines and this room describes."""
+    """A hook of drf-spectacular that describes the members of an event, which `usage.recording` defines."""
     members = result["components"]["schemas"]["Event"]["properties"]
     for name, words in OF_EVENTS.items():
         members[name]["description"] = words
@@ -97,6 +97,10 @@ def explain_events(result: dict[str, Any], **_: object) -> dict[str, Any]:
 reads_credits = extend_schema(
     operation_id="read_credits",
     summary="Read what an account has",
+    description=(
+        "What an account has, used and owes now.\n\n"
+        "Poll it with `If-None-Match`: while nothing changes the answer is 304, without a body."
+    ),
     tags=["Credits"],
     auth=BOTH,
     parameters=[ACCOUNT, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],

@@ -21,10 +21,12 @@ Credits = Annotated[
     PlainSerializer(lambda amount: f"{amount:.6f}", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{6}$"}),
 ]
+# In OpenAPI, instead of the docstring.
+OF_HELD_CREDITS = "What is promised until `expires_at`. Name `id` as `hold` in the usage event that reports the call."
 
 
 class UsageEvents(BaseModel):
-    """What `POST /usage` takes: requests of any accounts, 1,000 at most."""
+    """The body of `POST /usage`."""
 
     model_config = ConfigDict(json_schema_extra={"description": "Requests of any accounts, 1,000 at most."})
     events: Annotated[list[Event], Field(min_length=0, max_length=MOST_EVENTS)]
@@ -62,8 +64,9 @@ class HoldRequest(BaseModel):
 
 
 class HeldCredits(BaseModel):
-    """What is promised until `expires_at`. Name `id` as `hold` in the usage event that reports the call."""
+    """A hold that is open."""
 
+    model_config = ConfigDict(json_schema_extra={"description": OF_HELD_CREDITS})
     id: uuid.UUID
     amount: Credits = Field(description="The most the call can cost.")
     expires_at: datetime = Field(description="When the promise lapses by itself.")

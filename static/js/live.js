@@ -10,7 +10,7 @@ const stateOf = (element) => {
   return asked.get(element);
 };
 
-// Each failure doubles the wait: whoever is in trouble is not to be asked by every open tab.
+// Each failure doubles the wait: a server in trouble should not be asked by every open tab.
 const isDue = (element) => {
   const { at, failures, busy } = stateOf(element);
   const every = Math.max(Math.min(element.dataset.liveEvery * 2 ** failures, LONGEST), element.dataset.liveEvery);
