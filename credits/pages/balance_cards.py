@@ -1,6 +1,6 @@
-"""What is live on a Credits page: the alerts, the four cards and the bar, and the tag that says whether they changed.
+"""The live part of a Credits page: alerts, the four cards and the bar, as words and finished figures (C1, C2, C9, C10).
 
-All of it as words and finished figures (C1, C2, C9, C10).
+A tag names all that is shown, so that an open page can ask whether anything changed.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ BALANCE = re.compile(r"/dashboard/credits/balance$")
 
 
 class Polls:
-    """What the page asked for by itself: the statuses it was answered with."""
+    """The statuses of the requests that the page made by itself."""
 
     def __init__(self, page: Page) -> None:
         self.statuses: list[int] = []
@@ -38,12 +38,12 @@ def opened(page: Page) -> Polls:
 
 
 def pass_time(page: Page, seconds: int) -> None:
-    """Nothing is asked meanwhile, or it doesn't matter."""
+    """Let the page's clock run; requests of this time don't matter."""
     page.clock.run_for(seconds * 1000)
 
 
 def wait(page: Page, seconds: int) -> None:
-    """Until the page has asked, within so many seconds of its clock."""
+    """Wait until the page has asked, within so many seconds of its clock."""
     with page.expect_response(BALANCE):
         pass_time(page, seconds)
 

@@ -1,4 +1,4 @@
-"""Letters about running low: once for each level and period, of what is used now, never of an import."""
+"""Emails about running low: once for each level and period, caused by current usage, never by an import."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _at_noon() -> Iterator[None]:
 
 
 def told(now: datetime = NOW) -> list[str]:
-    """What the worker writes in this minute."""
+    """The subjects that the worker writes in this minute."""
     before = len(delivered())
     emails.write_low_balance(now)
     return [str(message.subject) for message in delivered()[before:]]
@@ -179,7 +179,7 @@ def test_metering_marks_a_wallet_once_in_no_statement_more(
 
 
 def test_looking_costs_the_same_for_one_and_for_many(db: None) -> None:
-    """Fifty accounts that were told already cost what one does, and those not touched nothing."""
+    """Forty accounts that were told already cost what one does; accounts without a mark cost nothing."""
     costs = []
     for number in (1, 40):
         accounts = User.objects.bulk_create(User(email=f"{number}-{n}@example.com") for n in range(number))
@@ -225,7 +225,7 @@ def test_two_workers_tell_once_and_nobody_waits_for_a_wallet_in_use(alice: User,
     with transaction.atomic():
         Wallet.objects.select_for_update().get(account=alice)
         at_once([look_without_waiting] * 3)
-        assert [letter.account for letter in Letter.objects.all()] == [charlie]
+        assert [email.account for email in Letter.objects.all()] == [charlie]
     at_once([lambda: emails.write_low_balance(NOW)] * 3)
     assert Letter.objects.count() == 2
 
@@ -274,7 +274,7 @@ def test_of_rollover_that_is_spent_or_unwanted_nothing_is_told(roller: User, cas
     assert lapses(NOW + timedelta(days=30)) == []
 
 
-# Enough of it
+# Unsubscribing
 
 
 def link_in(message: Any) -> str:
@@ -287,7 +287,7 @@ def link_in(message: Any) -> str:
 
 
 def test_one_click_without_signing_in_ends_them(alice: User) -> None:  # C9
-    """As RFC 8058 has mail programs do it: a POST from nowhere, without a cookie or a token of a form."""
+    """As mail programs do it by RFC 8058: a POST without a cookie and without a form's token."""
     use(alice, 45)
     told()
     link = link_in(delivered()[0])
@@ -319,7 +319,7 @@ def test_the_link_of_a_suspended_account_leads_nowhere(alice: User) -> None:
     assert Client().get(link).status_code == 404
 
 
-def test_the_same_letter_goes_to_nobody_else(alice: User) -> None:  # B10
+def test_the_same_email_goes_to_nobody_else(alice: User) -> None:  # B10
     make_user("charlie@example.com")
     use(alice, 50)
     told()

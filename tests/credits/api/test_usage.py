@@ -1,4 +1,4 @@
-"""The JSON API of credits: whatever is sent gets a receipt or a problem, and what is refused changes nothing."""
+"""The JSON API of credits: every body gets a receipt or a problem, and a refused event changes nothing."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def at(seconds: int) -> str:
     return (NOW + timedelta(seconds=seconds)).isoformat()
 
 
-# What a backend gone mad may send: events of two accounts under few ids, so that they meet, and all kinds of junk.
+# Bodies of a faulty backend: events of two accounts under few ids, so that they collide, and all kinds of junk.
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
@@ -361,7 +361,7 @@ def test_a_forged_or_expired_token_is_refused(
 
 
 def test_the_right_token_is_taken(alice: User) -> None:
-    """So that the refusals above are for the reason they name."""
+    """Proves that the refusals above are for the reason they name."""
     client = Client(headers={"Authorization": f"Bearer {forged(alice, settings.SECRET_KEY, 'HS256')}"})
     assert client.get("/api/v1/credits").json()["account"] == str(alice.id)
 
@@ -491,7 +491,7 @@ def test_a_customer_never_reads_another_account(used: User, charlie: User) -> No
 def test_a_neighbour_s_requests_of_the_same_minutes_count_nowhere(
     alice: User, charlie: User, start: timedelta, end: timedelta, model: str | None
 ) -> None:  # B10 C3 C4
-    """However a span is put together of days, quarters and single requests, each part asks for one account."""
+    """Each part of a span (days, quarters, single requests) names one account."""
     moments = [NOW - timedelta(minutes=23 * number) for number in range(180)]
     moments += [NOW - timedelta(minutes=2)] * 45 + [NOW - timedelta(hours=70)] * 45
     for who, name in ((alice, "hers"), (charlie, "his")):

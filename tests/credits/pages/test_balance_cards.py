@@ -113,7 +113,7 @@ def test_a_period_that_ends_by_the_clock_is_a_change(
     use(alice, 2, now=NOW - SECOND)
     tags = {path: tag_of(program, path) for path in API}
     page_tag = tag_of(browser, BALANCE)
-    # Browser and program sign in anew: their access tokens are long over.
+    # Browser and program sign in anew, because their access tokens have expired.
     clock.move_to(NOW + 22 * DAY)
     access = device_sessions.start(alice, ip="127.0.0.1", user_agent="t").access
     later = Client(headers={"Authorization": f"Bearer {access}"})
@@ -137,7 +137,7 @@ def test_a_hold_that_lapses_by_the_clock_is_a_change(
 
 
 def test_a_notice_that_comes_by_the_clock_is_a_change(browser: Client, alice: User, sign_in: SignIn) -> None:
-    """Nothing moved, yet three days before the end there is something to say."""
+    """No credits moved, yet an alert is due three days before the period's end."""
     starter = Plan.objects.get(slug="starter")
     with time_machine.travel(NOW - 28 * DAY, tick=False):
         for number, start in enumerate((NOW - 56 * DAY, NOW - 28 * DAY)):
@@ -185,7 +185,7 @@ def test_a_renamed_plan_is_a_change_of_the_page(browser: Client, alice: User) ->
 def test_a_304_renders_nothing_and_asks_two_queries(
     browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session, which can be ended at any moment, and the balance."""
+    """One for the session, which can be ended at any moment, and one for the balance."""
     tag = tag_of(browser, BALANCE)
     with CaptureQueriesContext(connection) as captured:
         answer = poll(browser, BALANCE, tag)

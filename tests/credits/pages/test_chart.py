@@ -49,7 +49,7 @@ def page(client: Client, path: str, headers: dict[str, str] | None = None) -> st
 
 
 def drawn(html: str) -> list[str]:
-    """What each bar of the picture says."""
+    """The title of each bar of the picture."""
     return [unescape(title) for title in re.findall(r'<g class="chart-bar"><title>(.*?)</title>', html, re.S)]
 
 
@@ -69,7 +69,7 @@ def days_of(html: str) -> list[Decimal]:
 
 
 def by_hand(user: User, zone: ZoneInfo) -> dict[date, Decimal]:
-    """Row by row, in Python."""
+    """The expected sums, added row by row in Python."""
     sums: dict[date, Decimal] = {}
     for row in UsageEvent.objects.filter(account=user.id):
         day = row.occurred_at.astimezone(zone).date()
@@ -156,7 +156,7 @@ def everywhere(user: User, span: Span, first: date, last: date) -> tuple[Decimal
 
 
 def forget(user: User) -> None:
-    """Between two examples of one test: the account as it was, without usage."""
+    """Remove all usage between two examples of one test."""
     for model in (UsageEvent, UsageRollup):
         model.objects.filter(account=user.id).delete()
     with connection.cursor() as cursor:
@@ -171,7 +171,7 @@ def forget(user: User) -> None:
 
 @pytest.mark.parametrize("name", ZONES)
 def test_the_period_s_days_are_what_the_card_says_was_used(browser: Client, alice: User, name: str) -> None:  # C1 C6
-    """The period begins in the middle of a day, even of a quarter of an hour."""
+    """The period begins in the middle of a day, and of a quarter of an hour."""
     User.objects.filter(id=alice.id).update(time_zone=name, date_joined=NOW - timedelta(days=70, minutes=7, seconds=5))
     record(alice, [NOW - timedelta(hours=7, minutes=31, seconds=11) * n for n in range(150)])
     html = page(browser, REQUESTS)
@@ -193,7 +193,7 @@ def test_a_day_that_lost_an_hour_is_one_bar(alice: User, name: str, hours: int) 
     assert [bar.credits for bar in made.bars] == [by_hand(alice, zone)[day + DAY * n] for n in (-1, 0, 1)]
 
 
-# What is drawn -------------------------------------------------------------------------------------------------
+# The picture -------------------------------------------------------------------------------------------------
 
 
 def test_a_page_a_tab_and_a_filter_have_the_same_chart_and_a_far_page_none(browser: Client, alice: User) -> None:  # C6

@@ -1,4 +1,4 @@
-"""What the URL says about days and models, and what is made of it."""
+"""The URL's days and models become a span and a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page costs: the same few queries, whatever the account's history, and none that walks over requests."""
+"""A page costs the same few queries, whatever the account's history, and none walks over requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGES = {
     "balance": "/dashboard/credits/balance",
 }
 # The session with its user; the balance; the sums and the page's rows; on first pages the chart; of history the
-# ledger, the days and what was used after them. A snapshot's BEGIN and COMMIT come on top.
+# ledger, the days, and the usage after them. A snapshot's BEGIN and COMMIT come on top.
 QUERIES = {"newest": 4, "fifth": 3, "filtered": 3, "custom": 3, "models": 4, "history": 5, "balance": 2}
 
 
@@ -41,7 +41,7 @@ def _at_noon() -> Iterator[None]:
 
 
 def fill(user: User, count: int, *, days: int = 30) -> None:
-    """As many requests as that, with the rollups metering would have made of them, in a second or two."""
+    """Insert so many requests, with the rollups that metering would have made, in a second or two."""
     use(user, 1)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -112,7 +112,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_a_far_page_touches_hardly_more_than_its_rows(
     client: Client, alice: User, sign_in: SignIn, page: int, model: str
 ) -> None:  # C3
-    """No OFFSET and no COUNT that walks over requests: the plan's own figures say how many rows were read."""
+    """No OFFSET and no COUNT walks over requests: EXPLAIN says how many rows were read."""
     fill(alice, 100_000)
     sign_in(client, alice)
     number = min(page, 833) if model else page

@@ -1,4 +1,4 @@
-"""What a customer sees on the Credits pages, and that it is the truth to the last decimal."""
+"""The Credits pages show the truth to the last decimal."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def page(client: Client, path: str, status: int = 200, headers: dict[str, str] |
 
 
 def words(html: str) -> str:
-    """What can be read, with single spaces."""
+    """The text of a page, with single spaces."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 def cards(html: str) -> dict[str, tuple[str, Decimal, str]]:
-    """By label: what it says, exactly, and the note below."""
+    """By label: the figure as shown, the exact figure, and the note below."""
     found = re.findall(
         r'card-label">(.*?)</h2>.*?card-value[^"]*" title="(.*?)">(.*?)</p>.*?card-note">(.*?)</p>', html, re.S
     )
@@ -79,7 +79,7 @@ def exact(text: str) -> Decimal:
 
 
 def table(html: str) -> list[dict[str, str]]:
-    """The rows of the body: the words of each cell by its label, `credits` exactly, and what heads the row."""
+    """The rows of the body: the words of each cell by its label, the exact credits, and the row's heading."""
     body = re.search(r"<tbody>(.*?)</tbody>", html, re.S)
     return [row_of(row) for row in re.findall(r"<tr>(.*?)</tr>", body[1], re.S)] if body else []
 
@@ -304,7 +304,7 @@ def test_days_without_requests_offer_more_days(browser: Client, used: User) -> N
 
 
 def parts(note: str) -> Decimal:
-    """The sum of what a card's note lists."""
+    """The sum of the parts in a card's note."""
     return sum((exact(amount) for amount in re.findall(r"[−]?[\d,]+\.\d+", note)), Decimal(0))
 
 

@@ -1,4 +1,4 @@
-"""What a customer is told about running low, once, and what to do about it (C9)."""
+"""A customer is told once about running low, and what to do about it (C9)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_rollover_lapses_within_three_days_of_the_end() -> None:
 
 
 def shown(html: str) -> list[str]:
-    """The notices on a page, by key."""
+    """The keys of the alerts on a page."""
     return re.findall(r'data-notice="([^"]+)"', html)
 
 
@@ -87,7 +87,7 @@ def page(client: Client, path: str = PAGES[0]) -> str:
 
 
 def keys_after(client: Client, alice: User, *used: str) -> list[list[str]]:
-    """What the page shows after each of these uses."""
+    """The alerts of the page after each of these uses."""
     seen = []
     for number, credits in enumerate(used):
         use(alice, credits, now=NOW, at=NOW - timedelta(seconds=number + 1))

@@ -1,4 +1,4 @@
-"""Files hold exactly what the pages show, run no formula, and are whole or not there at all."""
+"""Files hold exactly the rows of the pages, run no formula, and are complete or not there at all."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_other_words_are_left_as_they_are(browser: Client, alice: User, text: st
 
 
 def test_a_file_that_postgresql_writes_is_guarded_like_the_others(alice: User) -> None:  # C7
-    """The same expressions, read by two machines: every character that may stand before a sign, and every sign."""
+    """Python and PostgreSQL read the same expressions alike: each unseen character before each sign."""
     cells = [
         *FORMULAS,
         *HARMLESS,
@@ -216,7 +216,7 @@ def test_ten_files_a_minute_are_enough(browser: Client, used: User, charlie: Use
 def test_an_account_s_files_are_made_one_after_the_other(
     browser: Client, used: User, charlie: User, sign_in: SignIn
 ) -> None:  # C7
-    """However many are asked for at once, they keep one thread of the server busy."""
+    """Many exports at once keep only one thread of the server busy."""
     begun, done = Event(), Event()
 
     def make() -> None:
@@ -257,7 +257,7 @@ def test_a_file_larger_than_memory_is_the_same_file(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_goes_away_leaves_no_file(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:  # C7
-    """Terminated after the first blocks were read: the error comes out, and the next reading works again."""
+    """The connection ends after the first blocks: the error is raised, and the next export works again."""
     fill(alice, 50_000, days=9)
     connection.ensure_connection()
     breaking = _breaks_after_the_first_block(connection.connection.info.backend_pid)
@@ -304,7 +304,7 @@ def download(port: int, account: User, path: str) -> http.client.HTTPResponse:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_large_file_takes_no_more_memory_than_a_small_one(server: int, alice: User, charlie: User) -> None:  # C7
-    """In a process that has sent a small one. `make bench` does the same with a million."""
+    """Measured in a process that has sent a small file. `make bench` does the same with a million rows."""
     fill_at(NOW, alice, 10_000)
     fill_at(NOW, charlie, 200_000)
     small = whole(server, cookies(alice), ALL_REQUESTS)
@@ -317,7 +317,7 @@ def test_a_large_file_takes_no_more_memory_than_a_small_one(server: int, alice: 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_file_that_can_t_be_finished_is_an_error(server: int, alice: User) -> None:  # C7
-    """Its connection to the database is ended while it is made; the next one is whole again."""
+    """Its connection to the database is ended while the file is made; the next file is complete."""
     fill_at(NOW, alice, 100_000)
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(download, server, alice, ALL_REQUESTS)
