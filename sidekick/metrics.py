@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -40,7 +41,8 @@ class TelemetryMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        request_id = request.request_id = _id_of(request)  # type: ignore[attr-defined]
+        identified: Any = request
+        request_id = identified.request_id = _id_of(request)
         token = logs.context.set({"request_id": request_id})
         try:
             response = self.get_response(request)
@@ -56,7 +58,7 @@ def registry() -> CollectorRegistry:
     if not settings.METRICS_DIR:
         return REGISTRY
     collected = CollectorRegistry()
-    MultiProcessCollector(collected, settings.METRICS_DIR)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(collected, settings.METRICS_DIR)
     return collected
 
 

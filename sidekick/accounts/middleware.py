@@ -27,10 +27,11 @@ class SessionTokenMiddleware(AuthenticationMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         identity = Identity(request)
-        request.identity = identity  # type: ignore[attr-defined]
-        request.user = SimpleLazyObject(identity.get_user)  # type: ignore[assignment]
-        request.device_session = SimpleLazyObject(lambda: identity.session)  # type: ignore[attr-defined]
-        request.auser = sync_to_async(identity.get_user)
+        identified: Any = request
+        identified.identity = identity
+        identified.user = SimpleLazyObject(identity.get_user)
+        identified.device_session = SimpleLazyObject(lambda: identity.session)
+        identified.auser = sync_to_async(identity.get_user)
         identity.refresh()
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

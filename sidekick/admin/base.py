@@ -23,7 +23,7 @@ from sidekick.admin.filters import BoundedPaginator, Dates
 KEY = re.compile(r"[a-z]{3}_[0-9a-z]+")
 
 
-class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OperatorAdmin(admin.ModelAdmin):
     """What `ReadOnlyAdmin` and `ReasonedAdmin` share. Actions stand on the page of a row, too, as buttons."""
 
     show_full_result_count = False

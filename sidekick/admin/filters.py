@@ -11,7 +11,7 @@ from typing import Any
 from dateutil.relativedelta import relativedelta
 from django.contrib.admin import AllValuesFieldListFilter, DateFieldListFilter, FieldListFilter
 from django.core.paginator import Paginator
-from django.db.models import CharField, Field, QuerySet
+from django.db.models import CharField, Field
 from django.utils import timezone
 from django.utils.functional import cached_property
 
@@ -19,15 +19,15 @@ MONTHS = 12
 YEARS = 2
 
 
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+class BoundedPaginator(Paginator):
     """Counts no further than anybody would turn pages: a table of millions costs what one of thousands does."""
 
     MOST = 10_000
 
     @cached_property
     def count(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[: self.MOST].count()
+        rows: Any = self.object_list
+        return int(rows.order_by()[: self.MOST].count())
 
 
 class Dates(DateFieldListFilter):
@@ -61,7 +61,8 @@ class LatestValues(AllValuesFieldListFilter):
         super().__init__(field, request, params, model, model_admin, field_path)
         order = model_admin.get_ordering(request) or model._meta.ordering or ["-pk"]
         newest = model_admin.get_queryset(request).order_by(*order).values_list(field_path, flat=True)[: self.MOST]
-        self.lookup_choices = sorted(set(newest), key=str)  # type: ignore[assignment]
+        choices: Any = sorted(set(newest), key=str)
+        self.lookup_choices = choices
 
 
 def _has_words_of_its_own(field: Any) -> bool:

@@ -42,7 +42,7 @@ class ReasonForm(forms.Form):
     reason = Reason()
 
 
-class ReasonedForm(forms.ModelForm):  # type: ignore[type-arg]
+class ReasonedForm(forms.ModelForm):
     reason = Reason()
 
 

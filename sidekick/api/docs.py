@@ -42,8 +42,8 @@ def page(request: HttpRequest) -> HttpResponse:
 @cache
 def _schema() -> Schema:
     """Made once a process: it takes a tenth of a second, and anyone may ask."""
-    generator = SchemaGenerator(urlconf=settings.ROOT_URLCONF)  # type: ignore[no-untyped-call]
-    schema: Schema = generator.get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    generator = SchemaGenerator(urlconf=settings.ROOT_URLCONF)
+    schema: Schema = generator.get_schema(request=None, public=True)
     return schema
 
 

@@ -55,10 +55,10 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     if problem is None:
         return None
     headers = {**getattr(problem, "headers", {})}
-    if getattr(problem, "auth_header", None):
-        headers["WWW-Authenticate"] = problem.auth_header  # type: ignore[attr-defined]
-    if getattr(problem, "wait", None):
-        headers["Retry-After"] = str(math.ceil(problem.wait))  # type: ignore[attr-defined]
+    if challenge := getattr(problem, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if wait := getattr(problem, "wait", None):
+        headers["Retry-After"] = str(math.ceil(wait))
     return Response(_body_of(problem), status=problem.status_code, headers=headers, content_type=MEDIA_TYPE)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
@@ -60,7 +62,7 @@ class UserAdmin(ReasonedAdmin):
     @reasoned_action(description="Suspend", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[User], reason: str) -> None:
         """Nobody gets in any more, and who is in is out at once. Nobody suspends themselves."""
-        operator: User = request.user  # type: ignore[assignment]
+        operator: Any = request.user
         suspended = list(queryset.exclude(pk=operator.pk).filter(is_active=True))
         User.objects.filter(pk__in=[user.pk for user in suspended]).update(is_active=False)
         DeviceSession.objects.filter(user__in=suspended).end(DeviceSession.Ended.BY_OPERATOR)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -18,8 +20,9 @@ def _change_password(request: HttpRequest, extra_context: object = None) -> Http
 
 
 # Rate limits, second factors and ending other sessions hold only where allauth does the work.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.password_change = _change_password  # type: ignore[assignment, method-assign]
+site: Any = admin.site
+site.login = secure_admin_login(site.login)
+site.password_change = _change_password
 
 
 @admin.register(EmailAddress)

@@ -77,7 +77,7 @@ def has_scope(scope: str) -> type[BasePermission]:
     return HasScope
 
 
-class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class AccessTokenScheme(OpenApiAuthenticationExtension):
     target_class = BearerAuthentication
     name = "accessToken"
 
@@ -90,7 +90,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         }
 
 
-class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class ServiceKeyScheme(OpenApiAuthenticationExtension):
     target_class = ServiceKeyAuthentication
     name = "serviceKey"
 

@@ -81,7 +81,8 @@ class CallerThrottle(BaseThrottle):
         if not limit:
             return True
         self.counted = count(caller, limit, timezone.now())
-        request.counted = self.counted  # type: ignore[attr-defined]
+        counted: Any = request
+        counted.counted = self.counted
         return self.counted.requests <= limit
 
     def wait(self) -> float | None:

@@ -9,19 +9,19 @@ from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 
 
-class ChangePasswordForm(account.ChangePasswordForm):  # type: ignore[misc]
+class ChangePasswordForm(account.ChangePasswordForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _name_passwords(self)
 
 
-class SetPasswordForm(account.SetPasswordForm):  # type: ignore[misc]
+class SetPasswordForm(account.SetPasswordForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _name_passwords(self)
 
 
-class ResetPasswordKeyForm(account.ResetPasswordKeyForm):  # type: ignore[misc]
+class ResetPasswordKeyForm(account.ResetPasswordKeyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _name_passwords(self)
@@ -36,7 +36,7 @@ class PasskeyNameForm(forms.Form):
     )
 
 
-class AddPasskeyForm(PasskeyNameForm, AddWebAuthnForm):  # type: ignore[misc]
+class AddPasskeyForm(PasskeyNameForm, AddWebAuthnForm):
     """One kind only: every passkey signs in by itself, so the device must check who uses it."""
 
     passwordless = forms.BooleanField(widget=forms.HiddenInput, required=False)
@@ -50,7 +50,7 @@ class AddPasskeyForm(PasskeyNameForm, AddWebAuthnForm):  # type: ignore[misc]
         return True
 
 
-class RenamePasskeyForm(PasskeyNameForm, EditWebAuthnForm):  # type: ignore[misc]
+class RenamePasskeyForm(PasskeyNameForm, EditWebAuthnForm):
     pass
 
 

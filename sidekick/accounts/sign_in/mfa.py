@@ -20,7 +20,7 @@ SECRET_FIELDS = ("secret", "seed")
 FERNET_BEGINS = "gAAAA"
 
 
-class SecondFactors(DefaultMFAAdapter):  # type: ignore[misc]
+class SecondFactors(DefaultMFAAdapter):
     """Secrets lie encrypted in the database: whoever reads a backup of it can't make codes."""
 
     def encrypt(self, text: str) -> str:

@@ -58,7 +58,7 @@ def needs_emailed_code(user: User | AnonymousUser) -> bool:
     return user.is_authenticated and not allauth_internals.can_reauthenticate(user)
 
 
-class EmailedCode(allauth_internals.AbstractCodeVerificationProcess):  # type: ignore[misc]
+class EmailedCode(allauth_internals.AbstractCodeVerificationProcess):
     """A code that was sent to the account's own address, kept in the flow's session until it is entered."""
 
     def __init__(self, request: HttpRequest, state: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from sidekick.accounts.models import User
 from sidekick.accounts.sign_in import reauthentication
 
 
-class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+class SocialAdapter(DefaultSocialAccountAdapter):
     def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
         """The keys of a provider. One that has none in the settings has no pages either."""
         try:

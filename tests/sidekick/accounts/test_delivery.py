@@ -8,6 +8,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -231,20 +232,26 @@ def _send_in_a_thread(letter: Letter) -> None:
     connection.close()
 
 
+def work_off(queue: str) -> None:
+    """Run a worker until its queue is empty."""
+    connector: Any = app.connector
+
+    async def work() -> None:
+        with app.replace_connector(connector.get_worker_connector()) as worker:
+            async with worker.open_async():
+                await worker.run_worker_async(queues=[queue], wait=False, install_signal_handlers=False)
+
+    # Playwright's loop may run in this thread.
+    at_once([lambda: asyncio.run(work())])
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_real_worker_sends_it(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:  # O4
     # The thread that runs the task closes its connection when it is done.
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
     write(alice)
 
-    async def work() -> None:
-        connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
-        with app.replace_connector(connector) as worker:
-            async with worker.open_async():
-                await worker.run_worker_async(queues=["letters"], wait=False, install_signal_handlers=False)
-
-    # Playwright's loop may run in this thread.
-    at_once([lambda: asyncio.run(work())])
+    work_off("letters")
     assert [message.to for message in mail.outbox] == [[alice.email]]
 
 
@@ -262,12 +269,5 @@ def test_a_letter_that_a_job_takes_back_leaves_no_job(monkeypatch: pytest.Monkey
     before = ProcrastinateJob.objects.filter(queue_name="letters").count()
     app.configure_task("tests.write_and_roll_back", queue="tests").defer()
 
-    async def work() -> None:
-        connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]
-        with app.replace_connector(connector) as worker:
-            async with worker.open_async():
-                await worker.run_worker_async(queues=["tests"], wait=False, install_signal_handlers=False)
-
-    # Playwright's loop may run in this thread.
-    at_once([lambda: asyncio.run(work())])
+    work_off("tests")
     assert ProcrastinateJob.objects.filter(queue_name="letters").count() == before

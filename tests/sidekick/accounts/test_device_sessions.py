@@ -161,13 +161,14 @@ def test_session_ends_for_a_reason(alice: User) -> None:
 
 def at_once(*actions: Callable[[], object]) -> list[object]:
     """Run the actions in threads that start together, each on its own connection."""
-    barrier, results = Barrier(len(actions)), [None] * len(actions)
+    barrier = Barrier(len(actions))
+    results: list[object] = [None] * len(actions)
 
     def run(index: int, action: Callable[[], object]) -> None:
         connection.ensure_connection()
         barrier.wait()
         try:
-            results[index] = action()  # type: ignore[call-overload]
+            results[index] = action()
         finally:
             connection.close()
 
@@ -176,7 +177,7 @@ def at_once(*actions: Callable[[], object]) -> list[object]:
         thread.start()
     for thread in threads:
         thread.join()
-    return list(results)
+    return results
 
 
 @pytest.mark.django_db(transaction=True)

@@ -24,7 +24,7 @@ CODE = {"code": "K7QM-2XPD"}
 
 def write(to: User | str, **options: Any) -> Letter:
     emails.write(TEMPLATE, to=to, **{"context": CODE, **options})
-    return Letter.objects.order_by("created_at").last()  # type: ignore[return-value]
+    return Letter.objects.latest("created_at")
 
 
 def test_a_letter_waits_for_the_worker_and_says_the_same_in_text_and_html(alice: User) -> None:  # O4

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.test import Client, override_settings
+from pytest_django import DjangoAssertNumQueries
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
@@ -28,14 +29,14 @@ def user_of(client: Client, **headers: str) -> str:
 
 
 def test_a_request_costs_one_query_and_only_if_someone_asks(
-    client: Client, alice: User, sign_in: SignIn, django_assert_num_queries: Callable[..., object]
+    client: Client, alice: User, sign_in: SignIn, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:  # A2
-    with django_assert_num_queries(0):  # type: ignore[attr-defined]
+    with django_assert_num_queries(0):
         assert user_of(client) == "AnonymousUser"
     sign_in(client, alice)
-    with django_assert_num_queries(1):  # type: ignore[attr-defined]
+    with django_assert_num_queries(1):
         assert user_of(client) == alice.email
-    with django_assert_num_queries(0):  # type: ignore[attr-defined]
+    with django_assert_num_queries(0):
         client.get("/test/public")
 
 

@@ -61,8 +61,8 @@ def test_curl_on_the_page_works(live_server: LiveServer, client: Client) -> None
     user = make_user("alice@example.com")
     _, key = ServiceKey.objects.issue("backend", scopes=ServiceKey.Scope.values)
     html = client.get("/api/docs").content.decode()
-    snippet = unescape(re.search(r'aria-labelledby="hold_credits-curl">(.*?)</pre>', html, re.S)[1])  # type: ignore[index]
-    script = snippet.replace(settings_module.SITE_URL, live_server.url).replace(ACCOUNT_ID, str(user.id))
+    [snippet] = re.findall(r'aria-labelledby="hold_credits-curl">(.*?)</pre>', html, re.S)
+    script = unescape(snippet).replace(settings_module.SITE_URL, live_server.url).replace(ACCOUNT_ID, str(user.id))
     environment = {"SIDEKICK_KEY": key, "PATH": os.environ["PATH"]}
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, env=environment, check=True, timeout=60

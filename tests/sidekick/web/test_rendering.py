@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,12 +35,12 @@ def _templates() -> Iterator[None]:
 
 
 def asked(method: str = "GET", headers: dict[str, str] | None = None, *, zone: str = "") -> HttpRequest:
-    request = RequestFactory().generic(method, "/", headers=headers)
-    request.htmx = HtmxDetails(request)  # type: ignore[attr-defined]
+    request: Any = RequestFactory().generic(method, "/", headers=headers)
+    request.htmx = HtmxDetails(request)
     request.user = AnonymousUser()
     if zone:
-        request.user.zone = ZoneInfo(zone)  # type: ignore[attr-defined]
-    return request
+        request.user.zone = ZoneInfo(zone)
+    return cast("HttpRequest", request)
 
 
 def rendered(request: HttpRequest, **options: Any) -> HttpResponse:
