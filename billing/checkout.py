@@ -59,7 +59,7 @@ def why_not(account: User, state: SubscriptionState) -> str:
     if not state.plan.may_buy_credits:
         seller = PlanPrice.objects.per_credit().first()
         return f"Additional credits come with {seller.plan.name}." if seller else "Additional credits are not for sale."
-    if not PlanPrice.objects.per_credit().filter(plan=state.plan).exclude(paddle_price_id="").exists():
+    if not PlanPrice.objects.per_credit().known_to_paddle().filter(plan=state.plan).exists():
         return NOT_SET_UP
     if refunds.buying_blocked(account.id):
         return DISPUTED

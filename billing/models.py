@@ -16,32 +16,45 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import connection, models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+CURRENCY = "USD"  # Of all that we sell; Paddle converts it for buyers.
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 
 class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):
+    def of_plans(self) -> PlanPriceQuerySet:
+        """Returns what plans cost, Free included, with their plans, in the order of the pricing page."""
+        periods = [PlanPrice.Interval.MONTH, PlanPrice.Interval.YEAR]
+        listed = self.filter(interval__in=periods, currency=CURRENCY).select_related("plan")
+        return listed.order_by("plan__position", "interval")
+
     def per_month(self) -> PlanPriceQuerySet:
-        """The monthly price of each plan, with its plan, in the order of the pricing page."""
-        return (
-            self.filter(interval=PlanPrice.Interval.MONTH, currency="USD")
-            .select_related("plan")
-            .order_by("plan__position")
-        )
+        """Returns the monthly price of each plan, as `of_plans`."""
+        return self.of_plans().filter(interval=PlanPrice.Interval.MONTH)
 
     def for_sale(self) -> PlanPriceQuerySet:
-        """The prices at which plans are sold; Free and additional credits are not among them."""
-        return self.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD", amount__gt=0)
+        """Returns the prices at which plans are sold, as `of_plans`, without Free."""
+        return self.of_plans().filter(amount__gt=0)
 
     def per_credit(self) -> PlanPriceQuerySet:
-        """What one additional credit costs where it may be bought."""
-        return self.filter(interval=PlanPrice.Interval.CREDIT, currency="USD").select_related("plan")
+        """Returns what one additional credit costs on each plan where it may be bought, with the plan."""
+        return self.filter(interval=PlanPrice.Interval.CREDIT, currency=CURRENCY).select_related("plan")
+
+    def known_to_paddle(self) -> PlanPriceQuerySet:
+        """Returns the prices that `paddle_setup` has made at Paddle, so that a checkout can charge them."""
+        return self.exclude(paddle_price_id="")
 
     def by_paddle_id(self, ids: Collection[str]) -> dict[str, PlanPrice]:
-        """Which of our prices Paddle's price ids stand for, those that subscribers still pay included."""
-        known = self.filter(Q(paddle_price_id__in=ids) | Q(former_price_ids__overlap=list(ids))).select_related("plan")
+        """Returns our price for each of these ids at Paddle, former ones that subscribers still pay included."""
+        monthly = PlanPrice.objects.per_month().filter(plan=OuterRef("plan")).values("amount")
+        found = self.filter(Q(paddle_price_id__in=ids) | Q(former_price_ids__overlap=list(ids)))
+        known = found.select_related("plan").annotate(plan_amount=Coalesce(Subquery(monthly), 0))
+        for price in known:
+            # Plans are compared for each payment of a list: what that asks for comes with the prices.
+            price.plan.monthly_amount = vars(price)["plan_amount"]
         former = {name: price for price in known for name in price.former_price_ids}
         return former | {price.paddle_price_id: price for price in known if price.paddle_price_id}
 
@@ -57,7 +70,7 @@ class PlanPrice(models.Model):
     plan = models.ForeignKey("credits.Plan", on_delete=models.PROTECT, related_name="prices")
     interval = models.CharField(max_length=10, choices=Interval.choices)
     amount = models.PositiveIntegerField(help_text="In minor units of the currency: 1500 is $15.")
-    currency = models.CharField(max_length=3, default="USD")
+    currency = models.CharField(max_length=3, default=CURRENCY)
     paddle_price_id = models.CharField(max_length=50, blank=True)
     former_price_ids = ArrayField(
         models.CharField(max_length=50),

@@ -35,13 +35,15 @@ class SubscriptionState:
     """What can be said about an account's plan at one moment. Times are UTC.
 
     `plan` is what the account may do now (its open credit period's); `subscription` the one that is not over;
-    `price` what that one pays; `next_plan` what it pays for from `renews_at` on, where that is another plan.
+    `price` what that one pays; `coming` the larger plan that is subscribed to while its payment is on its way;
+    `next_plan` the smaller plan that is paid for from `renews_at` on.
     """
 
     plan: Plan
     period: CreditPeriod
     subscription: Subscription | None
     price: PlanPrice | None
+    coming: Plan | None
     next_plan: Plan | None
     status: str
     tone: str
@@ -50,13 +52,6 @@ class SubscriptionState:
     pauses_at: datetime | None
     resumes_at: datetime | None
     grace_until: datetime | None
-
-    @property
-    def coming(self) -> Plan | None:
-        """The plan that is subscribed to while its payment is still on its way."""
-        s = self.subscription
-        dearer = self.price and self.price.plan.monthly_credits > self.plan.monthly_credits
-        return self.price.plan if self.price and dearer and s and s.status in {"active", "trialing"} else None
 
     @property
     def may_change(self) -> bool:
@@ -95,7 +90,8 @@ def state_of(account: User, *, now: datetime | None = None) -> SubscriptionState
         price = PlanPrice.objects.by_paddle_id([subscription.price_id]).get(subscription.price_id)
     change = subscription.change_action if subscription else ""
     at = subscription.change_at if subscription else None
-    cheaper = bool(price and price.plan.monthly_credits < period.plan.monthly_credits)
+    larger = price.plan if price and price.plan.is_larger_than(period.plan) else None
+    smaller = price.plan if price and period.plan.is_larger_than(price.plan) else None
     runs = status in {"active", "trialing"} and change not in {"cancel", "pause"}
     paid_until = period.paid_until
     return SubscriptionState(
@@ -103,7 +99,8 @@ def state_of(account: User, *, now: datetime | None = None) -> SubscriptionState
         period=period,
         subscription=subscription,
         price=price,
-        next_plan=price.plan if price and cheaper and change != "cancel" else None,
+        coming=larger if status in {"active", "trialing"} else None,
+        next_plan=smaller if change != "cancel" else None,
         status=WORDS.get(status, status.replace("_", " ").capitalize()),
         tone=TONES.get(status, ""),
         renews_at=subscription.next_billed_at if subscription and runs else None,
@@ -116,8 +113,7 @@ def state_of(account: User, *, now: datetime | None = None) -> SubscriptionState
 
 def choices(account: User, state: SubscriptionState) -> list[PlanPrice]:
     """Every plan that is sold, in the order of the pricing page, the current one included."""
-    sold = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD", amount__gt=0)
-    return list(sold.exclude(paddle_price_id="").select_related("plan").order_by("plan__position", "interval"))
+    return list(PlanPrice.objects.for_sale().known_to_paddle())
 
 
 def preview(account: User, price: PlanPrice) -> api.Preview:
@@ -213,11 +209,11 @@ def _changeable(state: SubscriptionState, price: PlanPrice) -> tuple[Subscriptio
         raise ChangeRefused("Money of this plan went back to you, so it can’t be changed. Write to us about it.")
     if current == price:
         raise ChangeRefused(f"You are on {price.plan.name} already.")
-    if current.plan.monthly_credits > state.plan.monthly_credits:
+    if current.plan.is_larger_than(state.plan):
         raise ChangeRefused(PROCESSING)
     if current.interval != price.interval:
         return subscription, _interval_mode(state, current, price)
-    dearer = price.plan.monthly_credits > state.plan.monthly_credits
+    dearer = price.plan.is_larger_than(state.plan)
     # What this period still is was paid for: going back to it costs nothing, and going down gives nothing back.
     return subscription, "prorated_immediately" if dearer else "do_not_bill"
 
@@ -225,7 +221,7 @@ def _changeable(state: SubscriptionState, price: PlanPrice) -> tuple[Subscriptio
 def _interval_mode(state: SubscriptionState, current: PlanPrice, price: PlanPrice) -> str:
     if current.interval == "year":
         raise ChangeRefused("You paid for a year. Monthly payment can be chosen when it is over.")
-    if price.plan.monthly_credits < state.plan.monthly_credits:
+    if state.plan.is_larger_than(price.plan):
         raise ChangeRefused(f"A year of {price.plan.name} can begin when your month of {state.plan.name} is over.")
     return "prorated_immediately"
 

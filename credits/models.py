@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from credits.ledger.entries import LedgerQuerySet
 
@@ -49,6 +50,19 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_larger_than(self, other: Plan) -> bool:
+        """Returns whether a month of this plan costs more. Only where it costs the same do credits decide."""
+        if self == other:
+            return False
+        return (self.monthly_amount, self.monthly_credits) > (other.monthly_amount, other.monthly_credits)
+
+    @cached_property
+    def monthly_amount(self) -> int:
+        """Returns the price of a month in minor units, 0 where none is set. Costs one query, the first time."""
+        # `billing` owns the prices and imports this app, so they are reached by their relation alone.
+        price = self.prices.per_month().first()
+        return price.amount if price else 0
 
 
 class Wallet(models.Model):

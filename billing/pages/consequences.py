@@ -21,7 +21,7 @@ def of_change(preview: Preview, price: PlanPrice, state: SubscriptionState, zone
     }.get(preview.action, "Nothing to pay now.")
     begins = day(preview.next_at, zone) if preview.next_at else ""
     words = [at_once]
-    if price.plan.monthly_credits < state.plan.monthly_credits and begins:
+    if state.plan.is_larger_than(price.plan) and begins:
         words.append(f"{price.plan.name} from {begins}; {state.plan.name} until then.")
     else:
         words.append(f"{price.plan.name} goes on as before." if price.plan == state.plan else _at_once(price, state))
@@ -54,4 +54,6 @@ def _of_which_tax(preview: Preview) -> str:
 
 def _at_once(price: PlanPrice, state: SubscriptionState) -> str:
     more = price.plan.monthly_credits - state.plan.monthly_credits
+    if more <= 0:
+        return f"{price.plan.name} begins at once."
     return f"{price.plan.name} begins at once, with its share of {more:,.0f} more credits for the rest of this period."

@@ -12,6 +12,8 @@ from billing.subscriptions import SubscriptionState
 from credits.models import Plan
 from sidekick.accounts.models import User
 
+FEATURED = "pro"  # The slug of the plan that the pricing page marks.
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -24,18 +26,24 @@ class Offer:
     monthly: PlanPrice
     yearly: PlanPrice | None
     how: str
+    featured: bool
 
 
 def offers_for(visitor: User | AnonymousUser) -> list[Offer]:
     """Returns every plan in the order of the pricing page. One query for visitors, four for accounts."""
     state = subscriptions.state_of(visitor) if isinstance(visitor, User) else None
-    prices = PlanPrice.objects.exclude(interval=PlanPrice.Interval.CREDIT).filter(currency="USD").select_related("plan")
     by_plan: dict[str, dict[str, PlanPrice]] = {}
-    for price in prices.order_by("plan__position"):
+    for price in PlanPrice.objects.of_plans():
         by_plan.setdefault(price.plan_id, {})[price.interval] = price
     return [
-        Offer(found["month"].plan, found["month"], found.get("year"), _how(state, found["month"]))
-        for found in by_plan.values()
+        Offer(
+            plan=found["month"].plan,
+            monthly=found["month"],
+            yearly=found.get("year"),
+            how=_how(state, found["month"]),
+            featured=slug == FEATURED,
+        )
+        for slug, found in by_plan.items()
         if "month" in found
     ]
 

@@ -145,7 +145,7 @@ def _went_back(payment: Transaction, adjustments: Iterable[Adjustment]) -> list[
 
 
 def _change(price: PlanPrice, replaced: list[PlanPrice]) -> str:
-    if replaced and replaced[0].plan.monthly_credits < price.plan.monthly_credits:
+    if replaced and price.plan.is_larger_than(replaced[0].plan):
         return f"Upgrade to {price.plan.name}"
     return f"Change to {price.plan.name}"
 

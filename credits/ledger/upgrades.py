@@ -34,9 +34,15 @@ def grow(
     with locked([account_id], now):
         changed = covering(account_id, at)
         for number, period in enumerate(changed):
-            difference = plan.monthly_credits - (instead_of or period.plan).monthly_credits
-            if difference > 0:
-                _grow(period, plan, share_left(difference, period, at), f"{source_key}:{number}", now)
+            replaced = instead_of or period.plan
+            if not plan.is_larger_than(replaced):
+                continue
+            # A plan that costs more begins at once, even where it gives fewer credits.
+            if plan.is_larger_than(period.plan):
+                CreditPeriod.objects.filter(id=period.id).update(plan=plan)
+                period.plan = plan
+            difference = plan.monthly_credits - replaced.monthly_credits
+            _grow(period, share_left(difference, period, at), f"{source_key}:{number}", now)
         return bool(changed)
 
 
@@ -60,10 +66,7 @@ def share_left(credits: Decimal, period: CreditPeriod, at: datetime) -> Decimal:
     return (credits * (left // MICROSECOND) / (whole // MICROSECOND)).quantize(MICRO, ROUND_HALF_UP)
 
 
-def _grow(period: CreditPeriod, plan: Plan, credits: Decimal, source_key: str, now: datetime) -> None:
-    if plan.monthly_credits > period.plan.monthly_credits:
-        CreditPeriod.objects.filter(id=period.id).update(plan=plan)
-        period.plan = plan
+def _grow(period: CreditPeriod, credits: Decimal, source_key: str, now: datetime) -> None:
     allocated = Grant.objects.filter(period=period, kind=Grant.Kind.ALLOCATION)
     given: Decimal = allocated.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
     # Never beyond what the larger plan gives for a whole period: going down and up again gives nothing twice.

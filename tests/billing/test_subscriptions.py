@@ -13,12 +13,13 @@ from billing import fulfilment, subscriptions
 from billing.models import PlanPrice, Subscription
 from billing.paddle import setup
 from billing.refusals import ChangeRefused
+from credits.models import Plan
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.billing.bodies import MARCH, MAY, SUBSCRIPTION, hear, subscription
 from tests.billing.paddle.test_api import Scripted, data
 from tests.billing.store import Store, price
-from tests.credits.books import assert_books_balance, period
+from tests.credits.books import assert_books_balance, left, period
 
 pytestmark = pytest.mark.django_db
 
@@ -110,4 +111,38 @@ def test_a_plan_that_has_gone_on_meanwhile_keeps_what_was_charged_for(store: Sto
     fulfilment.end_plans(timezone.now())
     state = subscriptions.state_of(alice)
     assert (state.plan.slug, state.ends_at) == ("pro", state.period.paid_until)
+    assert_books_balance()
+
+
+@pytest.fixture
+def studio(store: Store) -> None:
+    """A plan that costs more than Pro and gives fewer credits."""
+    plan = Plan.objects.create(slug="studio", name="Studio", position=9, monthly_credits=800, rollover_percent=100)
+    PlanPrice.objects.create(plan=plan, interval="month", amount=9900)
+    setup.set_up(dry_run=False)
+
+
+@pytest.mark.usefixtures("studio")
+def test_a_dearer_plan_with_fewer_credits_begins_and_is_paid_at_once(store: Store, alice: User) -> None:  # B6 M9
+    store.subscribe(alice, "pro")
+    assert subscriptions.preview(alice, price("studio")).action == "charge"
+    subscriptions.change(alice, price("studio"))
+    assert subscriptions.state_of(alice).coming == Plan.objects.get(slug="studio")
+    store.deliver()
+    state = subscriptions.state_of(alice)
+    assert (state.plan.slug, state.coming, state.next_plan) == ("studio", None, None)
+    # No change of plan takes credits away.
+    assert left(alice) == [("allocation", 1000)]
+    assert_books_balance()
+
+
+@pytest.mark.usefixtures("studio")
+def test_a_cheaper_plan_with_more_credits_begins_with_the_next_period(store: Store, alice: User) -> None:  # B6 M9
+    store.subscribe(alice, "studio")
+    assert subscriptions.preview(alice, price("pro")).action == "nothing"
+    subscriptions.change(alice, price("pro"))
+    store.deliver()
+    state = subscriptions.state_of(alice)
+    assert (state.plan.slug, state.coming, state.next_plan) == ("studio", None, Plan.objects.get(slug="pro"))
+    assert left(alice) == [("allocation", 800)]
     assert_books_balance()

@@ -10,6 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from billing.models import PlanPrice
+from credits.models import Plan
 from sidekick.accounts.models import User
 from tests.billing import store as stores
 from tests.billing.store import Store, price
@@ -70,6 +71,13 @@ def test_a_price_a_year_shows_where_there_is_one(browser: Client, client: Client
     assert f"/dashboard/billing/subscribe/{yearly.pk}" in offered["Pro"]
     assert "a year" not in offered["Starter"]
     assert "or $390 a year" in plans(Client())["Pro"]
+
+
+def test_the_marked_plan_is_chosen_apart_from_what_may_buy_credits(client: Client) -> None:  # B6
+    Plan.objects.filter(slug="starter").update(may_buy_credits=True)
+    html = client.get("/pricing").content.decode()
+    marked = re.findall(r'<section class="plan plan-marked">\s*<h\d>(\w+)', html)
+    assert marked == ["Pro"]
 
 
 def test_what_the_page_costs(

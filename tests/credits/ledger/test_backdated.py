@@ -76,9 +76,12 @@ def upgrade(
 
 
 def make_plan(slug: str, credits: int, percent: int = 100) -> Plan:
-    return Plan.objects.create(
+    """A plan that costs the more the more it gives, as Starter and Pro do."""
+    plan = Plan.objects.create(
         slug=slug, name=slug, position=9, monthly_credits=Decimal(credits), rollover_percent=percent
     )
+    plan.prices.create(interval="month", amount=6 * credits)
+    return plan
 
 
 @contextmanager

@@ -478,7 +478,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         Plan.objects.filter(slug="starter").update(rollover_percent=PLANS["starter"][1])
         credits, percent = PLANS["max"]
-        Plan.objects.create(slug="max", name="Max", position=9, monthly_credits=credits, rollover_percent=percent)
+        largest = Plan.objects.create(
+            slug="max", name="Max", position=9, monthly_credits=credits, rollover_percent=percent
+        )
+        largest.prices.create(interval="month", amount=9900)
         users = [User(email=f"{place}@example.com", date_joined=joined) for place, joined in enumerate(JOINED)]
         self.users = User.objects.bulk_create(users)
         self.books = [Book(joined) for joined in JOINED]
