@@ -1,8 +1,8 @@
 """Log lines that name no person: JSON in production, readable ones in development (O3).
 
-A line says what happened, where in the code and in which request or job. What people typed, are called or came from
-never gets in: paths give way to the view's name, an exception's message to its type and place, and what is left is
-searched for addresses, tokens and query strings.
+A line says what happened, where in the code, and in which request or job. Nothing that a person typed, is called or
+came from gets in: a view's name replaces the path, its type and place an exception's message, and the rest is searched
+for addresses, tokens and query strings.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from psycopg import Error as PostgresError
 from pythonjsonlogger.json import JsonFormatter
 
 ROOT = str(Path(__file__).parent.parent)
-# What a line may carry besides its message; anything else that is logged as `extra` stays out.
+# A line carries these besides its message. Anything else in `extra` stays out, so that no call site can leak.
 EXTRA = ("view", "method", "status", "milliseconds", "task", "outcome")
+# A recursion without end would make a line of a thousand frames.
 MOST_FRAMES = 40
 
 # {"request_id": "…"} during a request, {"job": 7} during a job.
@@ -34,6 +35,7 @@ context: ContextVar[dict[str, Any]] = ContextVar("log_context")
 
 jobs = logging.getLogger("sidekick.jobs")
 
+# They run in this order: a token inside a URL is gone before its query string is looked at.
 PATTERNS = [
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
     (re.compile(r"\b(?:sk|pdl)_[\w-]{8,}"), "[key]"),
@@ -60,7 +62,7 @@ class JsonLines(JsonFormatter):
 
 
 class ReadableLines(logging.Formatter):
-    """For a developer, who is alone with the data: tracebacks stay whole."""
+    """For a developer, whose data is made up: tracebacks stay whole."""
 
     def format(self, record: logging.LogRecord) -> str:
         found = context_of(record)
@@ -71,7 +73,7 @@ class ReadableLines(logging.Formatter):
 
 
 async def in_job(call_next: Callable[[], Awaitable[Any]], job: JobContext, worker: Worker) -> Any:
-    """procrastinate's middleware: every line of a job carries its id, and its end is a line of its own."""
+    """Middleware of procrastinate: every line of a job carries its id, and its end is a line of its own."""
     token, started, outcome = context.set({"job": job.job.id}), time.perf_counter(), "failed"
     try:
         result = await call_next()
@@ -85,9 +87,9 @@ async def in_job(call_next: Callable[[], Awaitable[Any]], job: JobContext, worke
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """The record's message without what its request brought along."""
+    """Returns the record's message without anything that its request brought along."""
     if record.name.startswith("django.security"):
-        # Django quotes what was wrong with the request: its host, its origin, its fields.
+        # Django quotes the part of the request that was wrong: its host, its origin, its fields.
         return f"Request refused: {record.name.removeprefix('django.security').lstrip('.') or 'security'}"
     message, args = str(record.msg), record.args
     request = getattr(record, "request", None)
@@ -104,8 +106,9 @@ def message_of(record: logging.LogRecord) -> str:
 
 
 def context_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Django writes some of a request's lines when our middleware is through with it; they bring their request."""
+    """Returns the id of the request or job that a line belongs to."""
     found = context.get({})
+    # Django logs some lines after our middleware has ended. They carry their request.
     request_id = getattr(getattr(record, "request", None), "request_id", None)
     if request_id:
         found = {"request_id": request_id}
@@ -114,19 +117,20 @@ def context_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def view_of(request: HttpRequest) -> str:
-    """The name of the view that answers, which says what was asked for and not by whom."""
+    """Returns the name of the request's view. A path would name ids and codes."""
     match = request.resolver_match
     return match.view_name if match else "none"
 
 
 def error_of(error: BaseException) -> dict[str, Any]:
-    """An exception by its type and place. Its message stays out: it may quote anything, PostgreSQL's quotes rows."""
+    """Returns an exception as {"type", "sqlstate", "constraint", "at": [frames], "because": {…}}."""
+    # The message stays out: it may quote anything, and PostgreSQL's quotes rows.
     found: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")}
     if isinstance(error, PostgresError):
         found["sqlstate"] = error.sqlstate
         found["constraint"] = error.diag.constraint_name
         if error.sqlstate is None:
-            # Nothing was asked yet: this tells why the database can't be reached.
+            # Without a state no statement ran, so the message can quote none. It tells why nothing can be reached.
             found["message"] = scrubbed(str(error).partition("\n")[0])
     frames = extract_tb(error.__traceback__)[-MOST_FRAMES:]
     found["at"] = [f"{frame.filename.removeprefix(ROOT + '/')}:{frame.lineno} {frame.name}" for frame in frames]
@@ -136,7 +140,7 @@ def error_of(error: BaseException) -> dict[str, Any]:
 
 
 def scrubbed(text: str) -> str:
-    """The text with emails, tokens, keys, passwords in URLs, query strings and internet addresses blotted out."""
+    """Returns the text without emails, tokens, keys, passwords in URLs, query strings and internet addresses."""
     for pattern, replacement in PATTERNS:
         text = pattern.sub(replacement, text)
     return ADDRESS.sub(_without_address, text)

@@ -1,4 +1,4 @@
-"""What is counted while the project runs, for Prometheus (O3). Labels name views and outcomes, never anyone's id."""
+"""Counts of requests and outcomes for Prometheus, and the access log (O3). Labels never hold anyone's id."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sidekick import logs
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-# A balancer's id of a request. Nothing but a UUID is taken over: it ends in every line and in the answer.
+# A balancer may name a request, by a UUID and nothing else: the id stands in every log line and in the response.
 REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
-# Asked every few seconds, or by the dozen for one page: counted, not written down.
+# Probes come every few seconds, and static files by the dozen for one page: counted, but without a log line.
 QUIET = {"probe", "static"}
 
 requests = Counter("sidekick_requests", "Requests answered.", ["view", "method", "status"])
@@ -34,7 +34,7 @@ access = logging.getLogger("sidekick.access")
 
 
 class TelemetryMiddleware:
-    """Outermost: gives each request its id, times and counts it, and writes the one line that tells of it."""
+    """Outermost middleware: it gives each request its id, times and counts it, and writes its access line."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -54,7 +54,7 @@ class TelemetryMiddleware:
 
 
 def registry() -> CollectorRegistry:
-    """What this process counted; with settings.METRICS_DIR what all processes that share it did."""
+    """Returns the counts of this process, or with METRICS_DIR of all processes that share the folder."""
     if not settings.METRICS_DIR:
         return REGISTRY
     collected = CollectorRegistry()
@@ -69,6 +69,7 @@ def _id_of(request: HttpRequest) -> str:
 
 def _note(request: HttpRequest, status: int, seconds: float) -> None:
     view = _view_of(request)
+    # A made-up method would be a label of its own, and labels are kept for ever.
     method = request.method if request.method in METHODS else "other"
     requests.labels(view, method, f"{status // 100}xx").inc()
     request_seconds.labels(view).observe(seconds)

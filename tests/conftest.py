@@ -1,4 +1,4 @@
-"""What every test may use. `alice` owns, `charlie` is the stranger."""
+"""Fixtures for every test. `alice` owns, `charlie` is the stranger."""
 
 from __future__ import annotations
 

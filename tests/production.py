@@ -1,4 +1,4 @@
-"""What goes into the image, started as the image starts it, with production's settings on a PostgreSQL of its own."""
+"""The files of the image, started as the image starts them, with production's settings on a PostgreSQL of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.sidekick.test_settings import PRODUCTION
 ROOT = Path(__file__).parent.parent
 METRICS_TOKEN = "a-token-that-nobody-guesses"
 SECRET_KEY = get_random_secret_key()
-# What the HTTPS proxy in front of the pages adds.
+# Headers that the HTTPS proxy in front of the pages adds.
 PROXIED = {"Host": "app.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 PATIENCE = 40.0
 
@@ -61,7 +61,7 @@ class Image:
         _run(["python", "manage.py", "collectstatic", "--noinput"], self.folder, bare)
 
     def run(self, *command: str, **changed: str) -> str:
-        """Run to the end; what it said."""
+        """Run a command to its end. Returns its output."""
         environment = {name: value for name, value in {**self.environment, **changed}.items() if value}
         return _run(command, self.folder, environment)
 
@@ -101,12 +101,12 @@ class Process:
         return self.log.read_text().splitlines()
 
     def stop(self) -> int:
-        """Ask it to end, as an orchestrator does; its exit code."""
+        """Ask it to end, as an orchestrator does. Returns its exit code."""
         self.child.terminate()
         try:
             return self.child.wait(15)
         except subprocess.TimeoutExpired:
-            # With its children, whom nobody else would end.
+            # Its children, too: nobody else would end them.
             os.killpg(self.child.pid, signal.SIGKILL)
             return self.child.wait()
 
@@ -121,7 +121,7 @@ class Web:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """As through the proxy; a header given as empty is left out."""
+        """Ask as through the proxy. A header given as empty is left out."""
         given = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
@@ -152,7 +152,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def until(true: Callable[[], bool], what: str, process: Process | None = None) -> None:
-    """Ask again and again, as nobody tells us."""
+    """Wait until a condition holds, by asking again and again."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
@@ -177,7 +177,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
 
 
 def _copy_shipped(folder: Path) -> None:
-    """What `.dockerignore` lets through."""
+    """Copy the files that `.dockerignore` lets through."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     folder.mkdir()
     for name in (rule[1:] for rule in rules if rule.startswith("!")):

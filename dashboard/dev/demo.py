@@ -1,7 +1,6 @@
-"""Accounts to look at: ninety days of believable usage and payments, made through the same code as real ones.
+"""Demo accounts: ninety days of believable usage and payments, made through the same code as real ones.
 
-The same seed and end give the same requests, so that two developers see the same pages. Payments come from Paddle's
-simulator, where it runs: it lives through the past and tells the events, which are taken in as if they came then.
+The same seed and end give the same requests, so that two developers see the same pages.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from dashboard.dev import demo_feedback
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
-PASSWORD = "sidekick-demo"  # noqa: S105 — known to everyone on purpose; `make_accounts` refuses production.
+PASSWORD = "sidekick-demo"  # noqa: S105 (known to everyone on purpose; no image holds it)
 OPERATOR = "operator@example.com"
 DAYS = 90
 SEED = 20261122
@@ -46,7 +45,7 @@ Step = tuple[datetime, Callable[[], int]]
 class Persona:
     """How one demo customer uses Sidekick.
 
-    `share` is roughly how much of the plan a month uses up; `bought` are credits and how many days ago.
+    `share` is roughly the part of the plan's credits that a month uses. `bought` holds pairs: days ago, credits.
     """
 
     email: str
@@ -85,7 +84,7 @@ PERSONAS = (
 
 
 def make_accounts(now: datetime, report: Callable[[str], None]) -> None:
-    """Make what is missing of the demo: an account that exists is left as it is."""
+    """Make the demo accounts that are missing. An account that exists is left as it is."""
     operator = User.objects.filter(email=OPERATOR).first()
     if operator is None:
         operator = User.objects.create_superuser(OPERATOR, PASSWORD, name="Olga Operator")
@@ -119,7 +118,7 @@ def _record(batch: list[Event]) -> int:
 
 
 def _payments(persona: Persona, plan: Plan, user: User, started: datetime, now: datetime) -> Iterator[Step]:
-    """What was paid and when, in order; without a simulator the ledger alone is told."""
+    """Steps of payments, in order. Without a simulator they go straight into the ledger."""
     told = _told_by_simulator(persona, user, started, now) if persona.plan != Plan.FREE else []
     if told is None:
         yield from _granted(persona, plan, user, started, now)
@@ -153,7 +152,10 @@ def _buy(user: User, days: int, credits: int, now: datetime) -> int:
 
 
 def _told_by_simulator(persona: Persona, user: User, started: datetime, now: datetime) -> list[dict[str, Any]] | None:
-    """The events of a past of this persona at the simulator; None where none runs that knows our prices."""
+    """Make the simulator live through this persona's past. Returns Paddle's events, oldest first.
+
+    Returns None where no simulator runs that knows our prices.
+    """
     price = PlanPrice.objects.per_month().get(plan_id=persona.plan)
     credit = PlanPrice.objects.per_credit().first()
     if not settings.PADDLE_SIMULATED or not price.paddle_price_id or not credit:
@@ -195,7 +197,7 @@ def _months(start: datetime, now: datetime) -> Iterator[tuple[datetime, datetime
 
 
 def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:
-    """As a backend would send them: what came in within some hours, in order."""
+    """Requests as a backend would send them: in order, up to 500 of the same six hours."""
     batch: list[Event] = []
     for event in events:
         if batch and (len(batch) == 500 or event["occurred_at"] - batch[0]["occurred_at"] > timedelta(hours=6)):
@@ -206,7 +208,7 @@ def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:
         yield batch
 
 
-# About what one request costs on average, in credits: only to make a month use the share that a persona should.
+# Average credits of one request, roughly: a persona's month should use about its share of the plan.
 TYPICAL_COST = {
     "gpt-5-mini": 0.045,
     "gpt-5": 0.2,
@@ -235,13 +237,13 @@ def _requests(
 
 
 def _busyness(hour: datetime) -> float:
-    """People work by day and less at weekends; 1 on average."""
+    """The weight of an hour, 1 on average: people work by day, and less at weekends."""
     daily = 1 + 0.95 * math.sin((hour.hour - 8) / 24 * 2 * math.pi)
     return daily * (0.35 if hour.weekday() >= 5 else 1.26)
 
 
 def _request(user: User, dice: random.Random, moment: datetime, model: str) -> Event:
-    """Mostly short questions, now and then a long document; half of long conversations come from the cache."""
+    """One request: mostly a short question, now and then a long document, a third of them with a cached context."""
     context = min(int(dice.lognormvariate(7.3, 1.0)), 150_000)
     cached = context * 4 if dice.random() < 0.35 else 0
     return {

@@ -1,9 +1,4 @@
-"""How the project is: for balancers, for whoever is on call, and for Prometheus (O3).
-
-`/healthz` says that the process answers and asks nobody. `/readyz` says whether pages can be served, and beside it
-what else is wrong. A dead worker, or mail that doesn't go out, must not take the pages off the net as
-well: that only makes it "degraded", which `?strict=1` answers with 503, for monitors. `/metrics` has the numbers.
-"""
+"""Probes for balancers, monitors and Prometheus: `/healthz`, `/readyz` and `/metrics` (O3)."""
 
 from __future__ import annotations
 
@@ -29,13 +24,13 @@ PATIENCE = timedelta(seconds=2)
 # procrastinate's workers report every ten seconds.
 WORKER_SILENT = timedelta(seconds=60)
 WAITS_TOO_LONG = timedelta(minutes=5)
-# The first try is at once; failing for longer, an event needs someone to look.
+# The first try is immediate. An event that fails for this long needs a person.
 WEBHOOK_WAITS_TOO_LONG = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
 class Check:
-    """`why` is empty when all is well. What is `needed` decides whether pages can be served."""
+    """One thing that was looked at. `why` is empty when all is well; pages need every `needed` one to be well."""
 
     name: str
     why: str = ""
@@ -52,9 +47,9 @@ class Check:
 
 
 class ProbeMiddleware:
-    """Answers probes before anything else looks at them.
+    """Answers probes before any other middleware sees them.
 
-    A balancer asks over plain HTTP and calls us by our address, which elsewhere is redirected or refused.
+    A balancer asks over plain HTTP and by our address, which the other middleware redirects or refuses.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -73,10 +68,16 @@ class ProbeMiddleware:
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
+    """Returns 200 while the process lives, whatever else is down: a restart wouldn't mend the database."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
+    """Returns 200 while pages can be served, else 503: {"status", "checks": {name: {"ok", "why", "seconds"}}}.
+
+    A dead worker or mail that is stuck must not take pages off the net. They only degrade, which `?strict=1` answers
+    with 503, for monitors.
+    """
     strict = request.GET.get("strict") == "1"
     checks = [*needed(), *wanted()]
     unable = any(check.why for check in checks if check.needed)
@@ -103,7 +104,7 @@ PROBES = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
 
 
 def needed() -> list[Check]:
-    """Without these no page can be served."""
+    """The checks without which no page can be served."""
     try:
         missing = _leaves() - {(app, name) for app, name in _ask("SELECT app, name FROM django_migrations")}
     except Error as error:
@@ -113,7 +114,7 @@ def needed() -> list[Check]:
 
 
 def wanted() -> list[Check]:
-    """What goes on behind the pages; ages in seconds."""
+    """The checks of work behind the pages; ages in seconds."""
     try:
         [(heartbeat, webhook, job, letter)] = _ask(AGES)
     except Error:
@@ -126,7 +127,7 @@ def wanted() -> list[Check]:
     ]
 
 
-# Each looks at an index of what waits, never at what is done.
+# Each subquery reads an index of waiting rows, never the rows that are done.
 AGES = """
     SELECT
         (SELECT extract(epoch FROM now() - max(last_heartbeat))::float FROM procrastinate_workers),
@@ -158,7 +159,7 @@ MEANINGS = {
 
 
 class Stock(Collector):
-    """What there is at this moment, asked of the database when Prometheus looks."""
+    """Gauges of the database at this moment, asked when Prometheus scrapes."""
 
     def collect(self) -> Iterable[Metric]:
         try:
@@ -180,14 +181,14 @@ class Stock(Collector):
 
 
 def _late(seconds: float | None, limit: timedelta, why: str, *, ever: bool = False) -> str:
-    """`ever`: that there is none at all is wrong, too."""
+    """Returns `why` when the age is over its limit, or with `ever` when there is no age at all."""
     if seconds is None:
         return why if ever else ""
     return why if seconds > limit.total_seconds() else ""
 
 
 def _ask(statement: str) -> list[tuple[Any, ...]]:
-    """Its rows, or an error of the database within a moment: whoever asks how we are doesn't wait."""
+    """Returns the statement's rows. Raises `django.db.Error` within two seconds: a probe must not wait."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = {PATIENCE // timedelta(milliseconds=1)}")
         cursor.execute(statement)
@@ -196,5 +197,5 @@ def _ask(statement: str) -> list[tuple[Any, ...]]:
 
 @cache
 def _leaves() -> set[tuple[str, str]]:
-    """The last migration of every app in this release. A database that is further on is fine: web follows it."""
+    """The last migration of every app in this release. A database that is further on is fine."""
     return set(MigrationLoader(None).graph.leaf_nodes())

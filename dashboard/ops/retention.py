@@ -1,4 +1,4 @@
-"""What is thrown away, and when (O4). All of it is done in batches, so that nobody waits for a long statement."""
+"""Deletes rows that nobody will ask for any more (O4), in batches, so that nobody waits for a long statement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dashboard.account import deletion
 from sidekick.accounts.models import DeviceSession, Letter
 
 KEEP_SESSIONS = timedelta(days=90)
-KEEP_LETTERS = timedelta(days=180)
+KEEP_EMAILS = timedelta(days=180)
 KEEP_FAILED_JOBS = timedelta(days=30)
 KEEP_HOLDS = timedelta(days=30)
 A_DAY = timedelta(days=1)
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 def clean(now: datetime) -> dict[str, int]:
-    """Throw away what nobody will ask for any more; how many rows of what."""
+    """Delete everything that is old enough. Returns the number of rows removed of each kind."""
     removed = {
         "device_sessions": _remove(dead_sessions(now)),
-        "letters": _remove(old_letters(now)),
+        "emails": _remove(old_emails(now)),
         "holds": _remove(ended_holds(now)),
         "cache": _expired("cache", "expires", now),
         "request_counts": _expired("accounts_request_count", "starts_at", now - A_DAY),
@@ -43,18 +43,18 @@ def clean(now: datetime) -> dict[str, int]:
 def dead_sessions(now: datetime) -> QuerySet[DeviceSession]:
     """Device sessions that have been over for `KEEP_SESSIONS`.
 
-    Unseen for the idle limit and then as long again, a session is over, whether someone ended it or not. There is no
-    index for this on purpose: it would be written at every refresh, to be read once a day.
+    A session that was not seen for the idle limit is over, whether someone ended it or not.
     """
+    # There is no index on `last_seen`: every refresh would write it, for one reading a day.
     return DeviceSession.objects.filter(last_seen__lt=now - settings.SESSION_IDLE_LIMIT - KEEP_SESSIONS)
 
 
-def old_letters(now: datetime) -> QuerySet[Letter]:
-    return Letter.objects.filter(due_at=None, created_at__lt=now - KEEP_LETTERS)
+def old_emails(now: datetime) -> QuerySet[Letter]:
+    return Letter.objects.filter(due_at=None, created_at__lt=now - KEEP_EMAILS)
 
 
 def ended_holds(now: datetime) -> QuerySet[Hold]:
-    """Holds of requests that are too old to be reported any more, so that no usage can name one."""
+    """Holds of requests that are too old to be reported: no usage can name one any more."""
     return Hold.objects.filter(ended_at__lt=now - settings.USAGE_MAX_AGE - KEEP_HOLDS)
 
 
@@ -66,7 +66,7 @@ def _remove(rows: QuerySet[Any]) -> int:
 
 
 def _expired(table: str, column: str, now: datetime) -> int:
-    """What counts for a while only. Django removes expired entries of the cache when that is full, and not before."""
+    # Django removes expired entries of the cache only when it is full.
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {table} WHERE {column} < %s", [now])  # noqa: S608
         return int(cursor.rowcount)

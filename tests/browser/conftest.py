@@ -1,7 +1,7 @@
 """A real browser before a real server: the same process, real threads, rows that are really committed.
 
 Every page fails its test on a console error, an uncaught exception or a breach of the content security policy;
-a test that provokes one says so with `expected_faults`. `SCREENSHOTS=folder` keeps what `looks` sees.
+a test that provokes one says so with `expected_faults`. `SCREENSHOTS=folder` keeps a picture of each page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is logged and counted of a request: enough to run the project, nothing about a person."""
+"""Log lines and counts of a request: enough to run the project, nothing about a person."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ urlpatterns = [
 
 
 class Lines(logging.Handler):
-    """What a production server writes to its standard error."""
+    """The standard error of a production server."""
 
     def __init__(self) -> None:
         super().__init__()

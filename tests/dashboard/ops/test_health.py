@@ -1,4 +1,4 @@
-"""What the project says of its own health."""
+"""Probes of a running project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker throws away at night, and what a dead worker leaves behind."""
+"""The nightly deletions of the worker, and the jobs that a dead worker leaves behind."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_counts_of_requests_are_forgotten_after_a_day() -> None:  # O4
 
 
 @pytest.mark.django_db
-def test_letters_are_kept_for_half_a_year_and_those_that_wait_for_ever(alice: User) -> None:  # O4
+def test_emails_are_kept_for_half_a_year_and_those_that_wait_for_ever(alice: User) -> None:  # O4
     old = NOW - timedelta(days=181)
     for when, done in ((NOW, True), (old, True), (old, False)):
         sent = {"due_at": None, "sent_at": when} if done else {"due_at": when}
         Letter.objects.create(account=alice, template="x", to=alice.email, subject="x", created_at=when, **sent)
-    assert retention.clean(NOW)["letters"] == 1
+    assert retention.clean(NOW)["emails"] == 1
     assert list(Letter.objects.filter(created_at=old).values_list("sent_at", flat=True)) == [None]
 
 

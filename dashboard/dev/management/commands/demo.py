@@ -16,7 +16,7 @@ class Command(BaseCommand):
             raise CommandError("Demo accounts never exist in production.")
         logger = logging.getLogger("billing")
         before = logger.level
-        # Every event of the past would be a line.
+        # Every payment of the past would be a line.
         logger.setLevel(logging.WARNING)
         try:
             demo.make_accounts(timezone.now(), self.stdout.write)

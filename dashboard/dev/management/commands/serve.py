@@ -91,8 +91,8 @@ def _refuse_taken(port: int) -> None:
 
 
 def _start_simulator() -> subprocess.Popen[bytes]:
-    """Paddle's part, in a process of its own. A database without customers goes with a simulator without a past."""
     state = settings.VAR_DIR / "paddle-simulator.json"
+    # A new database goes with a simulator without a past: its customers would be unknown to us.
     if not User.objects.exists():
         state.unlink(missing_ok=True)
     port = urlsplit(settings.PADDLE_API_URL).port or 80
@@ -106,7 +106,7 @@ def _start_simulator() -> subprocess.Popen[bytes]:
 
 
 def _start(port: int, workers: int) -> list[subprocess.Popen[bytes]]:
-    """Web and worker, each in a session of its own: Ctrl-C reaches this process only, which then stops them."""
+    # A session of its own for each: Ctrl-C reaches this process only, which then stops them.
     environment = {**os.environ, "DATABASE_URL": settings.DATABASE_URL, "PORT": str(port)}
     granian = str(Path(sys.executable).with_name("granian"))
     web = [granian, "--interface", "wsgi", "--port", str(port), "--workers", str(workers)]
