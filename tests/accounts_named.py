@@ -1,4 +1,4 @@
-"""Finding statements that do not say which accounts' usage they are about.
+"""Finds statements that read or write usage without naming its accounts.
 
 Once usage is spread over machines by account, a statement that names no account asks every one of them. PostgreSQL's
 own parser reads the statement. Each reference to a usage table needs a condition of its own, at its own level:
@@ -126,7 +126,7 @@ def _of_insert(statement: ast.InsertStmt) -> Iterator[str]:
 
 
 def _moved(statement: Any, target: ast.RangeVar | None, level: Level) -> Iterator[str]:
-    """A row's account decides where it lies, and may not change."""
+    """The account of a row may not change, because it decides on which machine the row lies."""
     conflict = getattr(statement, "onConflictClause", None)
     changed = conflict.targetList if conflict else statement.targetList if isinstance(statement, ast.UpdateStmt) else ()
     if target is not None and target.relname in USAGE and ACCOUNT in {column.name for column in changed or ()}:

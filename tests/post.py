@@ -1,4 +1,4 @@
-"""The letters that the worker has sent by now: the suite runs no worker, so its own function is called here."""
+"""The emails that a worker would have sent by now: the suite runs none, so its function is called here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from sidekick.accounts import delivery
 
 
 def delivered() -> list[EmailMessage]:
-    """Send what is due as the worker does every minute, and answer all messages so far, oldest first."""
+    """Send due emails, as the worker does every minute, and return all messages so far, oldest first."""
     delivery.send_due(timezone.now())
     return mail.outbox

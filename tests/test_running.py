@@ -164,7 +164,7 @@ def _says_what_is_wrong(web: Web) -> None:
 
 
 def _every_door_is_closed(web: Web) -> None:
-    """And nobody is signed out by it: the cookies stay."""
+    """The cookies stay, so nobody is signed out."""
     for cookie in ("theme=dark", signed_in("access"), signed_in("refresh")):
         path = "/pricing" if cookie == "theme=dark" else "/dashboard/credits"
         page, swap = web.get(path, Cookie=cookie), web.get(path, Cookie=cookie, HX_Request="true")
@@ -181,7 +181,7 @@ def _every_door_is_closed(web: Web) -> None:
 
 
 def signed_in(kind: str) -> str:
-    """A cookie as a device session would have it."""
+    """A valid cookie of a device session."""
     claims = {"sub": str(uuid.uuid4()), "sid": str(uuid.uuid4()), "jti": uuid.uuid4().hex, "token_type": kind}
     token = jwt.encode({**claims, "exp": time.time() + 60}, SECRET_KEY, "HS256")
     return f"__Host-sidekick_{kind}={token}"
@@ -219,7 +219,7 @@ def service_key(image: Image) -> str:
 
 @pytest.fixture(scope="module")
 def pooled(database: tuple[PostgresServer, str]) -> Iterator[str]:
-    """The database's URL by way of the PgBouncer of compose.yaml, which has two connections to lend."""
+    """The database's URL through the PgBouncer of compose.yaml, which lends two connections."""
     if not shutil.which("pgbouncer", path=SYSTEM_PATH):
         pytest.skip("PgBouncer is not installed: apt-get install pgbouncer")
     port = free_port()
@@ -242,7 +242,7 @@ SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin"
 
 @contextmanager
 def running_pooler(folder: Path, environment: dict[str, str], user: str | None) -> Iterator[None]:
-    """It refuses to run as root; like the database here, it runs as `user` then."""
+    """Run PgBouncer as `user`, like the database, because it refuses to run as root."""
     if user:
         shutil.chown(folder, user)
     start = Path(shutil.copy2(ROOT / "deploy" / "pgbouncer" / "start", folder / "start"))
@@ -330,7 +330,7 @@ def test_a_backup_is_restored_whole(
 
 
 def rows(url: str) -> dict[str, int]:
-    """Of every table."""
+    """The number of rows in every table."""
     with psycopg.connect(url) as connection:
         names = [
             name

@@ -1,4 +1,4 @@
-"""Usage is only ever asked for by account, so that it can lie on many machines. `conftest` holds every test to it."""
+"""Usage is queried by account only, so that it can be spread over machines. `conftest` checks this in every test."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_what_tests_ask_themselves_is_their_business() -> None:
 
 @pytest.mark.django_db
 def test_what_our_code_asks_is_watched_and_passes(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a watch that sees nothing doesn't pass for one that finds nothing."""
+    """A watch that sees no statements at all would pass every other test."""
     monkeypatch.setattr(sent_sql, "unnamed", lambda text, *, bound: ["anything"])
     use(alice, 1)
     span = Span(NOW - timedelta(days=1), NOW + timedelta(days=1))
