@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
+from credits.api.parameters import ACCOUNT, FROM, MODEL, PAGE, TO
 from credits.api.schemas import (
     CreditsState,
     HeldCredits,
@@ -33,39 +34,6 @@ EVENT: dict[str, Any] = {**CALL, "occurred_at": "2026-11-22T09:00:00Z", **TOKENS
 ROW = {"request_id": REQUEST_ID, "occurred_at": "2026-11-22T09:00:00Z", "model": "claude-sonnet-4-5", **TOKENS}
 SUMS = {**TOKENS, "requests": 1, "credits": "0.174000"}
 
-# A day or a moment of this century, or nothing. In a URL the + of an offset is written %2B.
-MOMENT = {
-    "type": "string",
-    "pattern": r"^(20[0-9]{2}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:?[0-9]{2}))?)?$",
-}
-ACCOUNT = OpenApiParameter(
-    "account",
-    OpenApiTypes.UUID,
-    description="Whose. A service key must name it; with an access token it is always the token’s own account.",
-)
-FROM = OpenApiParameter(
-    "from",
-    MOMENT,
-    description="A moment with its offset, or a day of UTC. Without it, the start of the current period.",
-    examples=[OpenApiExample("A day", "2026-11-01")],
-)
-TO = OpenApiParameter(
-    "to",
-    MOMENT,
-    description="A moment (excluded), or a day of UTC (included). Without it, the end of the current period.",
-    examples=[OpenApiExample("A moment", "2026-11-22T09:30:00Z")],
-)
-MODEL = OpenApiParameter(
-    "model",
-    {"type": "string", "pattern": r"^[^\x00]*$"},
-    description="Only this model’s requests.",
-    examples=[OpenApiExample("A model", "claude-sonnet-4-5")],
-)
-PAGE = OpenApiParameter(
-    "page",
-    {"type": "integer", "minimum": 1, "default": 1},
-    description="20 requests a page, newest first.",
-)
 IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
     OpenApiTypes.STR,

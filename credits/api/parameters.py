@@ -1,15 +1,54 @@
-"""The query parameters of readers. Each raises the `Problem` that says what to send instead."""
+"""The query parameters of readers: how OpenAPI describes them, and how requests are read.
+
+Each reader raises the `Problem` that says what to send instead.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
 from django.utils.dateparse import parse_date, parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework.request import Request
 
 from credits.reports.balance import Balance
 from credits.reports.spans import Span
 from sidekick.api.problems import Problem
+
+# A day or a moment of this century, or nothing. In a URL the + of an offset is written %2B.
+MOMENT = {
+    "type": "string",
+    "pattern": r"^(20[0-9]{2}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:?[0-9]{2}))?)?$",
+}
+ACCOUNT = OpenApiParameter(
+    "account",
+    OpenApiTypes.UUID,
+    description="Whose. A service key must name it; with an access token it is always the token’s own account.",
+)
+FROM = OpenApiParameter(
+    "from",
+    MOMENT,
+    description="A moment with its offset, or a day of UTC. Without it, the start of the current period.",
+    examples=[OpenApiExample("A day", "2026-11-01")],
+)
+TO = OpenApiParameter(
+    "to",
+    MOMENT,
+    description="A moment (excluded), or a day of UTC (included). Without it, the end of the current period.",
+    examples=[OpenApiExample("A moment", "2026-11-22T09:30:00Z")],
+)
+MODEL = OpenApiParameter(
+    "model",
+    {"type": "string", "pattern": r"^[^\x00]*$"},
+    description="Only this model’s requests.",
+    examples=[OpenApiExample("A model", "claude-sonnet-4-5")],
+)
+PAGE = OpenApiParameter(
+    "page",
+    {"type": "integer", "minimum": 1, "default": 1},
+    description="20 requests a page, newest first.",
+)
 
 
 def page_number(request: Request) -> int:
@@ -17,6 +56,14 @@ def page_number(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 12 and int(text)):
         raise Problem(404, "invalid_page", "Pages are numbered from 1.")
     return int(text)
+
+
+def model(request: Request) -> str | None:
+    name = request.query_params.get("model") or None
+    # PostgreSQL stores no null characters, and refuses a query with one.
+    if name and "\0" in name:
+        raise Problem(400, "invalid", "There is no such model.", errors={"model": ["There is no such model."]})
+    return name
 
 
 def span(request: Request, balance: Balance) -> Span:

@@ -14,9 +14,8 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from credits.api import schemas
+from credits.api import parameters, schemas
 from credits.api.openapi import reads_credits, reads_models, reads_usage, reports_usage
-from credits.api.parameters import page_number, span
 from credits.api.schemas import (
     CreditsState,
     Envelope,
@@ -106,11 +105,9 @@ class UsageView(ReadingView):
     def get(self, request: Request) -> Response:
         """An account's requests, newest first, 20 a page; of the current period where no span is named."""
         account_id = self.account_id(request)
-        number, model = page_number(request), request.query_params.get("model") or None
-        if model and "\0" in model:
-            raise Problem(400, "invalid", "There is no such model.", errors={"model": ["There is no such model."]})
+        number, model = parameters.page_number(request), parameters.model(request)
         with current_balance(account_id, timezone.now()) as balance:
-            page = usage_page(account_id, span(request, balance), page=number, model=model)
+            page = usage_page(account_id, parameters.span(request, balance), page=number, model=model)
         pages = max(-(-page.count // PAGE_SIZE), 1)
         if number > pages:
             raise Problem(404, "invalid_page", f"Pages go from 1 to {pages}.")
@@ -136,7 +133,7 @@ class UsageModelsView(ReadingView):
         """Requests, tokens and credits by model, most credits first, and their total."""
         account_id = self.account_id(request)
         with current_balance(account_id, timezone.now()) as balance:
-            sums = usage_by_model(account_id, span(request, balance))
+            sums = usage_by_model(account_id, parameters.span(request, balance))
         total = ModelUsage.sum_of(sums, name="")
         results = [ModelResult(**s._asdict()) for s in sums]
         return self.answer(request, ModelResults(results=results, total=ModelResult(**total._asdict())))
