@@ -115,7 +115,7 @@ SAMPLES = {
     },
     "rollover-lapses": Sample(
         "credits/email/rollover_lapses",
-        "Rolled-over credits lapse in three days",
+        "Rolled-over credits expire in three days",
         {"left": "131.50", "ends_at": NOW + timedelta(days=3), "plan": PRO, "unsubscribe": STOP},
     ),
     "feedback-received": Sample("feedback/email/received", "Feedback is sent", REPORT),
