@@ -1,4 +1,4 @@
-"""What the project needs of allauth's internal modules, which may change in any release.
+"""The functions that the project needs of allauth's internal modules, which may change in any release.
 
 pyproject.toml bounds allauth to one minor series; check these functions when that bound moves.
 """

@@ -28,9 +28,10 @@ def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
 
 
 def redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
-    """Send a visitor to sign in. htmx is told to load the page: a swap would put it inside another."""
+    """To the sign-in page, and back from there to the page that the visitor is on."""
     url = f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': return_path(request)})}"
-    # htmx restores history with a request of its own kind that follows redirects and reads no headers.
+    # htmx has to load the page: a swap would put it inside another. But it restores history with a request that
+    # follows redirects and reads no headers.
     if "HX-Request" in request.headers and "HX-History-Restore-Request" not in request.headers:
         return HttpResponseClientRedirect(url)
     return HttpResponseRedirect(url)
@@ -38,10 +39,10 @@ def redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
 
 def return_path(request: HttpRequest) -> str:
     """The page to return to after signing in: never another site's, never one that only takes a POST."""
-    standing_on = request.headers.get("HX-Current-URL")
-    if not standing_on and request.method in {"GET", "HEAD"}:
+    shown = request.headers.get("HX-Current-URL")
+    if not shown and request.method in {"GET", "HEAD"}:
         return request.get_full_path()
-    page = standing_on or request.headers.get("Referer", "")
+    page = shown or request.headers.get("Referer", "")
     if not url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}):
         return request.get_full_path() if request.method in {"GET", "HEAD"} else "/dashboard"
     parts = urlsplit(page)

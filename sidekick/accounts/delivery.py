@@ -98,7 +98,7 @@ def _try(email: Letter, now: datetime) -> None:
 
 def _forget(email: Letter) -> None:
     """Drop bodies, which may hold a code, and the address of somebody who has no account, or none any more."""
-    # What an account was refused is kept: an operator may mend the reason and send it again.
+    # A refused email of an account keeps its text: an operator may mend the reason and send it again.
     if not email.error or email.expires_at or not email.account_id:
         email.text = email.html = email.unsubscribe = ""
     if not email.account_id:

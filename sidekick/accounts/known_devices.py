@@ -1,4 +1,4 @@
-"""Whether an account has been signed in to on this device before, and the letter when it hasn't.
+"""Whether an account has been signed in to on this device before, and the email when it hasn't.
 
 A device is known by a cookie that names the sessions last started on it, or, as people clear their cookies and API
 clients have none, by an earlier session of the account from the same IP address with the same browser and system. A
@@ -25,7 +25,7 @@ ENDED_FROM_ELSEWHERE = (DeviceSession.Ended.BY_CUSTOMER, DeviceSession.Ended.BY_
 
 
 def tell_if_new(session: DeviceSession, request: HttpRequest) -> None:
-    """Write to the account when its session has started on a device that is not known. Its first one is not news."""
+    """Email the account when its session has started on a device that is not known; not for its first session."""
     earlier = DeviceSession.objects.filter(user=session.user).exclude(id=session.id)
     first = session.user.last_login is None and not earlier.exists()
     if first or _is_known(session, earlier.exclude(revoked_because__in=ENDED_FROM_ELSEWHERE), request):

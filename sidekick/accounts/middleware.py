@@ -1,4 +1,4 @@
-"""Who is asking: the tokens in the cookies become `request.user` and `request.device_session` (A2–A6)."""
+"""The tokens in the cookies become `request.user` and `request.device_session` (A2–A6)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLL_HEADER = "Sidekick-Poll"
 
 
 class SessionTokenMiddleware(AuthenticationMiddleware):
-    """Django's session is never asked who someone is: it is only the scratchpad of sign-in flows."""
+    """Takes the place of Django's: its session only holds the state of sign-in flows, never an identity."""
 
     def process_request(self, request: HttpRequest) -> None:
         identity = Identity(request)
@@ -42,7 +42,7 @@ class SessionTokenMiddleware(AuthenticationMiddleware):
 
 
 class Identity:
-    """Whom a request's cookies speak for, and what its browser has to be told about them."""
+    """The account and device session that a request's cookies speak for, and the cookies of its response."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
@@ -58,7 +58,7 @@ class Identity:
 
     @cached_property
     def session(self) -> DeviceSession | None:
-        """One query for a request with a token, none without; looked up when someone wants to know."""
+        """Looked up when it is first asked for: one query for a request with a token, none without."""
         session = None
         if self.claims:
             session = device_sessions.find(self.claims, self.now)
@@ -69,15 +69,13 @@ class Identity:
 
     @property
     def is_poll(self) -> bool:
-        """Whether a script only looks (A6). Whoever acts prolongs the session like anyone."""
+        """Whether a script only looks (A6). A script that acts prolongs the session as a person does."""
         return POLL_HEADER in self.request.headers and self.request.method in {"GET", "HEAD"}
 
     def refresh(self) -> None:
-        """Rotate when the access token has run out.
-
-        Before the view, never when it first asks for the user: inside the view's transaction a rollback
-        would forget the token that the browser is about to get. The JSON API doesn't take cookies.
-        """
+        """Rotate when the access token has run out. The JSON API doesn't take cookies."""
+        # This runs before the view, not when the view first asks for the user: a rollback of the view's transaction
+        # would forget the token that the browser is about to get.
         if self.claims or not self.refresh_token or self.is_poll or self.request.path.startswith("/api/v1/"):
             return
         device = device_sessions.device_of(self.request)
@@ -104,17 +102,15 @@ class Identity:
         self._put(None)
 
     def tell(self, response: HttpResponseBase) -> None:
-        """Set or clear the cookies, and keep what a signed-in person saw out of every cache.
-
-        No-store also keeps Back from showing a page after signing out (A5).
-        """
+        """Set or clear the cookies, and keep pages of an account out of every cache."""
         if self.signed_in_now:
-            # What the sign-in flow noted down must not outlive it.
+            # The state of the sign-in flow must not outlive it.
             self.request.session.flush()
             if self.session:
                 known_devices.remember(self.request, response, self.session)
         asked = "session" in self.__dict__
         known = asked and self.session is not None
+        # A poll leaves cookies alone that it can't use: another request of the same browser may be refreshing them.
         over = self.signed_out_now or (asked and not known and self._has_cookies and not self.is_poll)
         if self.pair:
             tokens.set_cookies(response, self.pair, self.now)
@@ -122,6 +118,7 @@ class Identity:
             tokens.clear_cookies(response)
         if asked:
             patch_vary_headers(response, ["Cookie"])
+        # No-store also keeps Back from showing a page after logging out (A5).
         if self.pair or ((known or over) and "Cache-Control" not in response.headers):
             response.headers["Cache-Control"] = "private, no-store"
 
@@ -130,7 +127,7 @@ class Identity:
         return bool({tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys())
 
     def _put(self, session: DeviceSession | None) -> None:
-        """Replace the lazy objects by what they stand for, so that `device_session is None` means it."""
+        """Replace the lazy objects by their values, so that `device_session is None` holds."""
         request: Any = self.request
         request.device_session = session
         request.user = session.user if session else AnonymousUser()

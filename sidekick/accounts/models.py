@@ -1,4 +1,4 @@
-"""Who may come in: accounts, their signed-in devices, and the backend's service keys."""
+"""Accounts, their signed-in devices, their emails, and the backend's service keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
 
     def named(self, text: str) -> User | None:
-        """The account with this email or id."""
+        """Returns the account with this email or id, or None."""
         try:
             return self.filter(id=uuid.UUID(text)).first()
         except ValueError:
@@ -83,11 +83,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def live(self, now: datetime | None = None) -> DeviceSessionQuerySet:
-        """Sessions a token may still speak for: not ended, used lately, not too old.
-
-        No join, so that an UPDATE of these rows stays one statement on one table (see `device_sessions.rotate`).
-        """
+        """Sessions a token may still speak for: not ended, used lately, not too old."""
         now = now or timezone.now()
+        # No join, so that an UPDATE of these rows stays one statement on one table (see `device_sessions.rotate`).
         return self.filter(
             revoked_at=None,
             last_seen__gt=now - settings.SESSION_IDLE_LIMIT,
@@ -98,7 +96,7 @@ class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
         return self.filter(user__is_active=True).select_related("user")
 
     def end(self, because: DeviceSession.Ended, now: datetime | None = None) -> int:
-        """End those which haven't ended yet, at once and everywhere; the number of them."""
+        """End those which haven't ended yet, at once and everywhere; returns their number."""
         return self.filter(revoked_at=None).update(revoked_at=now or timezone.now(), revoked_because=because)
 
 
@@ -149,12 +147,12 @@ class DeviceSession(models.Model):
 
 class LetterQuerySet(models.QuerySet["Letter"]):
     def due(self, now: datetime) -> LetterQuerySet:
-        """What still has to be sent and has waited long enough, longest first."""
+        """Emails that still have to be sent and have waited long enough, longest first."""
         return self.filter(due_at__lte=now).order_by("due_at")
 
 
 class Letter(models.Model):
-    """An email, from when it was written to what became of it. Only `letters` writes it.
+    """An email and its delivery. Only `emails` and `delivery` write it.
 
     Once it is sent its bodies are gone: they may hold codes. The rest stays for the account's timeline.
     """
@@ -203,7 +201,7 @@ class Letter(models.Model):
 
 class ServiceKeyQuerySet(models.QuerySet["ServiceKey"]):
     def issue(self, name: str, *, scopes: Iterable[str]) -> tuple[ServiceKey, str]:
-        """A new key and its secret, which is never to be had again."""
+        """Returns a new key and its secret, which is shown only now."""
         secret = ServiceKey.PREFIX + secrets.token_urlsafe(32)
         key = self.create(name=name, digest=ServiceKey.digest_of(secret), hint=secret[:8], scopes=sorted(scopes))
         return key, secret
@@ -213,7 +211,7 @@ class ServiceKeyQuerySet(models.QuerySet["ServiceKey"]):
 
 
 class ServiceKey(models.Model):
-    """A key of the AI backend. Only its SHA-256 is stored: a random key needs no slow hash."""
+    """A key of the AI backend. Only its SHA-256 is stored; a random key needs no slow hash."""
 
     PREFIX = "sk_"
 

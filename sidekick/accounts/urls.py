@@ -1,4 +1,4 @@
-"""allauth's pages: those that are configured, with a sign-out of our own, and no overviews but the account page's."""
+"""allauth's pages that are configured, with a logout of our own; its overviews lead to the account page."""
 
 from allauth.account import views as account
 from allauth.mfa.recovery_codes import views as recovery_codes

@@ -1,4 +1,4 @@
-"""A browser in the words its owner would use for it."""
+"""Names of browsers and systems, from the User-Agent header."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNKNOWN = "Unknown browser"
 
 
 def in_words(user_agent: str) -> str:
-    """ "Chrome on Windows"; what is not known is left out. It is what the browser says of itself, no proof."""
+    """ "Chrome on Windows"; unknown parts are left out. A browser may send any header."""
     program = next((words for mark, words in PROGRAMS if mark in user_agent), "")
     system = next((words for mark, words in SYSTEMS if mark in user_agent), "")
     if program and system:

@@ -1,3 +1,5 @@
+"""Pages that allauth doesn't have: logout, reauthentication by email, disconnecting a provider."""
+
 from __future__ import annotations
 
 from allauth.account.forms import ConfirmLoginCodeForm
@@ -24,10 +26,10 @@ from .decorators import signed_in
 
 @require_POST
 def logout(request: HttpRequest) -> HttpResponseBase:
-    """End this device's session on the server and go home, which may be another site (A5)."""
+    """End this device's session on the server and open the homepage, which may be another site (A5)."""
     allauth_internals.logout(request)
-    answer = HttpResponseClientRedirect if "HX-Request" in request.headers else HttpResponseRedirect
-    return answer(settings.HOME_URL)
+    redirection = HttpResponseClientRedirect if "HX-Request" in request.headers else HttpResponseRedirect
+    return redirection(settings.HOME_URL)
 
 
 @signed_in
@@ -56,6 +58,6 @@ def reauthenticate_by_email(request: HttpRequest) -> HttpResponseBase:
 @reauthenticated
 @require_POST
 def disconnect(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Let Google or GitHub open this account no longer. An emailed code always does, so the last one may go, too."""
+    """End sign-in with Google or GitHub. The last one may go, too: an emailed code always signs in."""
     allauth_internals.disconnect(request, get_object_or_404(SocialAccount, pk=pk, user=request.user))
     return redirect("account:security")

@@ -24,12 +24,12 @@ KEY = re.compile(r"[a-z]{3}_[0-9a-z]+")
 
 
 class OperatorAdmin(admin.ModelAdmin):
-    """What `ReadOnlyAdmin` and `ReasonedAdmin` share. Actions stand on the page of a row, too, as buttons."""
+    """The base of `ReadOnlyAdmin` and `ReasonedAdmin`. Actions stand on the page of a row, too, as buttons."""
 
     show_full_result_count = False
     paginator = BoundedPaginator
     list_per_page = 50
-    # What operators call the table, where its own name is another.
+    # The table's name for operators, where it is not the model's.
     title = ""
     # The moment by which its rows are looked through; `date_hierarchy` would read all of them first.
     dated_by = ""
@@ -61,11 +61,9 @@ class OperatorAdmin(admin.ModelAdmin):
         return [*offered, (self.dated_by, Dates)] if self.dated_by else list(offered)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """What the list's own filters ask, and nothing else.
-
-        Django lets an address ask of any column of the table, letter by letter: of a password's hash, or of a code
-        in an email that waits to be sent.
-        """
+        """Allow the lookups of the list's own filters only."""
+        # Django lets an address ask about any column of the table, character by character: about a password's hash,
+        # or about a code in an email that waits to be sent.
         offered = set(map(_asks_of, self.get_list_filter(request)))
         return lookup.partition(LOOKUP_SEP)[0] in offered and super().lookup_allowed(lookup, value, request)
 

@@ -1,6 +1,6 @@
-"""What the lists of the operators' admin offer to look through, at the same cost however many rows a table has.
+"""Filters and pages of the operators' lists, at the same cost however many rows a table has.
 
-Django's own ask the whole table first: which days there are, which values, how many rows.
+Django's own read the whole table first: for its days, its values, its number of rows.
 """
 
 from __future__ import annotations

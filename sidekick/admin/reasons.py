@@ -21,7 +21,7 @@ from django.urls import reverse
 from sidekick.admin.base import OperatorAdmin
 
 Act = Callable[[Any, HttpRequest, Any, str], HttpResponse | None]
-# What one bulk action may touch: each row is locked, changed and logged by itself.
+# Rows of one bulk action: each is locked, changed and logged by itself.
 MOST_AT_ONCE = 500
 
 
@@ -73,8 +73,8 @@ class ReasonedAdmin(OperatorAdmin):
 def reasoned_action(*, description: str, permissions: Sequence[str]) -> Callable[[Act], Any]:
     """A bulk action `act(self, request, queryset, reason)` that asks for the reason on a page of its own first.
 
-    `permissions` are names as in `admin.action`: "close" asks the admin's `has_close_permission(request)`. What was
-    asked for is logged for each row, with the reason, before anything is done.
+    `permissions` are names as in `admin.action`: "close" asks the admin's `has_close_permission(request)`. The action
+    and its reason are logged for each row before anything is done.
     """
 
     def decorate(act: Act) -> Any:
@@ -141,7 +141,7 @@ def _is_from_a_row(request: HttpRequest, rows: list[Any]) -> bool:
 
 
 def _back_to_the_row(desk: OperatorAdmin, request: HttpRequest, rows: list[Any]) -> HttpResponse | None:
-    """Who pressed the button on a row's page returns there; None leads back to the list."""
+    """Back to the row's page, where the button was pressed on it; None leads to the list."""
     return redirect(_address(desk, rows[0])) if _is_from_a_row(request, rows) else None
 
 

@@ -63,5 +63,5 @@ def _tags() -> list[dict[str, Any]]:
 
 
 def _reads(operation: Operation) -> bool:
-    """What does something is read before what only looks."""
+    """Sorts operations that change something before those that only read."""
     return operation.method == "GET"

@@ -140,7 +140,7 @@ def answer_header(
 
 
 def rate_headers(*statuses: int) -> list[OpenApiParameter]:
-    """What tells a caller how much of its minute is left, on the answers with these statuses."""
+    """Headers that tell a caller how much of its minute is left, on responses with these statuses."""
     return [
         answer_header("RateLimit-Limit", "Requests a minute.", *statuses, 429),
         answer_header("RateLimit-Remaining", "Requests left of this minute.", *statuses, 429),

@@ -37,7 +37,7 @@ class Refused:
 
 @dataclass(slots=True)
 class Operation:
-    """What the page says of one operation."""
+    """One operation, as the page shows it."""
 
     id: str
     method: str
@@ -136,5 +136,5 @@ def _kind(shape: Schema) -> str:
 
 
 def as_html(text: str) -> SafeString:
-    """A sentence of the description as HTML: what stands between backticks is code."""
+    """A sentence of the description as HTML; text between backticks is code."""
     return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(" ".join(text.split()))))  # noqa: S308

@@ -18,7 +18,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(exceptions.APIException):
-    """An error the API answers on purpose.
+    """An error that the API returns on purpose.
 
     `code` is what programs read and never changes; `detail` is for people. `extra` members stand
     beside them in the body (`available="1.5"`), `headers` go with the answer.
@@ -50,7 +50,7 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler. None, which becomes a 500, only for what nobody foresaw."""
+    """DRF's exception handler. Returns None, which becomes a 500, for unforeseen exceptions only."""
     problem = _as_api_exception(exc)
     if problem is None:
         return None

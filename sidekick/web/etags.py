@@ -1,7 +1,6 @@
-"""Entity tags: who has seen an answer already gets 304 instead of it.
+"""Entity tags: a client that has a response already gets 304 instead of it.
 
-A tag is a digest of all that the answer says, so it can't hold for longer than the answer does, whoever changed
-what, and a period that ends by the clock changes it like everything else.
+A tag is a digest of the response's content, so it changes with any writer, and with a period that ends by the clock.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from django.utils.http import parse_etags
 
 
 def etag_of(*parts: object) -> str:
-    """A weak tag: answers that differ only in when they were given share it."""
+    """Returns a weak tag: responses that differ only in their time share it."""
     return f'W/"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
 
 

@@ -60,8 +60,8 @@ def virtual_authenticator(page: Page, *, knows_its_owner: bool = True) -> None:
     devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-def prove(page: Page) -> None:
-    """Answer the page that asks once more."""
+def reauthenticate(page: Page) -> None:
+    """Reauthenticate with the password, on the page that asks for it."""
     expect(page.get_by_role("heading", name="Confirm it’s you")).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Confirm").click()
@@ -86,7 +86,7 @@ def test_a_passkey_is_added_and_signs_in_by_itself(new_page: NewPage, petra: Use
     page.goto(ACCOUNT)
     page.get_by_role("link", name="Security").click()
     page.get_by_role("link", name="Add passkey").click()
-    prove(page)
+    reauthenticate(page)
     page.get_by_label("Name").fill("Petra’s laptop")
     page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
@@ -136,7 +136,7 @@ def with_passkey(new_page: NewPage, user: User, *, log_out_after: bool = True) -
     page = new_page(user)
     virtual_authenticator(page)
     page.goto("/accounts/2fa/webauthn/add/")
-    prove(page)
+    reauthenticate(page)
     page.get_by_role("button", name="Add passkey").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     if log_out_after:
@@ -159,7 +159,7 @@ def test_an_app_is_set_up_and_asked_for_and_a_recovery_code_helps_out(
     page = new_page(petra)
     page.goto(f"{ACCOUNT}/security")
     page.get_by_role("link", name="Set up").click()
-    prove(page)
+    reauthenticate(page)
     assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 100
     secret = page.locator("code.secret").inner_text()
     page.get_by_label("Authenticator code").fill("000000")
@@ -235,7 +235,7 @@ def test_the_email_is_changed_by_a_code(new_page: NewPage, petra: User) -> None:
     page = new_page(petra)
     page.goto(ACCOUNT)
     page.get_by_role("link", name="Change email").click()
-    prove(page)
+    reauthenticate(page)
     page.get_by_label("Email").fill("petra@example.org")
     page.get_by_role("button", name="Send a code").click()
     page.get_by_label("Code").fill(emailed_code("petra@example.org"))
@@ -245,11 +245,11 @@ def test_the_email_is_changed_by_a_code(new_page: NewPage, petra: User) -> None:
     expect(page.locator(".page-header")).to_contain_text("petra@example.org")
 
 
-def test_ones_data_is_downloaded_after_proof(new_page: NewPage, petra: User) -> None:  # A10
+def test_ones_data_is_downloaded_after_reauthentication(new_page: NewPage, petra: User) -> None:  # A10
     page = new_page(petra)
     page.goto(f"{ACCOUNT}/data")
     page.get_by_role("link", name="Confirm it’s you to download").click()
-    prove(page)
+    reauthenticate(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     data = json.loads(Path(download.value.path()).read_text())
@@ -336,14 +336,14 @@ def test_pages_of_the_account(
     assert not found, "\n".join(found)
 
 
-def test_pages_of_proof_and_second_factors(
+def test_pages_of_reauthentication_and_second_factors(
     new_page: NewPage, clock: time_machine.Traveller, live_server: object, screenshot: Callable[[Page, str], None]
 ) -> None:  # N8 A1 A10
     user = make_user("petra@example.com", name="Petra")
     page = new_page(user)
     found = look(page, f"{ACCOUNT}/delete", "proof", screenshot)
     page.goto(f"{ACCOUNT}/delete")
-    prove(page)
+    reauthenticate(page)
     for name, path in {
         "delete": f"{ACCOUNT}/delete",
         "email": "/accounts/email/",

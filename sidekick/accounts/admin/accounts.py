@@ -32,7 +32,7 @@ class UserAdmin(ReasonedAdmin):
     actions = ["end_sessions", "suspend", "reactivate"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Only a superuser makes operators, lest one gives themselves rights."""
+        """Only a superuser makes operators, so that operators can't give themselves rights."""
         rights = [] if request.user.is_superuser else ["is_staff", "is_superuser", "groups"]
         return [*self.readonly_fields, *rights]
 
@@ -61,7 +61,7 @@ class UserAdmin(ReasonedAdmin):
 
     @reasoned_action(description="Suspend", permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[User], reason: str) -> None:
-        """Nobody gets in any more, and who is in is out at once. Nobody suspends themselves."""
+        """Refuse sign-in and end all sessions at once. Operators can't suspend themselves."""
         operator: Any = request.user
         suspended = list(queryset.exclude(pk=operator.pk).filter(is_active=True))
         User.objects.filter(pk__in=[user.pk for user in suspended]).update(is_active=False)
@@ -70,14 +70,14 @@ class UserAdmin(ReasonedAdmin):
 
     @reasoned_action(description="Reactivate", permissions=["change"])
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User], reason: str) -> None:
-        """What its owner deleted stays deleted."""
+        """An account that its owner deleted stays deleted."""
         back = queryset.filter(is_active=False, deleted_at=None).update(is_active=True)
         messages.success(request, f"{back} accounts may sign in again.")
 
 
 @admin.register(Group)
 class GroupAdmin(ReasonedAdmin):
-    """What operators may do. Only a superuser changes it, lest one gives themselves rights."""
+    """Rights of operators. Only a superuser changes them, so that operators can't give themselves rights."""
 
     title = "Groups of rights"
     search_fields = ["name"]

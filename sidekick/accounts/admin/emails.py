@@ -16,7 +16,7 @@ from sidekick.admin.reasons import reasoned_action
 
 @admin.register(Letter)
 class LetterAdmin(ReadOnlyAdmin):
-    """The facts of an email, never its text: it may hold a code."""
+    """Facts about an email, never its text: it may hold a code."""
 
     title = "Emails sent"
     list_display = ["id", columns.account, "to", "template", "subject", "state", "attempts", "created_at"]

@@ -14,7 +14,7 @@ from sidekick.admin.reasons import reasoned_action
 
 @admin.register(ServiceKey)
 class ServiceKeyAdmin(ReadOnlyAdmin):
-    """Keys are created by `manage.py create_service_key`, which shows the secret to nobody else."""
+    """Keys are created by `manage.py create_service_key`, which shows the secret once."""
 
     title = "Service keys"
     list_display = ["name", "hint", "scopes", "created_at", "state"]

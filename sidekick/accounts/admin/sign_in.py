@@ -37,7 +37,7 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 
 @admin.register(SocialAccount)
 class SocialAccountAdmin(ReadOnlyAdmin):
-    """Which accounts sign in with Google or GitHub; what those told us about the person stays out."""
+    """Accounts that sign in with Google or GitHub; the provider's data about the person stays out."""
 
     title = "Google and GitHub sign-ins"
     list_display = ["user", "provider", "uid", "date_joined", "last_login"]
@@ -50,7 +50,7 @@ class SocialAccountAdmin(ReadOnlyAdmin):
 
 @admin.register(Authenticator)
 class AuthenticatorAdmin(ReadOnlyAdmin):
-    """Which second factors an account has. Their secrets are shown to nobody."""
+    """Second factors of accounts, without their secrets."""
 
     title = "Second factors"
     list_display = ["user", "type", "created_at", "last_used_at"]

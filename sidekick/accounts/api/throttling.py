@@ -28,7 +28,7 @@ WINDOW = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Where a caller stands in its window, this request included. `reset` is in seconds, rounded up."""
+    """A caller's requests of this window, this one included. `reset` is in seconds, rounded up."""
 
     limit: int
     requests: int
@@ -81,8 +81,8 @@ class CallerThrottle(BaseThrottle):
         if not limit:
             return True
         self.counted = count(caller, limit, timezone.now())
-        counted: Any = request
-        counted.counted = self.counted
+        marked: Any = request
+        marked.counted = self.counted
         return self.counted.requests <= limit
 
     def wait(self) -> float | None:
@@ -95,7 +95,7 @@ class LimitedView(APIView):
     throttle_classes = [CallerThrottle]
 
     def check_permissions(self, request: Request) -> None:
-        """Whoever may not ask here is counted all the same. Who shows nothing (401) has no name to count by."""
+        """Count refused callers too (403). A caller without credentials (401) has no name to count by."""
         try:
             super().check_permissions(request)
         except (PermissionDenied, Problem):

@@ -1,4 +1,4 @@
-"""What allauth asks the project about accounts."""
+"""The project's answers to allauth: addresses, emails, time zones, ways to reauthenticate."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return user
 
     def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
-        """What can be asked for once more, the easiest first; an emailed code where there is nothing else."""
+        """The ways to reauthenticate, the easiest first; an emailed code where there is no other."""
         words = {
             "reauthenticate": "Use your password",
             "mfa_reauthenticate:webauthn": "Use a passkey",
@@ -70,32 +70,30 @@ class AccountAdapter(DefaultAccountAdapter):
         return reverse("account:security")
 
     def send_account_already_exists_mail(self, email: str) -> None:
-        """Take as long as making an account would: hashing a password is most of that (A9)."""
+        """Email the account that exists already."""
+        # Making an account would take as long: hashing a password is most of that (A9).
         make_password(context.request.POST.get("password1", ""))
         super().send_account_already_exists_mail(email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Every email of allauth's becomes a letter. Whether the address has an account changes nothing but its words.
-
-        Both ways store one letter and one job, so the answer takes as long (A9); the worker's part nobody can time.
-        """
+        """Write allauth's emails like all others."""
+        # An address with an account and one without store one row and one job each, so that the response takes as
+        # long (A9). Nobody can time the worker's part.
         known = {name: value for name, value in context.items() if name != "request"}
         if "user_agent" in known:
             known["browser"] = user_agents.in_words(known["user_agent"])
         expires_at = timezone.now() + CODE_LIFETIME if "code" in known else None
-        account = known.get("user") or self._whose(email)
+        account = known.get("user") or self._owner_of(email)
         emails.write(template_prefix, to=email, account=account, context=known, expires_at=expires_at)
 
-    def _whose(self, email: str) -> User | None:
-        """Whose letter this is: the account's with this address, or else of who is signed in and asked for it."""
+    def _owner_of(self, email: str) -> User | None:
+        """The account that an email belongs to: the one with this address, or else the one that is signed in."""
         user = getattr(context.request, "user", None)
         return User.objects.filter(email=email).first() or (user if isinstance(user, User) else None)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The visitor's address as the trusted proxies report it, or "" when there is none.
-
-        A request that came past the proxies counts by the address it came from, and is no server error.
-        """
+        """Returns the visitor's address as the trusted proxies report it, or "" when there is none."""
+        # A request that came past the proxies counts by the address it came from, and is no server error.
         try:
             ip = str(super().get_client_ip(request))
         except (ImproperlyConfigured, PermissionDenied):

@@ -14,7 +14,7 @@ from django.db import transaction
 from sidekick.accounts.models import User
 
 PURPOSE = b"sidekick: secrets of second factors"
-# What allauth keeps of an authenticator that would let its reader make codes.
+# allauth keeps these of an authenticator; their reader could make codes.
 SECRET_FIELDS = ("secret", "seed")
 # Neither base32 nor hexadecimal, which the secrets themselves are, begins like this.
 FERNET_BEGINS = "gAAAA"
@@ -44,7 +44,7 @@ def keys() -> MultiFernet:
 
 
 def encrypt_anew() -> int:
-    """Encrypt every secret with the present key, so that an old one can be forgotten; of how many second factors."""
+    """Encrypt every secret with the present key, so that an old one can be forgotten; returns their number."""
     owners = Authenticator.objects.exclude(type=Authenticator.Type.WEBAUTHN)
     ids = list(owners.order_by("pk").values_list("pk", flat=True))
     for pk in ids:
@@ -58,7 +58,7 @@ def encrypt_anew() -> int:
 
 
 def _anew(secret: str) -> str:
-    """What an earlier version left readable is encrypted for the first time."""
+    """Encrypt with the present key; an earlier version left secrets readable."""
     is_token = secret.startswith(FERNET_BEGINS)
     return (keys().rotate(secret.encode()) if is_token else keys().encrypt(secret.encode())).decode()
 

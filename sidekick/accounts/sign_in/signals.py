@@ -1,4 +1,4 @@
-"""Django and allauth tell us who came and went; the tokens follow."""
+"""Signals of Django and allauth start and end device sessions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def end_session(request: HttpRequest, **kwargs: Any) -> None:
 
 @receiver([account.password_changed, account.password_set, account.password_reset])
 def end_other_sessions(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """Whoever knew the old password is out; the browser that chose the new one stays (A7)."""
+    """A new password ends every session but that of the browser that chose it (A7)."""
     identity: Identity | None = getattr(request, "identity", None)
     others = user.device_sessions.all()
     if identity and identity.session:
@@ -42,14 +42,16 @@ def end_other_sessions(request: HttpRequest, user: User, **kwargs: Any) -> None:
 
 @receiver(account.email_confirmed)
 def forget_unverified_password(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
-    """Anyone can sign up with another's address and wait, with a password of their own, until its owner comes.
+    """Drop the password of a new account whose address another browser verifies.
 
-    Who proves the address by a sign-in or reset code, in a browser that neither signed up nor knew that
-    password, gets the account without it. An account with another verified address is not new, and keeps it.
+    Anyone can sign up with another's address and wait, with a password of their own, until its owner comes. The owner
+    verifies the address by a sign-in or reset code, in a browser that neither signed up nor knew that password, and
+    gets the account without it.
     """
     user = email_address.user
     same_browser = is_verifying_email(request, user)
     others = EmailAddress.objects.filter(user=user, verified=True).exclude(id=email_address.id)
+    # An account with another verified address is not new, and keeps its password.
     if same_browser or request.user == user or others.exists():
         return
     user.set_unusable_password()

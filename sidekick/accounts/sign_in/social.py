@@ -1,8 +1,8 @@
-"""Signing in with Google or GitHub (A1): whose account that opens, and when it makes one.
+"""Sign-in with Google or GitHub (A1).
 
-A provider's account opens the one it is connected to. It never opens another by its email: who has an account with
-that address signs in to it and connects the provider there. It makes a new account only with an address that the
-provider says was proved, or anyone could wait in an account of somebody else's address until its owner comes.
+A provider's account opens the account it is connected to. It never opens another by its email: the owner of an account
+with that address signs in to it and connects the provider there. It makes a new account only with an address that the
+provider has verified, or anyone could wait in an account of somebody else's address until its owner comes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,12 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """Those of the settings. Rows of the database would be a second place that says who may vouch for people."""
+        """Returns the providers of the settings only: rows of the database would be a second place to name them."""
         return [app for app in super().list_apps(request, provider, client_id) if app.pk is None]
 
     def generate_state_param(self, state: dict[str, Any]) -> str:
-        """What is noted here comes back with the visitor: the zone their browser is in (A10).
-
-        It is also where a visit begins: whoever connects another account proves first whose this one is.
-        """
+        """Note the browser's time zone in the state that comes back with the visitor (A10)."""
+        # Every visit to a provider begins here, so this is where connecting one asks for reauthentication.
         connects = state.get("process") == AuthProcess.CONNECT and self.request.user.is_authenticated
         if connects and not reauthentication.is_recent(self.request):
             raise ImmediateHttpResponse(reauthentication.redirect_to_reauthenticate(self.request))
@@ -58,7 +56,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return user
 
     def _begin_account(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Let a new account begin with one proved address, or say why it can't."""
+        """Let a new account begin with one verified address, or say why it can't."""
         verified = [address for address in sociallogin.email_addresses if address.verified]
         verified.sort(key=lambda address: not address.primary)
         if not verified:
@@ -74,5 +72,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
 
 def _refuse(request: HttpRequest, sociallogin: SocialLogin, template: str) -> None:
-    """Only who has just proved an address to the provider is told whether it has an account here."""
+    """Say why no account begins. The provider has verified the address, so it is safe to say that it has one here."""
     raise ImmediateHttpResponse(render(request, template, {"provider": sociallogin.provider}, status=409))

@@ -37,7 +37,7 @@ class Provider(ThreadingHTTPServer):
         self.challenges: dict[str, str] = {}
 
     def authorize(self, asked: dict[str, str]) -> str:
-        """Where the browser goes from here."""
+        """The address that the browser goes to next."""
         assert asked["client_id"] == CLIENT_ID
         assert asked["code_challenge_method"] == "S256"
         if self.refuses:

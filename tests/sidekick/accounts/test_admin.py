@@ -129,10 +129,10 @@ def test_operator_ends_one_session(client: Client, operator: User, alice: User, 
     assert alice.device_sessions.live().count() == 1
 
 
-def test_a_letter_is_listed_but_never_read(client: Client, operator: User, alice: User) -> None:  # O1
-    letter = Letter.objects.create(account=alice, to=alice.email, subject="Your code", text="AAAA-BBBB", html="BBBB")
+def test_an_email_is_listed_but_never_read(client: Client, operator: User, alice: User) -> None:  # O1
+    email = Letter.objects.create(account=alice, to=alice.email, subject="Your code", text="AAAA-BBBB", html="BBBB")
     assert "Your code" in client.get("/admin/accounts/letter/", {"q": str(alice.id)}).content.decode()
-    page = client.get(f"/admin/accounts/letter/{letter.id}/change/").content.decode()
+    page = client.get(f"/admin/accounts/letter/{email.id}/change/").content.decode()
     assert "Your code" in page
     assert "BBBB" not in page
 

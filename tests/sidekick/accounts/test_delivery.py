@@ -84,9 +84,9 @@ def server(settings: Settings) -> Iterator[Server]:
 
 
 def test_the_worker_sends_it_and_forgets_what_it_said(alice: User, pass_time: PassTime) -> None:  # O4
-    letter = write(alice, unsubscribe="http://testserver/emails/stop/x")
+    email = write(alice, unsubscribe="http://testserver/emails/stop/x")
     now = pass_time(seconds=3)
-    app.tasks[delivery.TASK](letter_id=str(letter.id))
+    app.tasks[delivery.TASK](letter_id=str(email.id))
     (message,) = mail.outbox
     assert isinstance(message, EmailMultiAlternatives)
     assert "K7QM-2XPD" in str(message.body)
@@ -95,74 +95,74 @@ def test_the_worker_sends_it_and_forgets_what_it_said(alice: User, pass_time: Pa
         "List-Unsubscribe": "<http://testserver/emails/stop/x>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    letter.refresh_from_db()
-    assert (letter.sent_at, letter.due_at, letter.attempts, letter.error) == (now, None, 1, "")
-    assert (letter.text, letter.html, letter.unsubscribe) == ("", "", "")
-    assert (letter.subject, letter.to, letter.template) == ("Your Sidekick sign-in code", alice.email, TEMPLATE)
+    email.refresh_from_db()
+    assert (email.sent_at, email.due_at, email.attempts, email.error) == (now, None, 1, "")
+    assert (email.text, email.html, email.unsubscribe) == ("", "", "")
+    assert (email.subject, email.to, email.template) == ("Your Sidekick sign-in code", alice.email, TEMPLATE)
 
 
 def test_running_the_job_again_sends_nothing(alice: User) -> None:
-    letter = write(alice)
+    email = write(alice)
     for _ in range(3):
-        delivery.send(letter.id)
+        delivery.send(email.id)
     delivered()
     assert len(mail.outbox) == 1
 
 
 def test_the_database_keeps_no_body_of_what_was_sent(alice: User) -> None:
-    letter = write(alice)
+    email = write(alice)
     delivered()
     with pytest.raises(IntegrityError, match="letter_sent_keeps_no_body"), transaction.atomic():
-        Letter.objects.filter(id=letter.id).update(text="K7QM-2XPD")
+        Letter.objects.filter(id=email.id).update(text="K7QM-2XPD")
     with pytest.raises(IntegrityError, match="letter_waits_or_is_done"), transaction.atomic():
-        Letter.objects.filter(id=letter.id).update(due_at=timezone.now())
+        Letter.objects.filter(id=email.id).update(due_at=timezone.now())
 
 
 def test_an_address_without_an_account_is_forgotten_once_written_to(db: None) -> None:
-    letter = write("stranger@example.com")
+    email = write("stranger@example.com")
     assert delivered()[0].to == ["stranger@example.com"]
-    letter.refresh_from_db()
-    assert letter.to == ""
+    email.refresh_from_db()
+    assert email.to == ""
 
 
 def test_a_silent_server_is_tried_again_with_growing_pauses(
     alice: User, pass_time: PassTime, settings: Settings, server: Server
 ) -> None:  # O4
     settings.EMAIL_PORT = 1
-    letter = write(alice)
+    email = write(alice)
     tried: list[int] = []
     for minute in range(16):
         delivered()
-        letter.refresh_from_db()
-        if letter.attempts > len(tried):
+        email.refresh_from_db()
+        if email.attempts > len(tried):
             tried.append(minute)
         pass_time(minutes=1)
     assert tried == [0, 1, 3, 7, 15]
-    assert (letter.error, letter.sent_at) == ("ConnectionRefusedError", None)
+    assert (email.error, email.sent_at) == ("ConnectionRefusedError", None)
     settings.EMAIL_PORT = server.server_address[1]
     pass_time(minutes=16)
     delivered()
-    letter.refresh_from_db()
-    assert letter.sent_at
-    assert (letter.error, letter.text) == ("", "")
+    email.refresh_from_db()
+    assert email.sent_at
+    assert (email.error, email.text) == ("", "")
     assert len(server.messages) == 1
 
 
-def test_a_letter_is_given_up_after_a_dozen_tries_and_can_be_sent_again(
+def test_an_email_is_given_up_after_a_dozen_tries_and_can_be_sent_again(
     alice: User, pass_time: PassTime, settings: Settings, server: Server
 ) -> None:
     settings.EMAIL_PORT = 1
-    letter = write(alice)
+    email = write(alice)
     for _ in range(20):
         delivered()
         pass_time(hours=20)
-    letter.refresh_from_db()
-    assert (letter.attempts, letter.due_at) == (delivery.MOST_ATTEMPTS, None)
+    email.refresh_from_db()
+    assert (email.attempts, email.due_at) == (delivery.MOST_ATTEMPTS, None)
     settings.EMAIL_PORT = server.server_address[1]
-    assert delivery.send_again(letter)
-    assert not delivery.send_again(letter)
+    assert delivery.send_again(email)
+    assert not delivery.send_again(email)
     delivered()
-    assert not delivery.send_again(letter)
+    assert not delivery.send_again(email)
     assert len(server.messages) == 1
 
 
@@ -171,7 +171,7 @@ def test_a_letter_is_given_up_after_a_dozen_tries_and_can_be_sent_again(
     [
         ({"RCPT": "550 no alice@example.com here"}, "address refused: [550]", True),
         ({"RCPT": "450 alice@example.com is greylisted"}, "address refused: [450]", False),
-        ({"DATA": "554 alice@example.com wants no such letter"}, "SMTPDataError 554", True),
+        ({"DATA": "554 alice@example.com wants no such email"}, "SMTPDataError 554", True),
         ({"DATA": "451 later, alice@example.com"}, "SMTPDataError 451", False),
         ({"MAIL": "553 not from hello@localhost to alice@example.com"}, "SMTPSenderRefused 553", False),
     ],
@@ -182,40 +182,40 @@ def test_what_the_mail_server_refuses_for_good_is_not_tried_again(
     """Neither the log nor the row quotes the server, which quotes the address."""
     caplog.set_level(logging.DEBUG)
     server.answers = answers
-    letter = write(alice)
+    email = write(alice)
     delivered()
-    letter.refresh_from_db()
-    assert (letter.error, letter.due_at is None, letter.attempts) == (error, final, 1)
-    assert str(letter.id) in caplog.text
+    email.refresh_from_db()
+    assert (email.error, email.due_at is None, email.attempts) == (error, final, 1)
+    assert str(email.id) in caplog.text
     assert "alice" not in caplog.text
     assert "K7QM" not in caplog.text
     assert "alice" not in str(list(ProcrastinateJob.objects.values_list("args", flat=True)))
 
 
 def test_a_code_that_ran_out_is_not_sent(alice: User, pass_time: PassTime) -> None:  # A1
-    letter = write(alice, expires_at=timezone.now() + timedelta(minutes=10))
+    email = write(alice, expires_at=timezone.now() + timedelta(minutes=10))
     pass_time(minutes=10)
     assert delivered() == []
-    letter.refresh_from_db()
-    assert (letter.error, letter.due_at, letter.text, letter.html) == (delivery.EXPIRED, None, "", "")
-    assert not delivery.send_again(letter)
+    email.refresh_from_db()
+    assert (email.error, email.due_at, email.text, email.html) == (delivery.EXPIRED, None, "", "")
+    assert not delivery.send_again(email)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_send_a_letter_once(alice: User, server: Server) -> None:  # O4
+def test_two_workers_send_an_email_once(alice: User, server: Server) -> None:  # O4
     for _ in range(5):
-        letter = write(alice)
-        at_once([lambda: delivery.send(letter.id), lambda: delivery.send(letter.id)] * 4)  # noqa: B023
+        email = write(alice)
+        at_once([lambda: delivery.send(email.id), lambda: delivery.send(email.id)] * 4)  # noqa: B023
     assert len(server.messages) == 5
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_mail_server_does_not_make_another_worker_send_it_too(alice: User, server: Server) -> None:  # O4
     """The next try is due before the server has answered the first: the row is locked until then."""
-    letter = write(alice)
+    email = write(alice)
     server.holds = threading.Event()
     with time_machine.travel(timezone.now(), tick=True) as clock:
-        slow = threading.Thread(target=_send_in_a_thread, args=[letter])
+        slow = threading.Thread(target=_send_in_a_thread, args=[email])
         slow.start()
         assert server.reached.wait(30)
         clock.shift(timedelta(minutes=5))
@@ -223,12 +223,12 @@ def test_a_slow_mail_server_does_not_make_another_worker_send_it_too(alice: User
         server.holds.set()
         slow.join(30)
     assert len(server.messages) == 1
-    letter.refresh_from_db()
-    assert letter.sent_at
+    email.refresh_from_db()
+    assert email.sent_at
 
 
-def _send_in_a_thread(letter: Letter) -> None:
-    delivery.send(letter.id)
+def _send_in_a_thread(email: Letter) -> None:
+    delivery.send(email.id)
     connection.close()
 
 
@@ -263,8 +263,8 @@ def write_and_roll_back() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_letter_that_a_job_takes_back_leaves_no_job(monkeypatch: pytest.MonkeyPatch) -> None:  # O4
-    """In the worker procrastinate has connections of its own; the letter's job must not go by one of those."""
+def test_an_email_that_a_job_takes_back_leaves_no_job(monkeypatch: pytest.MonkeyPatch) -> None:  # O4
+    """In the worker procrastinate has connections of its own; the email's job must not go by one of those."""
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
     before = ProcrastinateJob.objects.filter(queue_name="letters").count()
     app.configure_task("tests.write_and_roll_back", queue="tests").defer()

@@ -27,20 +27,20 @@ def write(to: User | str, **options: Any) -> Letter:
     return Letter.objects.latest("created_at")
 
 
-def test_a_letter_waits_for_the_worker_and_says_the_same_in_text_and_html(alice: User) -> None:  # O4
-    letter = write(alice)
+def test_an_email_waits_for_the_worker_and_says_the_same_in_text_and_html(alice: User) -> None:  # O4
+    email = write(alice)
     assert mail.outbox == []
-    assert (letter.to, letter.account, letter.subject) == (alice.email, alice, "Your Sidekick sign-in code")
-    for body in (letter.text, letter.html):
+    assert (email.to, email.account, email.subject) == (alice.email, alice, "Your Sidekick sign-in code")
+    for body in (email.text, email.html):
         assert "K7QM-2XPD" in body
         assert "hello@localhost" in body
-    assert "<" not in letter.text
+    assert "<" not in email.text
 
 
-def test_the_job_knows_the_letter_and_nothing_else(alice: User) -> None:  # O4
-    letter = write(alice)
+def test_the_job_knows_the_email_and_nothing_else(alice: User) -> None:  # O4
+    email = write(alice)
     job = ProcrastinateJob.objects.get(task_name=delivery.TASK)
-    assert job.args == {"letter_id": str(letter.id)}
+    assert job.args == {"letter_id": str(email.id)}
     assert job.priority > 0
     assert delivery.TASK in app.tasks
 
@@ -67,8 +67,8 @@ def test_a_key_writes_once_ever(alice: User, charlie: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_key_writes_once_from_many_at_once(alice: User) -> None:
     at_once([lambda: emails.write(TEMPLATE, to=alice, context=CODE, key="once")] * 8)
-    letter = Letter.objects.get()
-    assert ProcrastinateJob.objects.filter(args__letter_id=str(letter.id)).count() == 1
+    email = Letter.objects.get()
+    assert ProcrastinateJob.objects.filter(args__letter_id=str(email.id)).count() == 1
 
 
 def test_an_account_that_was_deleted_gets_nothing(alice: User) -> None:  # A10
@@ -82,8 +82,8 @@ def test_what_people_typed_is_escaped_in_html_only_and_times_are_theirs(alice: U
     moment = datetime(2026, 5, 3, 22, 30, tzinfo=UTC)
     context = {"timestamp": moment, "browser": "<b>&", "ip": "192.0.2.1"}
     emails.write("account/email/new_sign_in", to=alice, context=context)
-    letter = Letter.objects.get()
-    assert "<b>&" in letter.text
-    assert "&lt;b&gt;&amp;" in letter.html
-    for body in (letter.text, letter.html):
+    email = Letter.objects.get()
+    assert "<b>&" in email.text
+    assert "&lt;b&gt;&amp;" in email.html
+    for body in (email.text, email.html):
         assert "4 May 2026, 07:30 (Asia/Tokyo)" in body

@@ -76,11 +76,11 @@ def test_a_new_password_is_asked_for_twice(client: Client, alice: User, sign_in:
 def test_a_page_says_how_long_its_code_is_valid(client: Client, alice: User) -> None:  # A1
     def told(path: str, form: dict[str, str]) -> tuple[str, str]:
         html = client.post(path, form, follow=True).content.decode()
-        letter = Letter.objects.latest("created_at")
-        page, body = (re.search(r"valid for (\d+) minutes", words) for words in (html, letter.text))
+        email = Letter.objects.latest("created_at")
+        page, body = (re.search(r"valid for (\d+) minutes", words) for words in (html, email.text))
         assert page
         assert body
-        assert f"valid for {page[1]} minutes" in letter.html
+        assert f"valid for {page[1]} minutes" in email.html
         return page[1], body[1]
 
     assert told("/accounts/login/code/", {"email": alice.email}) == ("10", "10")

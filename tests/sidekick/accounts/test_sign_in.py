@@ -98,7 +98,7 @@ def test_code_by_email_signs_in(client: Client, alice: User) -> None:  # A1
 
 @pytest.mark.parametrize("way", ["/accounts/login/code/", "/accounts/password/reset/"])
 def test_who_signed_up_with_another_persons_address_gains_nothing(client: Client, way: str) -> None:  # A1 A9
-    """The stranger waits with a password of their own until the owner proves the address in another browser."""
+    """The stranger waits with a password of their own until the owner verifies the address in another browser."""
     stranger = Client()
     stranger.post("/accounts/signup/", {"email": "owner@example.com", "password1": PASSWORD})
     response = client.post(way, {"email": "owner@example.com"})
@@ -175,7 +175,7 @@ def test_signing_in_again_ends_the_session_this_browser_had(client: Client, alic
 def test_sensitive_pages_ask_for_the_password_again_and_remember_it(
     client: Client, alice: User, sign_in: SignIn
 ) -> None:  # A1
-    """Proof of a recent password lives in the flow's session, after sign-in, and only for that account."""
+    """The record of a recent password lives in the flow's session, after sign-in, and only for that account."""
     sign_in(client, alice)
     response = client.get("/accounts/2fa/totp/activate/")
     assert response["Location"].startswith("/accounts/reauthenticate/")
@@ -199,7 +199,7 @@ def test_second_factor_is_asked_for_once_it_is_set_up(client: Client, alice: Use
 
 
 def answer(client: Client, path: str, data: dict[str, str]) -> tuple[Any, ...]:
-    """What an outsider can tell apart: status, place, body and cookies, but for what they typed themselves."""
+    """Everything that an outsider can tell apart: status, place, body and cookies, without their own input."""
     response = client.post(path, data)
     page = client.get(response["Location"]) if response.status_code == 302 else response
     text = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page.content.decode())

@@ -57,7 +57,7 @@ def test_python_on_the_page_is_python(client: Client) -> None:
 
 
 def test_curl_on_the_page_works(live_server: LiveServer, client: Client) -> None:
-    """What stands there is run by a shell, with this server's address and a key that exists."""
+    """A shell runs the example, with this server's address and a key that exists."""
     user = make_user("alice@example.com")
     _, key = ServiceKey.objects.issue("backend", scopes=ServiceKey.Scope.values)
     html = client.get("/api/docs").content.decode()

@@ -28,7 +28,7 @@ OPERATIONS = {
     "report_usage", "list_usage", "sum_usage_by_model", "read_credits", "hold_credits", "release_hold",
     "sign_in", "refresh_session", "sign_out",
 }  # fmt: skip
-# Where a request may be what the description says and still make no sense, or the other way round.
+# Requests that may match the description and still make no sense, or the other way round.
 EXCEPTIONS = [
     # An event that is not valid is refused alone: 200, and named in `rejected`, which `accounted_for` looks at.
     {
@@ -105,7 +105,7 @@ def access(rich: User) -> str:
 
 
 def at_home(body: Any, account: str) -> None:
-    """What is valid in a body is about an account and a model that exist, so that it gets further than a 404."""
+    """Make a valid body name an account and a model that exist, so that it gets further than a 404."""
     if not isinstance(body, dict):
         return
     events = body.get("events")

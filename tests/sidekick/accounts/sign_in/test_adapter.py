@@ -35,10 +35,10 @@ def log_in(client: Client, user: User, agent: str = FIREFOX, ip: str = "203.0.11
 
 def test_codes_go_out_in_both_shapes_and_expire(client: Client, alice: User) -> None:  # A1
     client.post("/accounts/login/code/", {"email": alice.email})
-    letter = Letter.objects.get()
-    assert letter.account == alice
-    assert letter.expires_at
-    assert timedelta(minutes=9) < letter.expires_at - timezone.now() <= timedelta(minutes=10)
+    email = Letter.objects.get()
+    assert email.account == alice
+    assert email.expires_at
+    assert timedelta(minutes=9) < email.expires_at - timezone.now() <= timedelta(minutes=10)
     (message,) = delivered()
     assert isinstance(message, EmailMultiAlternatives)
     assert message.alternatives[0][1] == "text/html"
@@ -46,7 +46,7 @@ def test_codes_go_out_in_both_shapes_and_expire(client: Client, alice: User) -> 
 
 @pytest.mark.parametrize("path", ["/accounts/login/code/", "/accounts/password/reset/"])
 def test_an_unknown_address_costs_what_a_known_one_costs(alice: User, path: str) -> None:  # A9
-    """Both ways write one letter and one job: the same statements, and the worker's part nobody can time."""
+    """Both ways write one email and one job: the same statements, and the worker's part nobody can time."""
     costs = []
     for email in (alice.email, "alicf@example.com"):
         with CaptureQueriesContext(connection) as queries:

@@ -28,7 +28,7 @@ PassTime = Callable[..., datetime]
 OLD_KEY, NEW_KEY = "the-key-before-" * 4, "the-key-of-today-" * 4
 
 
-def prove(client: Client) -> None:
+def reauthenticate(client: Client) -> None:
     assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
 
 
@@ -50,7 +50,7 @@ def test_an_app_is_set_up_with_a_code_and_asked_for_from_then_on(
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:  # A1
     sign_in(client, alice)
-    prove(client)
+    reauthenticate(client)
     page = client.get("/accounts/2fa/totp/activate/")
     secret = page.context["form"].secret
     html = page.content.decode()
@@ -139,7 +139,7 @@ def test_a_passkey_of_another_account_is_not_there(
 ) -> None:  # A1
     theirs = Authenticator.objects.create(user=charlie, type="webauthn", data={"name": "Hers", "credential": {}})
     sign_in(client, alice)
-    prove(client)
+    reauthenticate(client)
     for action in ("edit", "remove"):
         assert client.get(f"/accounts/2fa/webauthn/keys/{theirs.pk}/{action}/").status_code == 404
         assert client.post(f"/accounts/2fa/webauthn/keys/{theirs.pk}/{action}/", {"name": "Mine"}).status_code == 404

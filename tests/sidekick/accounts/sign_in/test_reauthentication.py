@@ -87,7 +87,7 @@ def test_a_code_is_good_for_ten_minutes(
     assert client.get("/dashboard/account/delete").status_code == 302
 
 
-def test_a_code_of_one_account_proves_nothing_of_another(
+def test_a_code_of_one_account_is_worth_nothing_to_another(
     client: Client, passwordless: User, charlie: User, sign_in: SignIn
 ) -> None:  # A1
     """The flow's session outlives a change of accounts in the same browser."""
@@ -108,7 +108,7 @@ def test_codes_are_limited(client: Client, passwordless: User, sign_in: SignIn) 
     assert answers == [302, 302, 302, 429]
 
 
-def test_proof_runs_out(client: Client, alice: User, sign_in: SignIn, pass_time: PassTime) -> None:  # A1
+def test_reauthentication_runs_out(client: Client, alice: User, sign_in: SignIn, pass_time: PassTime) -> None:  # A1
     sign_in(client, alice)
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
     assert client.get("/dashboard/account/delete").status_code == 200
@@ -122,7 +122,9 @@ def test_whoever_has_a_password_can_not_choose_the_code_instead(client: Client, 
 
 
 @pytest.mark.parametrize("next_", ["https://evil.example/", "//evil.example"])
-def test_proof_never_leads_to_another_site(client: Client, passwordless: User, sign_in: SignIn, next_: str) -> None:
+def test_reauthentication_never_leads_to_another_site(
+    client: Client, passwordless: User, sign_in: SignIn, next_: str
+) -> None:
     sign_in(client, passwordless)  # N1
     asked = f"/accounts/reauthenticate/code/?next={next_}"
     client.post(asked, {"send": "1"})

@@ -41,7 +41,7 @@ def go(client: Client, name: str = "google", **fields: str) -> Any:
     return client.get(back.headers["Location"])
 
 
-def prove(client: Client) -> None:
+def reauthenticate(client: Client) -> None:
     assert client.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
 
 
@@ -68,7 +68,7 @@ def test_the_same_account_opens_again_whatever_its_address_is_by_then(client: Cl
     assert signed_in_as(other) == "greta@example.com"
 
 
-def test_github_gives_the_primary_of_the_addresses_it_proved(client: Client, provider: Provider) -> None:  # A1
+def test_github_gives_the_primary_of_the_addresses_it_verified(client: Client, provider: Provider) -> None:  # A1
     provider.person = {"id": 7, "login": "gg", "name": "Greta", "email": "public@example.com"}
     provider.emails = [
         {"email": "public@example.com", "primary": False, "verified": False},
@@ -80,7 +80,7 @@ def test_github_gives_the_primary_of_the_addresses_it_proved(client: Client, pro
     assert EmailAddress.objects.get().email == "first@example.com"
 
 
-def test_an_address_that_was_not_proved_makes_no_account(client: Client, provider: Provider) -> None:  # A1
+def test_an_address_that_was_not_verified_makes_no_account(client: Client, provider: Provider) -> None:  # A1
     provider.person["email_verified"] = False
     response = go(client)
     assert (response.status_code, User.objects.count()) == (409, 0)
@@ -102,7 +102,7 @@ def test_an_account_is_never_taken_over_by_its_address(
 
 
 @pytest.mark.parametrize("password", [True, False])
-def test_connecting_begins_with_proof(
+def test_connecting_begins_with_reauthentication(
     client: Client, alice: User, provider: Provider, sign_in: SignIn, password: bool
 ) -> None:  # A1
     if not password:
@@ -117,7 +117,7 @@ def test_what_is_connected_opens_the_account_from_then_on(
     client: Client, alice: User, provider: Provider, sign_in: SignIn
 ) -> None:  # A1
     sign_in(client, alice)
-    prove(client)
+    reauthenticate(client)
     assert go(client, process="connect")["Location"] == "/accounts/social/"
     assert SocialAccount.objects.get().user == alice
     other = Client()
@@ -130,13 +130,13 @@ def test_what_is_connected_to_one_account_is_not_connected_to_another(
 ) -> None:  # A1
     SocialAccount.objects.create(user=charlie, provider="google", uid="g-1")
     sign_in(client, alice)
-    prove(client)
+    reauthenticate(client)
     go(client, process="connect")
     assert SocialAccount.objects.get().user == charlie
     assert signed_in_as(client) == alice.email
 
 
-def test_ending_a_connection_needs_proof_of_whoever_has_no_password_too(
+def test_ending_a_connection_needs_reauthentication_without_a_password_too(
     client: Client, alice: User, provider: Provider, sign_in: SignIn
 ) -> None:  # A1
     alice.set_unusable_password()
@@ -148,14 +148,14 @@ def test_ending_a_connection_needs_proof_of_whoever_has_no_password_too(
     assert SocialAccount.objects.exists()
 
 
-def test_only_ones_own_connection_is_ended_and_only_with_proof(
+def test_only_ones_own_connection_is_ended_and_only_after_reauthentication(
     client: Client, alice: User, charlie: User, provider: Provider, sign_in: SignIn
 ) -> None:  # A1
     mine = SocialAccount.objects.create(user=alice, provider="google", uid="g-1")
     theirs = SocialAccount.objects.create(user=charlie, provider="google", uid="g-2")
     sign_in(client, alice)
     assert client.post(f"/accounts/social/{mine.pk}/disconnect")["Location"].startswith("/accounts/reauthenticate/")
-    prove(client)
+    reauthenticate(client)
     assert client.post(f"/accounts/social/{theirs.pk}/disconnect").status_code == 404
     assert client.get(f"/accounts/social/{mine.pk}/disconnect").status_code == 405
     assert SocialAccount.objects.count() == 2
