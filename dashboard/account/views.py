@@ -111,7 +111,7 @@ def download(request: Request) -> HttpResponse | FileResponse:
 @reauthenticated
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: Request) -> HttpResponse:
-    """What is lost, erased and kept, then the deletion itself (A10)."""
+    """Says what is lost, erased and kept, then deletes the account (A10)."""
     form = DeletionForm(request.user, request.POST if request.method == "POST" else None)
     refusal = deletion.reason_against(request.user)
     if request.method == "POST" and not refusal and form.is_valid():

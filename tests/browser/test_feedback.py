@@ -1,4 +1,4 @@
-"""A customer reports a bug, an operator answers, the customer reads it; and what each page of it looks like."""
+"""A customer reports a bug, an operator answers, and the customer reads it. Every page is looked at, too."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def webp() -> bytes:
 
 
 def exif(orientation: int = 1) -> Image.Exif:
-    """Where it was taken, how the camera was held, and words."""
+    """Metadata of a photo: place, orientation of the camera, and a comment."""
     tags = Image.Exif()
     tags[0x0112] = orientation
     tags[0x010E] = COMMENT.decode()
@@ -53,7 +53,7 @@ def photo(orientation: int = 1) -> bytes:
 
 
 def talkative_png() -> bytes:
-    """A PNG that says much beside its pixels."""
+    """A PNG with texts and a profile beside its pixels."""
     words = PngImagePlugin.PngInfo()
     words.add_text("Author", COMMENT.decode())
     words.add_itxt("XML:com.adobe.xmp", COMMENT.decode(), zip=False)
@@ -61,14 +61,14 @@ def talkative_png() -> bytes:
 
 
 def polyglot() -> bytes:
-    """A PNG that is a web page, too: in a comment, and behind its end."""
+    """A PNG that is also a web page, in a comment and behind its end."""
     words = PngImagePlugin.PngInfo()
     words.add_text("Comment", SCRIPT.decode())
     return file_of(drawn(), "PNG", pnginfo=words) + SCRIPT
 
 
 def bomb(width: int = 30_000, height: int = 30_000) -> bytes:
-    """A PNG of few bytes that says it is enormous."""
+    """A PNG of few bytes whose header declares an enormous size."""
     row = b"\0" + b"\0" * (width // 8 + 1)
     return _png_of(struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0), [row] * min(height, 1000))
 
@@ -94,13 +94,13 @@ def moving(kind: str) -> bytes:
 
 
 def large(size: int) -> bytes:
-    """A real PNG of just so many bytes: the rest is behind its end."""
+    """A real PNG, padded behind its end to exactly this many bytes."""
     start = png()
     return start + b"\0" * (size - len(start))
 
 
 def many_scans(scans: int, width: int = 64, height: int = 64) -> bytes:
-    """A progressive JPEG of one grey colour that comes again and again, in scans of ten bytes that hold nothing."""
+    """A progressive JPEG of one grey colour with many empty scans of ten bytes."""
 
     def segment(kind: int, data: bytes) -> bytes:
         return struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data
@@ -116,7 +116,7 @@ def many_scans(scans: int, width: int = 64, height: int = 64) -> bytes:
 
 
 def wordy_png(texts: int) -> bytes:
-    """A PNG of few bytes with texts of four megabytes each, once they are unpacked."""
+    """A PNG of few bytes with texts that unpack to four megabytes each."""
     packed = zlib.compress(b"a" * (1024 * 1024 - 4) + "\N{GRINNING FACE}".encode(), 9)
     chunks = [b"iTXt" + b"text %d\0\1\0\0\0" % number + packed for number in range(texts)]
     written = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)

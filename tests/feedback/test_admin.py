@@ -1,4 +1,4 @@
-"""Operators read, answer, export and forward reports; whatever they do leaves who, when and why (F6, O1)."""
+"""Operators read, answer, export and forward reports, and each act is logged with its reason (F6, O1)."""
 
 from __future__ import annotations
 

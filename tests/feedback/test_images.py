@@ -1,4 +1,4 @@
-"""What strangers send as images, and what is left of it."""
+"""Files of strangers as images: what is refused, and what is stored of the others."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_line_of_a_million_pixels_is_a_short_line() -> None:
 
 @pytest.mark.parametrize("sent", ["png", "jpeg", "webp"])
 def test_the_largest_that_is_taken_needs_little_memory(sent: str) -> None:  # F5
-    """Sixteen bits a colour, and a JPEG that is whole only when it ends. It was 525 to 716 MB once."""
+    """Sixteen bits a colour, and a JPEG that is complete only at its end, once took 525 to 716 MB."""
     largest = {
         "png": lambda: pictures.deep_png(5000, 5000),
         "jpeg": lambda: file_of(drawn(5000, 5000), "JPEG", progressive=True, subsampling=0, exif=pictures.exif(6)),
@@ -176,7 +176,7 @@ def test_just_five_megabytes_are_taken() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("sent", [pictures.photo(), pictures.talkative_png(), pictures.webp()], ids=["j", "p", "w"])
 def test_a_broken_file_is_either_taken_or_told_of(sent: bytes) -> None:
-    """Thousands of broken files never make an error of ours."""
+    """Thousands of broken files raise nothing but `ImageRefused`."""
     dice = random.Random(7)
     outcomes: set[type] = set()
     for _ in range(1500):
@@ -193,7 +193,7 @@ def test_a_broken_file_is_either_taken_or_told_of(sent: bytes) -> None:
 
 
 def test_what_is_stored_stays_near_the_size_of_what_may_be_sent() -> None:  # F5
-    """Noise in black and white is small until it is written anew in colour: three megabytes became forty."""
+    """Black and white noise grows when it is written again in colour: 3 MB became 40 MB."""
     noise = Image.frombytes("1", (5000, 5000), random.Random(7).randbytes(625 * 5000))
     file = BytesIO()
     noise.save(file, "PNG")

@@ -68,9 +68,9 @@ def test_customers_send_and_follow_a_third_kind(browser: Client, alice: User, qu
     assert "Thank you, we have your support question" in confirmed
     assert "Ask another question</a>" in confirmed
     assert '<span class="visually-hidden">Question:</span>' in browser.get(REPORTS).content.decode()
-    letter = Letter.objects.get()
-    assert letter.subject == f"ASK-{report.number}: we got your support question"
-    for body in (letter.text, letter.html):
+    email = Letter.objects.get()
+    assert email.subject == f"ASK-{report.number}: we got your support question"
+    for body in (email.text, email.html):
         assert "hank you for your support question" in body
 
 
@@ -89,9 +89,9 @@ def test_operators_find_and_answer_a_third_kind(
     assert desk.get("/admin/find", {"q": asked.reference})["Location"] == page
     assert "Question reported: " in desk.get(f"/admin/accounts/user/{alice.pk}/timeline/").content.decode()
     assert '"kind": "question"' in json.dumps(webhook.event_of(change))
-    letter = Letter.objects.get(key=f"feedback:{asked.id}:{change.pk}")
-    assert f"we replied to your support question {asked.reference}." in letter.text
-    assert "Your support question has an answer." in letter.html
+    email = Letter.objects.get(key=f"feedback:{asked.id}:{change.pk}")
+    assert f"we replied to your support question {asked.reference}." in email.text
+    assert "Your support question has an answer." in email.html
 
 
 def test_no_other_module_and_no_template_knows_a_kind_by_name() -> None:

@@ -1,4 +1,4 @@
-"""A report arrives once, and the team's answer reaches the customer; in real threads where it matters."""
+"""A report is stored once, and the team's answer reaches the customer. Threads are real where they matter."""
 
 from __future__ import annotations
 
@@ -113,10 +113,10 @@ def test_an_answer_leaves_who_when_and_why_and_tells_the_customer(alice: User, o
     assert (arrival.status, arrival.was, arrival.by) == ("new", "", None)
     assert (change.was, change.status, change.reply) == ("new", "planned", "Next month.")
     assert (change.by, change.reason, change.created_at) == (olga, "Wanted by many", later)
-    letter = Letter.objects.get(key=f"feedback:{report.id}:{change.pk}")
-    assert letter.to == "alice@example.com"
-    assert letter.subject == f"{report.reference}: planned"
-    for body in (letter.text, letter.html):
+    email = Letter.objects.get(key=f"feedback:{report.id}:{change.pk}")
+    assert email.to == "alice@example.com"
+    assert email.subject == f"{report.reference}: planned"
+    for body in (email.text, email.html):
         assert f"/dashboard/feedback/reports/{report.id}" in body
         for private in ("Next month", "Wanted by many", "A private title", "olga"):
             assert private not in body

@@ -205,7 +205,7 @@ def test_pauses_grow_and_end_within_a_day() -> None:  # F6
 
 
 def run_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run all jobs that are there; what the clock would do is none of ours, and its connections are closed."""
+    """Run all jobs that wait, without periodic ones, and close the worker's connections."""
     monkeypatch.setattr(app.periodic_registry, "periodic_tasks", {})
     worker = app.with_connector(app.connector.get_worker_connector())  # type: ignore[attr-defined]
     # Playwright's loop may run in this thread.

@@ -17,7 +17,7 @@ from tests.credits.books import at_once, event
 
 @pytest.mark.django_db(transaction=True)
 def test_the_file_is_as_of_one_moment(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:  # A10
-    """A request that is recorded while the file is written stands in no section of it."""
+    """A request that is recorded while the file is written is in no section of it."""
     record(alice, "before")
     sections = data_sections._of_credits
 

@@ -198,7 +198,7 @@ def test_looking_changes_nothing(proven: Client, path: str) -> None:
 
 
 def everything_of(user: User, name: str) -> None:
-    """One row of each kind that could tell of somebody."""
+    """One row of each table that holds something personal."""
     SocialAccount.objects.create(user=user, provider="google", uid=name, extra_data={"name": name})
     Authenticator.objects.create(user=user, type="totp", data={"secret": f"secret-{name}"})
     emails.write("account/email/password_changed", to=user, context={"user": user})
@@ -366,7 +366,7 @@ def test_every_browser_is_out_at_once(proven: Client, alice: User, sign_in: Sign
 
 @pytest.mark.parametrize("how", ["active", "leaving", "paused"])
 def test_the_plan_ends_at_paddle_before_the_account_goes(proven: Client, alice: User, store: Store, how: str) -> None:
-    """Broken off in between, nobody is charged for an account that is gone."""  # A10 B2
+    """A deletion that fails halfway charges nobody for an account that is gone."""  # A10 B2
     subscription = store.subscribe(alice, "pro")
     if how == "leaving":
         subscriptions.cancel(alice)
@@ -434,7 +434,7 @@ def test_signing_up_again_makes_a_new_and_empty_account(proven: Client, alice: U
 
 
 def test_deleting_it_twice_at_once_sends_one_email(alice: User) -> None:  # A10
-    """A double click: the second one still holds the account as it was."""
+    """After a double click, the second request still holds the account as it was."""
     as_it_was = User.objects.get(id=alice.id)
     deletion.delete_account(alice)
     deletion.delete_account(as_it_was)
@@ -462,7 +462,7 @@ def test_nobody_elses_plan_or_checkout_ends(
 
 
 def paid_and_not_told_of(account: User, store: Store) -> None:
-    """The payment of a plan has arrived, and the event that brings its subscription has not."""
+    """The payment of a plan has arrived, and the event of its subscription has not."""
     bought = store.buy(account, "pro", pay="")
     store.world.pay(bought.transaction_id, "good", email=account.email)
     for body in list(api.events_after(store.cursor)):

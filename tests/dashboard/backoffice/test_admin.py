@@ -1,4 +1,4 @@
-"""The operators' admin as a whole: nothing is deleted, what is done says why, rights are honoured, lists stay cheap."""
+"""The operators' admin as a whole: nothing is deleted, each act has a reason, rights hold, lists stay cheap."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_a_list_counts_no_further_than_anybody_turns_pages(monkeypatch: pytest.M
 
 def test_pages_of_other_peoples_apps_stay_out() -> None:  # O1
     class Careless(admin.ModelAdmin):  # type: ignore[type-arg]
-        """Would edit and delete without a reason."""
+        """A third-party page that changes and deletes without a reason."""
 
     site = OperatorSite("probe")
     site.register(User, Careless)

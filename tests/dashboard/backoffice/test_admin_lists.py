@@ -1,4 +1,4 @@
-"""Lists of the operators' admin cost what they show, not what the table has: PostgreSQL's plans say so, not a clock."""
+"""Lists of the operators' admin read the rows they show and not the whole table, by PostgreSQL's plans."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def reads_all(sql: str, table: str) -> list[str]:
-    """What of a statement's plan goes through the whole table, where PostgreSQL would avoid it if it could."""
+    """Nodes of a statement's plan that read the whole table, although PostgreSQL was told to avoid that."""
     with connection.cursor() as cursor:
         for way in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin"):
             cursor.execute(f"SET LOCAL enable_{way} = off")
@@ -81,7 +81,7 @@ def test_no_list_reads_the_whole_table(client: Client, label: str, operator: Use
     asked = [q["sql"] for q in queries if f'FROM "{table}"' in q["sql"]]
     assert asked
     if label == "admin.LogEntry":
-        # Which operators and tables the log names: two small sets, read off indexes.
+        # The operators and tables that the log names are two small sets, read from indexes.
         asked = [sql for sql in asked if "SELECT DISTINCT U0" not in sql]
     assert {sql[:300]: found for sql in asked if (found := reads_all(sql, table))} == {}
 

@@ -1,4 +1,4 @@
-"""What the address of a list may ask."""
+"""Look-ups that the address of a list may ask for."""
 
 from __future__ import annotations
 

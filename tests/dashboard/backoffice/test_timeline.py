@@ -1,4 +1,4 @@
-"""Everything that happened to one account, in order, page by page, for those who may see it."""
+"""The timeline of an account: complete, in order, page by page, and only for operators who may see it."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ def test_every_line_leads_to_its_row(client: Client, alice: User, operator: User
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(alice: User) -> None:  # O2
-    """Sixty things at one and the same moment, and sixty more of two kinds around it."""
+    """Sixty events at the same moment, and sixty more of two kinds around it."""
     moments = [rows.NOW] * 60 + [rows.NOW + HOUR * n for n in range(-30, 30)]
     for number, moment in enumerate(moments, start=1):
         rows.payment(number, alice, created_at=moment)
-        letter = Letter.objects.create(account=alice, to=alice.email, subject=f"Letter {number}", created_at=moment)
-        assert letter.pk
+        email = Letter.objects.create(account=alice, to=alice.email, subject=f"Email {number}", created_at=moment)
+        assert email.pk
     found = everything(alice)
     links = [line.link for line in found]
     assert len(links) == len(set(links)) == 2 * len(moments) + 1

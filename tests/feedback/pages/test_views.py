@@ -38,7 +38,7 @@ def page(client: Client, path: str, status: int = 200, headers: dict[str, str] |
 
 
 def words(html: str) -> str:
-    """What can be read, with single spaces."""
+    """The text of a page, with single spaces."""
     return " ".join(unescape(re.sub(r"<template.*?</template>|<[^>]+>", " ", html, flags=re.S)).split())
 
 
@@ -49,13 +49,13 @@ def refused(response: Any, status: int = 422) -> str:
 
 
 def errors_of(html: str, field: str) -> list[str]:
-    """The sentences beside a field."""
+    """The error messages beside a field."""
     beside = re.search(rf'<div id="report_{field}_error".*?>(.*?)</div>', html, re.S)
     assert beside
     return [words(line) for line in re.findall(r"<p.*?</p>", beside[1], re.S)]
 
 
-# Who sees what
+# Access
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_a_report_of_a_swap_leads_there_too(browser: Client) -> None:  # N4
 
 def test_what_arrived_is_confirmed_by_email_without_its_words(browser: Client, alice: User) -> None:  # F4
     post(browser)
-    report, letter = Report.objects.get(), Letter.objects.get()
-    assert (letter.account, letter.key) == (alice, f"feedback:{report.id}:received")
-    assert letter.subject == f"{report.reference}: we got your bug report"
-    for body in (letter.text, letter.html):
+    report, email = Report.objects.get(), Letter.objects.get()
+    assert (email.account, email.key) == (alice, f"feedback:{report.id}:received")
+    assert email.subject == f"{report.reference}: we got your bug report"
+    for body in (email.text, email.html):
         assert f"http://localhost:8000{REPORTS}/{report.id}" in body
         assert WORDS["title"] not in body
 
@@ -435,7 +435,7 @@ def test_errors_and_repetitions_cost_nobody_an_attempt(browser: Client, alice: U
     for _ in range(2):
         assert post(browser, token=token).status_code == 302
     assert post(browser, title="One too many").status_code == 429
-    # Who sends the tenth once more is led to it.
+    # Sending the tenth report once more leads to the stored one.
     assert post(browser, token=token).status_code == 302
     assert Report.objects.count() == 10
 
