@@ -1,27 +1,22 @@
-"""What payments give and refunds take: the ledger brought in line with the stored snapshots (B5, M7–M9, P2, P4).
+"""Fulfilment: completed payments become credits and plans, once each (B5, M7–M9, P2, P4).
 
-Everything here is a function of snapshots and of what the ledger says was given already, never of an event, so it may
-run at any time, in any order, as often as one likes. Each thing given has a key of its own (`paddle:txn_…`, with the
-line's id for credits), and nothing is given but by `credits`.
-
-The wallet's lock is taken first: of two writers for one account the second sees what the first committed.
+It depends on stored snapshots and the ledger alone, never on an event: it may run at any time, in any order, as often
+as one likes. Each thing given has its own key in the ledger (`paddle:txn_…`, with the line's id for credits).
 """
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import DatabaseError, DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
-from billing import emails, refunds
-from billing.models import Adjustment, Line, PlanPrice, Subscription, Transaction
+from billing import refunds
+from billing.models import Adjustment, Line, PlanPrice, Transaction
 from credits.ledger import grants, periods, upgrades
 from credits.ledger.locking import locked
 from credits.ledger.months import month_of
@@ -31,68 +26,38 @@ CARD_CHANGE = "subscription_payment_method_change"
 PLAN_CHANGE = "subscription_update"
 A_DAY = timedelta(days=1)
 MONTHS = {PlanPrice.Interval.MONTH, PlanPrice.Interval.YEAR}
-# What comes of data that nobody foresaw: kept and tried again, while everything else goes on.
-FAILURES = (DatabaseError, ObjectDoesNotExist, ValueError, LookupError, TypeError, ArithmeticError)
-
-logger = logging.getLogger(__name__)
 
 
 def fulfil(account_id: uuid.UUID, touched: Iterable[str] = (), *, now: datetime | None = None) -> None:
-    """Give what completed payments of this account still wait for, then follow refunds of these and of `touched`.
+    """Give what completed payments of this account still wait for, in one transaction.
 
-    A payment that can't be given what it paid for waits with its reason, and nothing else waits for it. All of it in
-    one transaction. That a plan has ended is the clock's business (`end_plans`): a payment that is on its way while
-    the subscription looks unpaid must not find the plan gone, and with it what would have rolled over.
+    Then reconcile the refunds of these payments and of those whose ids are in `touched`. A payment that can't be
+    fulfilled waits with its reason in `held_up`, and holds up no other. `schedule.end_plans` ends plans, never this: a
+    payment on its way, of a subscription that looks unpaid, must find its plan and what would roll over.
     """
     now = now or timezone.now()
     with locked([account_id], now, savepoint=False):
-        # Who holds one of the rows waits for our wallet, to do the same for it: waiting for the row would be for ever.
+        # Skip locked rows: their holder waits for our wallet lock, so waiting would deadlock.
         payments = Transaction.objects.waiting().filter(account=account_id).select_for_update(skip_locked=True)
-        followed = set(touched)
-        for payment in sorted(payments, key=_in_order):
+        reconciled = set(touched)
+        for payment in sorted(payments, key=_by_period):
             payment.held_up = _given(payment, account_id, now)[:300]
             payment.settled_at = None if payment.held_up else now
             payment.save(update_fields=["held_up", "settled_at"])
-            followed.add(payment.id)
-        refunded = set(Adjustment.objects.filter(transaction_id__in=followed).values_list("transaction_id", flat=True))
+            reconciled.add(payment.id)
+        refunds_of = Adjustment.objects.filter(transaction_id__in=reconciled)
+        refunded = set(refunds_of.values_list("transaction_id", flat=True))
         if refunded:
             for payment in Transaction.objects.filter(account=account_id, id__in=refunded):
                 refunds.reconcile(payment, now)
 
 
-def _in_order(payment: Transaction) -> tuple[datetime, datetime, str]:
+def _by_period(payment: Transaction) -> tuple[datetime, datetime, str]:
     return payment.period_starts_at or payment.created_at, payment.created_at, payment.id
 
 
-def fulfil_due(now: datetime) -> int:
-    """Try again what payments still wait for; the clock does so. Answers how many accounts."""
-    waiting = Transaction.objects.waiting().exclude(account=None).values_list("account_id", flat=True)
-    return _each(waiting.distinct(), lambda account_id: fulfil(account_id, now=now))
-
-
-def end_plans(now: datetime) -> int:
-    """Go over to Free where the subscription was cancelled, is paused, or stayed unpaid past its grace (B7, M7).
-
-    The clock does so, each subscription once for each thing that became of it. Answers how many it looked at.
-    """
-    over = Subscription.objects.over().exclude(account=None).values_list("account_id", flat=True)
-    return _each(over.distinct(), lambda account_id: _end_plan(account_id, now))
-
-
-def _each(accounts: Iterable[uuid.UUID | None], work: Callable[[uuid.UUID], None]) -> int:
-    """In transactions of their own: an account where it fails must not keep the others waiting."""
-    found = [account for account in accounts if account]
-    for account_id in found:
-        try:
-            with transaction.atomic():
-                work(account_id)
-        except FAILURES:
-            logger.exception("What account %s paid for can't be settled", account_id)
-    return len(found)
-
-
 def _given(payment: Transaction, account_id: uuid.UUID, now: datetime) -> str:
-    """Give all that was paid for. Answers why something could not be given, or nothing."""
+    """Give all that was paid for. Returns why something could not be given, or ""."""
     if payment.origin == CARD_CHANGE:
         return ""
     lines = [line for line in payment.lines if not line.given_up]
@@ -141,7 +106,7 @@ def _give_plan(
         if not changed:
             return "It changes a period whose payment is not here yet."
         # A year whose money went back is cut short; that makes no new one of what changes it.
-        opened = _opened_by(changed[0])
+        opened = payment_of(changed[0])
         paid_for = opened.period_ends_at if opened else None
         if end <= max(changed[0].paid_until or changed[0].ends_at, paid_for or changed[0].ends_at) + A_DAY:
             upgrades.grow(account_id, plan=price.plan, instead_of=replaced, at=start, source_key=payment.key, now=now)
@@ -167,31 +132,8 @@ def _give_back(changed: CreditPeriod, payment: Transaction, at: datetime, now: d
         wanted -= taken
 
 
-def _end_plan(account_id: uuid.UUID, now: datetime) -> None:
-    """Draw the consequences of what is over. Only the subscription that pays for the open period can end it."""
-    with locked([account_id], now, savepoint=False):
-        # An event that holds one of the rows tells something newer, which is followed the next time.
-        over = list(Subscription.objects.over().filter(account=account_id).select_for_update(skip_locked=True))
-        waiting = set(
-            Transaction.objects.waiting().filter(account=account_id).values_list("subscription_id", flat=True)
-        )
-        current = CreditPeriod.objects.filter(account_id=account_id, closed_at=None, paid_until__isnull=False).first()
-        payment = _opened_by(current) if current else None
-        for subscription in over:
-            ended_at = _ended_at(subscription, current, now)
-            if ended_at is None:
-                continue
-            # A snapshot older than the newest payment says nothing about what that one paid for.
-            paid_from = payment.period_starts_at if payment and payment.subscription_id == subscription.id else None
-            if current and paid_from and paid_from < ended_at:
-                periods.open_free(account_id, starts_at=ended_at, now=now)
-                emails.plan_ended(subscription, current, ended_at)
-            if subscription.id not in waiting:
-                Subscription.objects.filter(id=subscription.id).update(wound_up_at=now)
-
-
-def _opened_by(current: CreditPeriod) -> Transaction | None:
-    """The payment that opened this period, or the first month of its year, as the ledger has it."""
+def payment_of(current: CreditPeriod) -> Transaction | None:
+    """Returns the payment that opened this period, or the first month of its year, as the ledger has it."""
     keys = LedgerEntry.objects.filter(
         account_id=current.account_id,
         kind=LedgerEntry.Kind.ALLOCATION,
@@ -200,15 +142,3 @@ def _opened_by(current: CreditPeriod) -> Transaction | None:
     ).values_list("source_key", flat=True)
     own = Transaction.objects.filter(account=current.account_id, id__in={key.split(":")[1] for key in keys})
     return own.exclude(period_starts_at=None).order_by("period_starts_at").first()
-
-
-def _ended_at(subscription: Subscription, current: CreditPeriod | None, now: datetime) -> datetime | None:
-    """When it ended; None while its grace lasts."""
-    match subscription.status:
-        case "canceled":
-            return min(subscription.canceled_at or subscription.snapshot_at, now)
-        case "paused":
-            return min(subscription.paused_at or subscription.snapshot_at, now)
-    paid_until = current.paid_until if current else None
-    grace = (paid_until or subscription.snapshot_at) + settings.PAST_DUE_GRACE
-    return grace if grace <= now else None

@@ -147,7 +147,7 @@ def undo_scheduled_change(account: User) -> None:
     state = state_of(account)
     if not state.may_undo or not state.subscription:
         raise ChangeRefused("Nothing is scheduled that could be undone.")
-    snapshots.upsert_response(api.keep(state.subscription.id))
+    snapshots.upsert_response(api.undo_scheduled_change(state.subscription.id))
 
 
 def resume(account: User) -> None:

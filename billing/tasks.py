@@ -7,7 +7,7 @@ import logging
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from billing import fulfilment, subscriptions
+from billing import schedule, subscriptions
 from billing.paddle import inbox, sync
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ def apply_paddle_events(timestamp: int) -> None:
 def settle_payments(timestamp: int) -> None:
     """Every minute: payments that wait for something, and plans that are over (B7)."""
     now = timezone.now()
-    fulfilment.fulfil_due(now)
+    schedule.fulfil_due(now)
     if sync.lately(now):
-        fulfilment.end_plans(now)
+        schedule.end_plans(now)
 
 
 @app.periodic(cron="17 * * * *")

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -97,11 +97,6 @@ def cancel_transaction(transaction_id: str) -> Entity:
     )
 
 
-def checkout_url(opened: Entity) -> str:
-    """Where this transaction is paid: the page of ours that opens Paddle's checkout."""
-    return _checked(at(opened, "checkout", "url"))
-
-
 def invoice_url(transaction_id: str) -> str:
     """A link to the PDF that works for an hour. Of what was free there is none."""
     found = _client().read("get_pdf_for_transaction", {"disposition": "attachment"}, transaction_id=transaction_id)
@@ -129,26 +124,14 @@ def cancel(subscription_id: str, *, at_once: bool = False) -> Entity:
     )
 
 
-def keep(subscription_id: str) -> Entity:
-    """Undo whatever change is scheduled."""
+def undo_scheduled_change(subscription_id: str) -> Entity:
+    """Undo the cancellation, pause or resumption that is scheduled."""
     return _changed(
         "PATCH",
         "update_subscription",
         subscription_id,
         {"scheduled_change": None},
         as_wished=lambda found: found.get("status") != "canceled" and not _scheduled(found),
-    )
-
-
-def pause(subscription_id: str, resume_at: datetime | None = None) -> Entity:
-    """Pause it when the paid period ends, until `resume_at` or until resumed."""
-    until = {"resume_at": resume_at.astimezone(UTC).isoformat().replace("+00:00", "Z")} if resume_at else {}
-    return _changed(
-        "POST",
-        "pause_subscription",
-        subscription_id,
-        {"effective_from": "next_billing_period", **until},
-        as_wished=lambda found: found.get("status") == "paused" or _scheduled(found) == "pause",
     )
 
 

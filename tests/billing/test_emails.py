@@ -14,7 +14,7 @@ import time_machine
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries
 
-from billing import emails, fulfilment
+from billing import emails, fulfilment, schedule
 from billing.models import Subscription
 from billing.paddle import inbox, snapshots
 from credits.models import CreditPeriod
@@ -153,7 +153,7 @@ def test_an_unpaid_plan_that_is_canceled_is_told_of_both(subscriber: User, clock
 
 
 def end(at: datetime) -> None:
-    fulfilment.end_plans(at)
+    schedule.end_plans(at)
 
 
 @pytest.mark.parametrize("at_once", [False, True])

@@ -14,7 +14,7 @@ from django.db import DatabaseError, IntegrityError
 from django.db import transaction as database
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from billing import fulfilment, ownership, refunds
+from billing import fulfilment, ownership, refunds, schedule
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
 from billing.paddle import inbox
 from credits.ledger import grants
@@ -165,9 +165,9 @@ def test_a_price_that_is_unknown_holds_its_payment_up_until_it_is_known(subscrib
     assert paid_periods(subscriber) == []
     names = {"former_price_ids": ["pri_older", UNKNOWN]} if former else {"paddle_price_id": UNKNOWN}
     PlanPrice.objects.filter(plan="pro", interval="month").update(**names)
-    assert fulfilment.fulfil_due(moment(MARCH, days=1)) == 1
+    assert schedule.fulfil_due(moment(MARCH, days=1)) == 1
     assert (paid_periods(subscriber), held_up()) == ([("pro", "03-16", "04-16", 1000)], "")
-    assert fulfilment.fulfil_due(moment(MARCH, days=1)) == 0
+    assert schedule.fulfil_due(moment(MARCH, days=1)) == 0
     assert_books_balance()
 
 
@@ -182,7 +182,7 @@ def test_one_line_that_cannot_be_given_does_not_hold_up_the_others(subscriber: U
     hear("transaction.completed", payment(1, *lines, span=(MARCH, APRIL)), MARCH)
     assert sorted(left(subscriber)) == [("allocation", 250), ("purchased", 3), ("purchased", 20)]
     assert UNKNOWN in held_up()
-    fulfilment.fulfil_due(moment(MARCH, days=1))
+    schedule.fulfil_due(moment(MARCH, days=1))
     assert remaining(subscriber) == 273
     assert_books_balance()
 
@@ -231,7 +231,7 @@ def test_more_than_can_be_counted_is_kept_with_its_reason_and_stops_nobody(alice
     buys(alice, transaction_id=name("txn", 2))
     hear("transaction.completed", payment(2, line(CREDIT, 7)))
     assert remaining(alice) == 62
-    fulfilment.fulfil_due(moment(MAY))
+    schedule.fulfil_due(moment(MAY))
     assert_books_balance()
 
 
@@ -267,7 +267,7 @@ def test_an_upgrade_before_the_payment_it_changes_waits_for_it(subscriber: User,
         pay(1, STARTER, MARCH, APRIL, now=now)
         assert len(paid_periods(subscriber)) == 0
         PlanPrice.objects.filter(plan="starter", interval="month").update(paddle_price_id=STARTER)
-        fulfilment.fulfil_due(now)
+        schedule.fulfil_due(now)
     assert paid_periods(subscriber) == [("pro", "03-16", "04-16", 250 + GROWTH)]
     assert not Transaction.objects.waiting().exists()
     assert_books_balance()
@@ -314,7 +314,7 @@ def test_a_plan_ends_with_the_subscription_that_opened_it_whatever_was_paid_sinc
     hear("transaction.completed", other, "2026-03-20T00:00:00Z")
     ownership.dismiss(name("txn", 2))
     hear("subscription.canceled", subscription(STARTER, status="canceled", canceled_at=APRIL), APRIL)
-    fulfilment.end_plans(moment(APRIL, minutes=1))
+    schedule.end_plans(moment(APRIL, minutes=1))
     assert period(subscriber).plan_id == "free"
 
 
@@ -333,7 +333,7 @@ def test_a_renewal_that_also_charges_for_days_before_gives_its_period_once(subsc
     lines = [line(PRO, prorated=True), line(STARTER, -1, -900, number=2, prorated=True), line(PRO, number=3)]
     data = payment(2, *lines, span=(APRIL, MAY), subscription_id=SUBSCRIPTION, origin="subscription_recurring")
     hear("transaction.completed", data, APRIL)
-    fulfilment.fulfil_due(moment(APRIL, minutes=1))
+    schedule.fulfil_due(moment(APRIL, minutes=1))
     assert paid_periods(subscriber)[1:] == [("pro", "04-16", "05-16", 1000)]
     assert not Transaction.objects.waiting().exists()
 
@@ -370,7 +370,7 @@ def test_a_plan_that_ended_becomes_free_at_that_moment(subscriber: User, status:
     pay(1, PRO, MARCH, APRIL)
     end(status, UPGRADED)
     assert period(subscriber).plan_id == "pro"
-    assert fulfilment.end_plans(moment(UPGRADED, minutes=1)) == 1
+    assert schedule.end_plans(moment(UPGRADED, minutes=1)) == 1
     opened = period(subscriber)
     assert (opened.plan_id, opened.starts_at, opened.allocation) == ("free", moment(UPGRADED), 50)
     assert Subscription.objects.get().wound_up_at == moment(UPGRADED, minutes=1)
@@ -380,7 +380,7 @@ def test_a_plan_that_ended_becomes_free_at_that_moment(subscriber: User, status:
 def test_a_plan_ends_once(subscriber: User) -> None:  # B2
     pay(1, PRO, MARCH, APRIL)
     end("canceled", UPGRADED)
-    counts = [fulfilment.end_plans(moment(UPGRADED, minutes=minute)) for minute in range(1, 4)]
+    counts = [schedule.end_plans(moment(UPGRADED, minutes=minute)) for minute in range(1, 4)]
     assert counts == [1, 0, 0]
     assert CreditPeriod.objects.filter(account=subscriber, starts_at=moment(UPGRADED)).count() == 1
     assert_books_balance()
@@ -389,7 +389,7 @@ def test_a_plan_ends_once(subscriber: User) -> None:  # B2
 def test_a_plan_that_ended_in_the_future_ends_now(subscriber: User) -> None:  # P2
     pay(1, PRO, MARCH, APRIL)
     end("canceled", UPGRADED, canceled_at=MAY)
-    fulfilment.end_plans(moment(UPGRADED, minutes=1))
+    schedule.end_plans(moment(UPGRADED, minutes=1))
     assert period(subscriber).starts_at == moment(UPGRADED, minutes=1)
 
 
@@ -397,21 +397,21 @@ def test_bought_credits_outlive_the_plan(subscriber: User) -> None:  # M9
     pay(1, PRO, MARCH, APRIL)
     hear("transaction.completed", payment(2, line(CREDIT, 20), subscription_id=SUBSCRIPTION), A_SECOND_LATER)
     end("canceled", UPGRADED)
-    fulfilment.end_plans(moment(UPGRADED, minutes=1))
+    schedule.end_plans(moment(UPGRADED, minutes=1))
     assert ("purchased", 20) in left(subscriber)
 
 
 def test_a_paused_plan_resumes_with_its_next_payment(subscriber: User) -> None:  # B3 M7
     pay(1, PRO, MARCH, APRIL)
     end("paused", APRIL)
-    fulfilment.end_plans(moment(APRIL, minutes=1))
+    schedule.end_plans(moment(APRIL, minutes=1))
     assert period(subscriber).plan_id == "free"
     # The payment is heard of first; the old snapshot, still the newest, says nothing about it.
     pay(2, PRO, MAY, JUNE)
-    fulfilment.end_plans(moment(MAY, minutes=1))
+    schedule.end_plans(moment(MAY, minutes=1))
     assert period(subscriber).plan_id == "pro"
     hear("subscription.resumed", subscription(PRO), MAY)
-    fulfilment.end_plans(moment(MAY, minutes=2))
+    schedule.end_plans(moment(MAY, minutes=2))
     assert period(subscriber).plan_id == "pro"
     assert_books_balance()
 
@@ -421,9 +421,9 @@ def test_an_unpaid_plan_stays_through_its_grace_and_not_longer(subscriber: User,
     pay(1, PRO, MARCH, APRIL)
     end("past_due", APRIL)
     over = moment(APRIL, days=3)
-    fulfilment.end_plans(over - timedelta(microseconds=1))
+    schedule.end_plans(over - timedelta(microseconds=1))
     assert (period(subscriber).plan_id, Subscription.objects.get().wound_up_at) == ("pro", None)
-    fulfilment.end_plans(over)
+    schedule.end_plans(over)
     assert (period(subscriber).plan_id, period(subscriber).starts_at) == ("free", over)
     assert_books_balance()
 
@@ -434,12 +434,12 @@ def test_an_unpaid_plan_that_is_paid_after_all_goes_on(subscriber: User, days: i
     use(subscriber, 400, now=moment(MARCH, days=1))
     end("past_due", APRIL)
     recovered = moment(APRIL, days=days)
-    fulfilment.end_plans(recovered)
+    schedule.end_plans(recovered)
     assert period(subscriber).plan_id == ("pro" if days < 7 else "free")
     hear("transaction.completed", renewal(2, PRO, APRIL, MAY), recovered.isoformat())
-    fulfilment.end_plans(recovered + timedelta(minutes=1))
+    schedule.end_plans(recovered + timedelta(minutes=1))
     hear("subscription.activated", subscription(PRO), recovered.isoformat())
-    fulfilment.end_plans(recovered + timedelta(minutes=2))
+    schedule.end_plans(recovered + timedelta(minutes=2))
     opened = period(subscriber)
     assert (opened.plan_id, opened.paid_until, opened.allocation) == ("pro", moment(MAY), 1000)
     assert opened.rollover == (600 if days < 7 else 0)
@@ -453,11 +453,11 @@ def test_the_end_of_an_old_subscription_does_not_touch_the_plan_of_a_new_one(sub
     hear("subscription.created", subscription(PRO, id=name("sub", 2), transaction_id=name("txn", 2)), APRIL)
     pay(2, PRO, APRIL, MAY, **newer)
     end("canceled", "2026-04-20T00:00:00Z")
-    fulfilment.end_plans(moment("2026-04-20T00:01:00Z"))
+    schedule.end_plans(moment("2026-04-20T00:01:00Z"))
     assert period(subscriber).plan_id == "pro"
     assert Subscription.objects.get(id=SUBSCRIPTION).wound_up_at
     end("canceled", "2026-04-21T00:00:00Z", id=name("sub", 2))
-    fulfilment.end_plans(moment("2026-04-21T00:01:00Z"))
+    schedule.end_plans(moment("2026-04-21T00:01:00Z"))
     assert period(subscriber).plan_id == "free"
     assert_books_balance()
 
@@ -466,19 +466,19 @@ def test_a_snapshot_older_than_the_newest_payment_ends_nothing(subscriber: User)
     end("past_due", MARCH)
     pay(1, PRO, APRIL, MAY, now=moment(APRIL, minutes=1))
     end("canceled", "2026-04-10T00:00:00Z")
-    fulfilment.end_plans(moment(APRIL, minutes=2))
+    schedule.end_plans(moment(APRIL, minutes=2))
     assert period(subscriber).plan_id == "pro"
 
 
 def test_something_newer_about_a_subscription_asks_again_whether_it_is_over(subscriber: User) -> None:  # P2
     pay(1, PRO, MARCH, APRIL)
     end("paused", "2026-03-10T00:00:00Z")
-    fulfilment.end_plans(moment(UPGRADED))
+    schedule.end_plans(moment(UPGRADED))
     assert Subscription.objects.get().wound_up_at
     assert period(subscriber).plan_id == "pro"
     end("canceled", UPGRADED)
     assert Subscription.objects.get().wound_up_at is None
-    fulfilment.end_plans(moment(UPGRADED, minutes=1))
+    schedule.end_plans(moment(UPGRADED, minutes=1))
     assert period(subscriber).plan_id == "free"
 
 
@@ -489,16 +489,16 @@ def test_a_payment_that_comes_after_the_end_of_its_plan_ends_all_the_same(subscr
         PlanPrice.objects.filter(paddle_price_id=PRO).update(paddle_price_id="")
         pay(1, PRO, MARCH, APRIL)
     end("canceled", APRIL)
-    fulfilment.end_plans(moment(APRIL, minutes=1))
+    schedule.end_plans(moment(APRIL, minutes=1))
     if held:
         PlanPrice.objects.filter(plan="pro", interval="month").update(paddle_price_id=PRO)
-        fulfilment.fulfil_due(moment(APRIL, minutes=2))
+        schedule.fulfil_due(moment(APRIL, minutes=2))
     else:
         pay(1, PRO, MARCH, APRIL, now=moment(APRIL, minutes=2))
     assert period(subscriber).plan_id == "pro"
-    fulfilment.end_plans(moment(APRIL, minutes=3))
+    schedule.end_plans(moment(APRIL, minutes=3))
     assert period(subscriber).plan_id == "free"
-    fulfilment.end_plans(moment(APRIL, minutes=4))
+    schedule.end_plans(moment(APRIL, minutes=4))
     assert Subscription.objects.over().count() == 0
     assert_books_balance()
 
@@ -508,14 +508,14 @@ def test_a_payment_that_waits_for_ever_does_not_keep_a_plan_from_ending(subscrib
     pay(2, UNKNOWN, APRIL, MAY)
     end("canceled", "2026-04-20T00:00:00Z")
     for minute in (1, 2):
-        fulfilment.end_plans(moment("2026-04-20T00:00:00Z", minutes=minute))
+        schedule.end_plans(moment("2026-04-20T00:00:00Z", minutes=minute))
         assert (period(subscriber).plan_id, period(subscriber).starts_at.day) == ("free", 20)
     assert_books_balance()
 
 
 def test_a_subscription_of_nobody_ends_nothing() -> None:  # B10
     end("canceled", APRIL)
-    assert fulfilment.end_plans(moment(MAY)) == 0
+    assert schedule.end_plans(moment(MAY)) == 0
 
 
 # Failures
@@ -530,7 +530,13 @@ def broken(which: Any, error: Exception, work: Callable[..., Any]) -> Callable[.
     return refuse
 
 
-ERRORS = [DatabaseError("gone\nDETAIL: maya"), ValueError("no"), ZeroDivisionError("no"), KeyError("no")]
+ERRORS = [
+    DatabaseError("gone\nDETAIL: maya"),
+    ValueError("no"),
+    ZeroDivisionError("no"),
+    KeyError("no"),
+    RuntimeError("no"),
+]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -572,9 +578,9 @@ def test_an_account_that_cannot_be_settled_does_not_keep_the_others_waiting(
     PlanPrice.objects.filter(plan="starter", interval="month").update(paddle_price_id=UNKNOWN)
     with monkeypatch.context() as patched:
         patched.setattr(fulfilment, "fulfil", broken(accounts[1].id, error, fulfilment.fulfil))
-        patched.setattr(fulfilment, "_end_plan", broken(accounts[1].id, error, fulfilment._end_plan))
-        assert fulfilment.fulfil_due(moment(APRIL, hours=1)) == 3
-        assert fulfilment.end_plans(moment(APRIL, hours=1)) == 3
+        patched.setattr(schedule, "_end_plan", broken(accounts[1].id, error, schedule._end_plan))
+        assert schedule.fulfil_due(moment(APRIL, hours=1)) == 3
+        assert schedule.end_plans(moment(APRIL, hours=1)) == 3
     assert [period(account).plan_id for account in accounts] == ["free", "pro", "free"]
     assert list(Transaction.objects.waiting().values_list("account", flat=True)) == [accounts[1].id]
     assert_books_balance()
@@ -702,11 +708,11 @@ def test_the_clock_and_the_events_of_what_it_settles_never_wait_for_each_other(a
         told.append(event(7000 + 10 * turn, "subscription.canceled", ended, f"2026-04-18T14:05:{turn:02}Z"))
 
         def clock() -> str:
-            return f"{fulfilment.fulfil_due(now)} {fulfilment.end_plans(now)}"
+            return f"{schedule.fulfil_due(now)} {schedule.end_plans(now)}"
 
         states = at_once([*deliveries(told, now), clock, clock])
         assert states[:7] == ["applied"] * 7, list(PaddleEvent.objects.filter(state="failed").values("error"))
-    fulfilment.end_plans(now)
+    schedule.end_plans(now)
     assert period(alice).plan_id == "free"
     assert_books_balance()
 
@@ -725,11 +731,11 @@ def test_what_is_told_of_a_subscription_while_the_clock_is_at_it_is_not_passed_o
 
     def look() -> None:
         assert told.wait(timeout=30)
-        fulfilment.end_plans(now)
+        schedule.end_plans(now)
         looked.set()
 
     at_once([tell, look])
-    fulfilment.end_plans(now)
+    schedule.end_plans(now)
     assert period(subscriber).plan_id == "free"
 
 

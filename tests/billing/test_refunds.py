@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from billing import fulfilment, refunds
+from billing import fulfilment, refunds, schedule
 from billing.models import Adjustment, PaddleEvent, Transaction
 from credits.ledger import grants, periods
 from credits.models import Grant, LedgerEntry
@@ -345,7 +345,7 @@ def test_a_year_refunded_and_canceled_leaves_nothing_whichever_is_first(alice: U
     for what in (first, "canceled", "refunded"):
         if what == "canceled":
             hear("subscription.canceled", over, now.isoformat(), now=now)
-            fulfilment.end_plans(now)
+            schedule.end_plans(now)
         else:
             hear("adjustment.created", refund(1, 1633, of=name("txn", 1), line_id=None), now=now)
     assert left(alice) == [("allocation", 50)]

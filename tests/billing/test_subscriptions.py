@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from billing import fulfilment, subscriptions
+from billing import schedule, subscriptions
 from billing.models import PlanPrice, Subscription
 from billing.paddle import setup
 from billing.refusals import ChangeRefused
@@ -104,11 +104,11 @@ def test_a_plan_that_has_gone_on_meanwhile_keeps_what_was_charged_for(store: Sto
     """Its pause is over at Paddle, the card is charged, and no webhook has told of it yet."""
     paused = store.subscribe(alice, "pro")
     store.pause(paused, days=40)
-    fulfilment.end_plans(timezone.now())
+    schedule.end_plans(timezone.now())
     store.world.resume(paused)
     subscriptions.cancel(alice)
     store.deliver()
-    fulfilment.end_plans(timezone.now())
+    schedule.end_plans(timezone.now())
     state = subscriptions.state_of(alice)
     assert (state.plan.slug, state.ends_at) == ("pro", state.period.paid_until)
     assert_books_balance()

@@ -11,7 +11,7 @@ from decimal import Decimal
 from urllib.parse import quote
 from uuid import uuid4
 
-from billing import checkout, fulfilment, subscriptions
+from billing import checkout, schedule, subscriptions
 from billing.models import Purchase
 from billing.paddle import api
 from credits.ledger import grants, periods
@@ -162,7 +162,7 @@ def pausing(store: Store) -> tuple[User, Pages]:
 def paused(store: Store) -> tuple[User, Pages]:
     user, subscription = buyer("pro", store)
     store.pause(subscription)
-    fulfilment.end_plans(store.world.now())
+    schedule.end_plans(store.world.now())
     return user, {"billing": BILLING, "way back": f"{BILLING}/resume"}
 
 

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from playwright.sync_api import Page, Request, Route, expect
 
-from billing import fulfilment
+from billing import schedule
 from billing.models import PlanPrice
 from billing.paddle import api
 from sidekick.accounts.models import DeviceSession, User
@@ -317,7 +317,7 @@ def time_passes(shop: Shop) -> None:
     """Let Paddle do what falls due, and then the worker's minute come."""
     shop.world.catch_up()
     shop.deliver()
-    fulfilment.end_plans(shop.world.now())
+    schedule.end_plans(shop.world.now())
 
 
 @SCRIPT
@@ -436,7 +436,7 @@ def test_a_pause_says_what_it_means_and_ends_when_the_customer_says_so(
 ) -> None:  # B1
     page = new_page(olga)
     shop.pause(pro)
-    fulfilment.end_plans(shop.world.now())
+    schedule.end_plans(shop.world.now())
     open_billing(page)
     plan_card(page, "Free", "Paused")
     expect(page.locator(".notice")).to_contain_text("Pro is paused. Your account is on Free until it resumes")

@@ -575,26 +575,12 @@ CHANGES: dict[str, tuple[Callable[[], Body], str, Body, Body, Body]] = {
         cancel_scheduled(),
         subscription(),
     ),
-    "keep": (
-        lambda: api.keep(SUB),
+    "undo": (
+        lambda: api.undo_scheduled_change(SUB),
         f"PATCH /subscriptions/{SUB}",
         {"scheduled_change": None},
         subscription(),
         cancel_scheduled(),
-    ),
-    "pause": (
-        lambda: api.pause(SUB, datetime(2026, 12, 1, 1, tzinfo=UTC)),
-        f"POST /subscriptions/{SUB}/pause",
-        {"effective_from": "next_billing_period", "resume_at": "2026-12-01T01:00:00Z"},
-        subscription(scheduled_change={"action": "pause"}),
-        subscription(),
-    ),
-    "pause without end": (
-        lambda: api.pause(SUB),
-        f"POST /subscriptions/{SUB}/pause",
-        {"effective_from": "next_billing_period"},
-        subscription(status="paused"),
-        subscription(),
     ),
     "resume": (
         lambda: api.resume(SUB),
@@ -744,7 +730,7 @@ def test_an_invoice_is_a_link_to_a_file(server: Scripted) -> None:
 
 def test_a_new_card_has_a_transaction_of_its_own(server: Scripted) -> None:
     server.says(data(opened()))
-    assert api.checkout_url(api.card_update(SUB)) == f"https://app.example.com/pay?_ptxn={TXN}"
+    assert api.card_update(SUB)["checkout"]["url"] == f"https://app.example.com/pay?_ptxn={TXN}"
     assert server.seen[0].path == f"/subscriptions/{SUB}/update-payment-method-transaction"
 
 
@@ -769,8 +755,6 @@ def test_a_link_that_is_not_https_is_handed_to_nobody(server: Scripted, url: obj
     server.says(data({"url": url, "urls": {"general": {"overview": url}}}))
     assert fault_of(lambda: api.invoice_url(TXN)).code == "broken"
     assert fault_of(lambda: api.portal_url(CTM, [])).code == "broken"
-    assert fault_of(lambda: api.checkout_url({"checkout": {"url": url}})).code == "broken"
-    assert fault_of(lambda: api.checkout_url({"checkout": None})).code == "broken"
 
 
 def test_a_link_to_what_runs_beside_us_is_fine(server: Scripted, settings: Settings) -> None:
@@ -826,7 +810,7 @@ def shop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 def test_credits_are_bought_at_the_simulator(shop: Shop) -> None:  # B4 P7
     wish = {"account_id": str(ACCOUNT), "purchase_id": "p1"}
     opened = api.open_transaction(price_id=shop.credit, quantity=137, customer_id=shop.customer, custom_data=wish)
-    assert api.checkout_url(opened) == f"http://localhost:8000/dashboard/billing/pay?_ptxn={opened['id']}"
+    assert opened["checkout"]["url"] == f"http://localhost:8000/dashboard/billing/pay?_ptxn={opened['id']}"
     for customer_id in (shop.customer, None):
         since = datetime.now(UTC) - timedelta(minutes=1)
         found = api.find_transaction(customer_id=customer_id, purchase_id="p1", since=since)
@@ -869,11 +853,10 @@ def test_a_subscription_is_canceled_kept_paused_resumed_and_changed_at_the_simul
     disturbed()
     assert api.cancel(shop.subscription)["scheduled_change"]["action"] == "cancel"
     disturbed()
-    assert api.keep(shop.subscription)["scheduled_change"] is None
+    assert api.undo_scheduled_change(shop.subscription)["scheduled_change"] is None
     disturbed()
-    until = datetime.now(UTC) + timedelta(days=90)
-    assert api.pause(shop.subscription, until)["scheduled_change"]["action"] == "pause"
-    api.keep(shop.subscription)
+    shop.world.pause(shop.subscription, datetime.now(UTC) + timedelta(days=90), now=False)
+    assert api.undo_scheduled_change(shop.subscription)["scheduled_change"] is None
     shop.world.pause(shop.subscription)
     disturbed()
     assert api.resume(shop.subscription)["status"] == "active"

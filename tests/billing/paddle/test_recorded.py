@@ -17,7 +17,7 @@ import time_machine
 from django.conf import settings
 from django.db import transaction
 
-from billing import fulfilment
+from billing import schedule
 from billing.models import PaddleEvent, PlanPrice, Subscription, Transaction
 from billing.paddle import inbox
 from credits.models import CreditPeriod, Grant
@@ -94,7 +94,7 @@ def test_in_time_every_payment_opens_its_period_and_the_pause_is_free(alice: Use
     for body in bodies_of(alice).values():
         now = occurred(body) + timedelta(seconds=2)
         inbox.receive(body, now=now)
-        fulfilment.end_plans(now)
+        schedule.end_plans(now)
     opened = CreditPeriod.objects.filter(account=alice).order_by("starts_at")
     assert [(p.plan_id, f"{p.starts_at:%m-%d}", f"{p.ends_at:%m-%d}") for p in opened] == [
         ("free", "02-28", "03-31"),

@@ -206,7 +206,7 @@ def test_every_difference_that_matters_is_seen(world: World, known: str, wrong: 
 
 @pytest.mark.parametrize("name", ["change_at", "change_resume_at"])
 def test_a_scheduled_change_at_another_time_is_seen(world: World, known: str, name: str) -> None:
-    api.pause(known, timezone.now() + timedelta(days=90))
+    world.pause(known, timezone.now() + timedelta(days=90), now=False)
     sync(later())
     right = row(known)
     other = datetime(2027, 12, 1, tzinfo=UTC)

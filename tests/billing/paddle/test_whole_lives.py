@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import transaction as database
 
-from billing import fulfilment
+from billing import schedule
 from billing.models import PaddleEvent, Subscription
 from sidekick.accounts.models import User
 from tests.billing.bodies import (
@@ -127,7 +127,7 @@ def deliver(bodies: list[bytes], dice: random.Random) -> None:
             killed_in_between(body, AFTERWARDS)
         receive(body, AFTERWARDS)
         if dice.random() < 0.1:
-            fulfilment.fulfil_due(AFTERWARDS)
+            schedule.fulfil_due(AFTERWARDS)
 
 
 def end_of(account: User, bodies: list[bytes], dice: random.Random | None) -> dict[str, Any]:
@@ -138,8 +138,8 @@ def end_of(account: User, bodies: list[bytes], dice: random.Random | None) -> di
         for body in [] if dice else bodies:
             receive(body, AFTERWARDS)
         for minute in range(2):
-            fulfilment.fulfil_due(AFTERWARDS + timedelta(minutes=minute))
-            fulfilment.end_plans(AFTERWARDS + timedelta(minutes=minute))
+            schedule.fulfil_due(AFTERWARDS + timedelta(minutes=minute))
+            schedule.end_plans(AFTERWARDS + timedelta(minutes=minute))
         assert not PaddleEvent.objects.filter(state="failed").exists()
         assert not Subscription.objects.over().exists()
         assert_books_balance()

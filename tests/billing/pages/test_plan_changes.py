@@ -11,7 +11,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from billing import fulfilment, subscriptions
+from billing import schedule, subscriptions
 from billing.models import PlanPrice, Purchase, Subscription
 from sidekick.accounts.models import User
 from tests.billing.pages.reading import ACT, HOME, facts, page, rows, words
@@ -79,7 +79,7 @@ def test_an_overdue_payment_says_how_long_the_plan_stays(
     assert rows(html)[0]["Status"] == "Past due"
     clock.move_to(datetime(2026, 6, 11, tzinfo=UTC))
     sign_in(browser, alice)
-    fulfilment.end_plans(timezone.now())
+    schedule.end_plans(timezone.now())
     over = words(page(browser))
     assert "Your account is on Free until it does. Update your card" in over
     assert "Nothing more is charged. Your account stays on Free." in words(page(browser, f"{HOME}/cancel"))
@@ -91,7 +91,7 @@ def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store
     assert "Paused" in html
     assert "Pro is paused." in words(html)
     assert "It resumes on 12 Jun 2026." in words(html)
-    fulfilment.end_plans(timezone.now())
+    schedule.end_plans(timezone.now())
     followed = words(page(browser))
     assert "Your account is on Free until it resumes, and nothing is charged." in followed
     assert "Plan Free Paused $0 for now, Pro is $39 a month" in followed
@@ -104,7 +104,7 @@ def test_a_paused_plan_is_resumed_after_a_question(browser: Client, store: Store
 
 def test_a_paused_plan_can_be_canceled_at_once(browser: Client, store: Store, pro: str) -> None:  # B2
     store.pause(pro, days=40)
-    fulfilment.end_plans(timezone.now())
+    schedule.end_plans(timezone.now())
     asked = words(page(browser, f"{HOME}/cancel"))
     assert "Cancel Pro? Pro ends at once and can’t be resumed. Nothing more is charged." in asked
     assert "You can change your mind" not in asked
