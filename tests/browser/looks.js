@@ -39,9 +39,14 @@
   // A figure broken in the middle reads as two.
   brokenFigures() {
     const broken = (element) => {
+      // Of the text alone: a bar beside a figure stands lower than its top.
+      const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
       const range = document.createRange();
-      range.selectNodeContents(element);
-      const tops = [...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top));
+      const tops = [];
+      while (texts.nextNode()) {
+        range.selectNodeContents(texts.currentNode);
+        tops.push(...[...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top)));
+      }
       return !/\s/.test(element.textContent.trim()) && new Set(tops).size > 1;
     };
     const figures = [...document.querySelectorAll(".card-value, .card-note b, td.num, .badge")];
