@@ -52,7 +52,7 @@ def consequences(account: User) -> dict[str, list[str]]:
     return {
         "lost": [*lost, *_plan(subscriptions.state_of(account, now=now), zone)],
         "erased": [
-            "You are signed out everywhere, the Sidekick app included.",
+            "You are logged out everywhere, the Sidekick app included.",
             "Your name, email, password, passkeys and connected accounts are erased, and where you signed in from.",
         ],
         "kept": [

@@ -76,7 +76,7 @@ def end_session(request: Request, session_id: str) -> HttpResponse:
         allauth_internals.logout(request)
         return redirect("account_login")
     request.user.device_sessions.filter(id=session.id).end(DeviceSession.Ended.BY_CUSTOMER)
-    messages.success(request, "That device is signed out.")
+    messages.success(request, "That device is logged out.")
     return redirect("account:sessions")
 
 
@@ -87,7 +87,7 @@ def end_other_sessions(request: Request) -> HttpResponse:
     if request.device_session:
         others = others.exclude(id=request.device_session.id)
     ended = others.end(DeviceSession.Ended.BY_CUSTOMER)
-    messages.success(request, f"{ended} other device{' is' if ended == 1 else 's are'} signed out.")
+    messages.success(request, f"{ended} other device{' is' if ended == 1 else 's are'} logged out.")
     return redirect("account:sessions")
 
 

@@ -158,7 +158,7 @@ class Letter(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    # The index of an account's letters starts with the account.
+    # The index of an account's emails starts with the account.
     account = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="letters", db_index=False)
     template = models.CharField(max_length=100)
     key = models.CharField(max_length=200, null=True, unique=True, help_text="What it is about; never written twice.")  # noqa: DJ001

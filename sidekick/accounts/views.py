@@ -41,7 +41,7 @@ def reauthenticate_by_email(request: HttpRequest) -> HttpResponseBase:
     process = EmailedCode.resume(request)
     form = ConfirmLoginCodeForm(code=process.code if process else None)
     if request.method == "POST" and "send" in request.POST:
-        if not rate_limits.allow(request, "email_proof"):
+        if not rate_limits.allow(request, "reauthentication_code"):
             return rate_limits.refuse(request)
         EmailedCode.begin(request)
         return redirect(request.get_full_path())

@@ -85,7 +85,7 @@ ACCOUNT_RATE_LIMITS = {
     "request_login_code": "20/5m/ip,3/5m/key",
     "confirm_email": "1/10s/key",
     "reauthenticate": "10/m/user",
-    "email_proof": "3/5m/user",
+    "reauthentication_code": "3/5m/user",
     "download_my_data": "5/h/user",
     "change_password": "5/m/user",
     "manage_email": "10/m/user",

@@ -22,7 +22,7 @@ from sidekick.accounts import allauth_internals
 from sidekick.accounts.decorators import redirect_to_sign_in, return_path
 from sidekick.accounts.models import User
 
-STATE_KEY = "email_proof"  # in the flow's session
+STATE_KEY = "email_proof"  # in the flow's session, where the release before this one looks for it too
 CODE_SECONDS = 600
 MOST_ATTEMPTS = 3
 

@@ -36,3 +36,8 @@ def test_a_key_has_a_limit_of_its_own() -> None:
     allowed = [rate_limits.allow(asked("POST", nobody), "api_token", key="alice@example.com") for _ in range(11)]
     assert allowed == [True] * 10 + [False]
     assert rate_limits.allow(asked("POST", nobody), "api_token", key="charlie@example.com")
+
+
+def test_a_name_without_a_limit_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        rate_limits.allow(asked("POST", User()), "chekout")
