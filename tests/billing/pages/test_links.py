@@ -47,6 +47,20 @@ def test_who_paid_with_another_customers_email_gets_nobodys_portal(  # B10
     assert browser.post(f"{HOME}/portal").status_code == 303
 
 
+def test_a_plan_that_another_customer_pays_does_not_bar_the_portal(  # B7 B10
+    other: Client, store: Store, alice: User, charlie: User, pro: str
+) -> None:
+    subscription = store.subscribe(charlie, "starter")
+    payer = Customer.objects.get(account=alice).id
+    Subscription.objects.filter(id=subscription).update(customer_id=payer)
+    with store.world.changing() as state:
+        state.subscriptions.get(subscription)["customer_id"] = payer
+    # Paddle refuses a portal session for a subscription of another customer.
+    response = other.post(f"{HOME}/portal")
+    assert response.status_code == 303
+    assert f"/portal/{Customer.objects.get(account=charlie).id}?" in response["Location"]
+
+
 def test_paddle_s_portal_opens_by_a_link_of_the_moment(
     browser: Client, other: Client, store: Store, pro: str
 ) -> None:  # B7

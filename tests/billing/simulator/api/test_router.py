@@ -85,3 +85,10 @@ def test_pages_follow_the_cursor_in_either_direction(shop: Shop) -> None:
 )  # fmt: skip
 def test_pages_have_paddles_sizes(shop: Shop, path: str, size: int) -> None:
     assert shop.call("GET", path)["meta"]["pagination"]["per_page"] == size
+
+
+def test_a_response_does_not_change_with_its_entity(shop: Shop) -> None:
+    made = shop.post("/customers", email="alice@example.com", name="Alice")
+    read = shop.get(f"/customers/{made['id']}")
+    shop.patch(f"/customers/{made['id']}", name="Alicia")
+    assert (made["name"], read["name"]) == ("Alice", "Alice")
