@@ -60,6 +60,7 @@ def show(
 
 def leave(request: Request, url: str) -> HttpResponse:
     """Lead to an address that has to be loaded whole: another site's, or the pay page."""
+    # htmx would follow a redirect itself and swap the answer in.
     if "HX-Request" in request.headers:
         return HttpResponseClientRedirect(url)
     return _SeeOther(url)
@@ -72,4 +73,5 @@ def _status_of(problem: Problem) -> int:
 
 
 class _SeeOther(HttpResponseRedirect):
+    # After a POST, 303 makes every client ask for the address with a GET.
     status_code = 303

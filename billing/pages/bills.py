@@ -40,6 +40,7 @@ class Bill:
         rows = [(label, money.written(payment.total - payment.tax, payment.currency))]
         if payment.tax:
             rows.append(("Tax", money.written(payment.tax, payment.currency)))
+        # Credit that Paddle owed the customer pays a part.
         if payment.total != payment.grand_total:
             back = money.written(payment.grand_total - payment.total, payment.currency)
             rows.append(("From your balance at Paddle", back))

@@ -75,6 +75,7 @@ def pay(request: Request) -> HttpResponse:
     transaction_id = request.GET.get("_ptxn", "")
     if not TRANSACTION_ID.fullmatch(transaction_id):
         raise Http404
+    # A purchase has a page of its own, which knows how far it is.
     bought = Purchase.objects.filter(account=request.user, transaction_id=transaction_id).first()
     if bought:
         return redirect("billing:purchase", bought.id)
@@ -107,6 +108,7 @@ def progress(request: Request, purchase_id: str) -> HttpResponse:
     """How far a purchase is, for a page that is open (B5)."""
     bought = _purchase(request, purchase_id)
     done = _progress(request, bought, completed="completed" in request.GET)
+    # Nothing was paid after all: the page with the button is the right one again.
     if done.step == "ready":
         return leave(request, reverse("billing:purchase", args=[bought.id]))
     context = {"purchase": bought, "progress": done, "since": waiting_since(request), "live": True}
@@ -129,6 +131,7 @@ def _progress(request: Request, bought: Purchase, *, completed: bool) -> Progres
 def _to_checkout(request: Request, bought: Purchase) -> HttpResponse:
     """Lead to the simulator's checkout at once, or to our page, which opens the real one."""
     here = reverse("billing:purchase", args=[bought.id])
+    # Paddle has not answered yet; our page waits for it.
     if not bought.transaction_id:
         return leave(request, here)
     return leave(request, checkout.checkout_link(bought.transaction_id, request.build_absolute_uri(here)) or here)
@@ -138,6 +141,7 @@ def _pay_page(
     request: Request, title: str, bill: Bill, transaction_id: str, done_path: str, context: dict[str, Any]
 ) -> HttpResponse:
     """A page that is always loaded whole: Paddle's script and what it needs are allowed on no other."""
+    # A swap keeps the policy of the page before, under which Paddle's script does not run.
     if is_fragment(request):
         return HttpResponseClientRedirect(request.get_full_path())
     done_url = request.build_absolute_uri(done_path)
@@ -162,4 +166,5 @@ def _let_paddle_in(request: Request, response: HttpResponse) -> None:
     # Bank windows and wallets open from inside Paddle's frame.
     response["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
     response["Permissions-Policy"] = f'payment=(self "{settings.PADDLE_CHECKOUT_POLICY["frame-src"][0]}")'
+    # The decorator only marks the response, and its middleware reads the mark.
     csp_update(settings.PADDLE_CHECKOUT_POLICY)(lambda _: response)(request)

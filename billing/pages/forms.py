@@ -39,6 +39,7 @@ class CreditsForm(forms.Form):
         super().__init__(data, initial={"quantity": min(100, price.most)}, auto_id="credits_%s")
         self.price = price
         self.token = token_of(data or {})
+        # The least is not the field's minimum: a smaller number gets a reason, not the browser's refusal (B4).
         field = self.fields["quantity"]
         words = f"Choose a whole number from {price.least} to {price.most}."
         field.error_messages = {"required": words, "invalid": words}

@@ -52,6 +52,7 @@ def portal(request: Request) -> HttpResponse:
     try:
         check_rate(request, "paddle")
         own = state.subscription and state.subscription.customer_id == customer_id
+        # Paddle refuses a session that names a subscription of another customer.
         url = api.portal_url(customer_id, [state.subscription.id] if own and state.subscription else [])
     except (ActionRefused, PaddleFault) as problem:
         return show_billing(request, problem=problem)

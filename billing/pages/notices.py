@@ -52,6 +52,7 @@ def _ending(state: SubscriptionState, zone: ZoneInfo) -> Notice | None:
 
 def _pausing(state: SubscriptionState, paid: Plan, zone: ZoneInfo) -> Notice | None:
     again = f" It resumes on {day(state.resumes_at, zone)}." if state.resumes_at else ""
+    # A pause that has come is undone by resuming, which charges; one that is scheduled is undone for nothing.
     if state.may_resume:
         words = f"Nothing is charged.{again}"
         if state.plan != paid:

@@ -53,6 +53,7 @@ def _how(state: SubscriptionState | None, price: PlanPrice) -> str:
         return "sign_up"
     if state.plan == price.plan:
         return "current"
+    # Free is not bought: cancelling leads there.
     if not price.amount:
         return "cancel" if state.may_cancel else ""
     return "change" if state.subscription else "subscribe"

@@ -56,6 +56,7 @@ class History:
     def for_account(cls, account: User, asked: str, zone: ZoneInfo) -> History:
         """The page that was asked for; the first one, and a sentence, where there is no such page. Four queries."""
         paid = Transaction.objects.filter(account=account).exclude(status__in=NEVER_DUE)
+        # A card was changed for a plan that owed nothing.
         paid = paid.exclude(origin=CARD_CHANGE, grand_total=0).order_by("-created_at", "-id")
         here = reverse("billing:overview")
         pages = Pages.for_count(paid.count(), asked, lambda number: f"{here}?page={number}" if number > 1 else here)
@@ -67,6 +68,7 @@ def what_for(payment: Transaction, prices: dict[str, PlanPrice], zone: ZoneInfo)
     if payment.origin == CARD_CHANGE:
         return "Card changed"
     bought = [line for line in payment.lines if line.quantity > 0]
+    # A change of plan gives money back for the old one, with a line of negative quantity.
     replaced = [prices[line.price_id] for line in payment.lines if line.quantity < 0 and line.price_id in prices]
     changed = payment.origin == PLAN_CHANGE or any(line.prorated for line in bought)
     words = []
@@ -135,6 +137,7 @@ def _went_back(payment: Transaction, adjustments: Iterable[Adjustment]) -> list[
             won += adjustment.total
     badges: list[Badge] = []
     if refunded:
+        # A refund may be split over several adjustments.
         whole = refunded >= payment.total
         badges.append(("", "Refunded" if whole else f"{money.written(refunded, payment.currency)} refunded"))
     if pending:

@@ -51,6 +51,7 @@ class Faults:
             fault = next((one for one in self.waiting if one.matches(method, path)), None)
             if fault:
                 fault.times -= 1
+            # A fault that was used up goes from the panel.
             self.waiting = [one for one in self.waiting if one.times > 0]
             return fault
 

@@ -70,6 +70,7 @@ class _HTTP(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Small responses would wait for the acknowledgement of the one before them.
     disable_nagle_algorithm = True
     timeout = IDLE_SECONDS
     server: _HTTP
@@ -96,6 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not _is_ours(request):
             self._send(Response(403, b"This host or origin is not the simulator's.", "text/plain"))
             return
+        # The clock may have passed a due date since the last tick.
         if self.server.ticking:
             self.server.world.catch_up()
         if api.is_api(request.path):
@@ -106,6 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _request(self) -> Request | None:
         length = self.headers.get("Content-Length", "0")
         if not (length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY):
+            # The body was not read, so the connection cannot carry another request.
             self.close_connection = True
             self._send(Response(413, b"The body is too large, or of no stated length.", "text/plain"))
             return None
@@ -158,6 +161,7 @@ def _is_ours(request: Request) -> bool:
     host = request.headers.get("host", "")
     if not OWN_HOST.fullmatch(host):
         return False
+    # The API asks for its key, which no page of another site has.
     if request.method == "GET" or api.is_api(request.path):
         return True
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")

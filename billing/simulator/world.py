@@ -66,6 +66,7 @@ class World:
             with self.state.all_or_nothing():
                 yield self.state
             self.state.save()
+        # Outside the lock, so that the courier need not wait for it.
         self.courier.awake.set()
 
     # Time
@@ -86,11 +87,13 @@ class World:
         with self.changing() as state:
             due = lifecycle.due_at(state, state.subscriptions.get(subscription_id))
             if due:
+                # A second more, because a moment is due once it has passed.
                 self.move(max(due - state.now(), timedelta()) + timedelta(seconds=1))
 
     def catch_up(self) -> None:
         """Do what fell due since time was last looked at."""
         with self.lock:
+            # Asked first, because `changing` writes the state file.
             if self._next_due(self.state.now() + SAME_MOMENT):
                 with self.changing() as state:
                     self._advance_to(state.now())
@@ -200,6 +203,7 @@ class World:
         return first if first and first[0] <= until else None
 
     def _advance_to(self, until: datetime) -> None:
+        # Asked again each time, because what happens changes what is due next.
         while first := self._next_due(until + SAME_MOMENT):
             due, subscription = first
             with self.state.at(due):

@@ -78,9 +78,11 @@ def paged(
     kept = sorted(
         (row for row in rows if _passes(row, query, filters)), key=lambda row: str(row[key]), reverse=backwards
     )
+    # A cursor is the last id of a page, so a row that is added meanwhile shifts nothing.
     after = query.get("after")
     rest = [row for row in kept if not after or _is_beyond(str(row[key]), after, backwards)]
     shown = rest[:size]
+    # An empty page leads to itself: the feed is read on from there when something happened.
     cursor = str(shown[-1][key]) if shown else after
     following = dict(query) | {"per_page": str(size)} | ({"after": cursor} if cursor else {})
     return Page(

@@ -71,6 +71,7 @@ def change_price(state: State, price: Price, body: PriceChange) -> Price:
     for name in ("unit_price", "quantity"):
         if name in fields and fields[name] is None:
             raise invalid_field(name, "cannot be null")
+    # Checked before it is applied, so that a refused change leaves the price as it was.
     _check(price | fields)
     price |= fields
     state.emit("price.updated", price)

@@ -46,6 +46,7 @@ def change(state: State, customer: Customer, body: CustomerChange) -> Customer:
 
 
 def by_email(state: State, email: str) -> Customer | None:
+    # Paddle tells emails apart without regard to case.
     found = (row for row in state.customers.rows() if row["email"].casefold() == email.casefold())
     return next(found, None)
 

@@ -105,6 +105,7 @@ class Courier:
         try:
             with self.world.lock:
                 state = self.world.state
+                # The setting may have been deleted while the webhook waited.
                 setting = state.settings.find(row["setting_id"])
                 body = deliveries.body(state, row)
             # Without the lock: the receiver may call the API before it responds.
@@ -124,6 +125,7 @@ class Courier:
         elif give_up or row["times_attempted"] >= ATTEMPTS:
             row |= {"left": 0, "status": "failed", "retry_at": None}
         else:
+            # The last pause repeats.
             pause = self.pauses[min(row["times_attempted"], len(self.pauses)) - 1]
             later = iso(self.world.state.now() + timedelta(seconds=pause))
             row |= {"status": "needs_retry", "due": time.time() + pause, "retry_at": later}

@@ -72,6 +72,7 @@ def _queue(state: State, event: Event, setting_id: str, origin: Literal["event",
             "id": state.new_id("ntf"),
             "event_id": event["event_id"],
             "setting_id": setting_id,
+            # The courier keeps the order of each customer. An entity without one is in an order of its own.
             "customer_id": data.get("customer_id") or data["id"],
             "origin": origin,
             "status": "not_attempted",

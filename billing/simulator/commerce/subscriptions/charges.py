@@ -38,6 +38,7 @@ def bill_once(state: State, subscription: Subscription, order: Sequence[OrderLin
             raise RequestError(
                 "subscription_new_items_not_valid", "Only prices without a billing cycle can be charged once."
             )
+    # Charged in full: a charge belongs to the period, but is not prorated.
     period = subscription["current_billing_period"]
     bill = transactions.bill(state, subscription, order, origin="subscription_charge", period=period)
     transactions.check_minimum(state, bill, code="subscription_update_transaction_balance_less_than_charge_limit")
