@@ -130,7 +130,7 @@ def number(found: Locator) -> float:
 
 
 def sees_the_numbers(page: Page) -> None:
-    available, used, total, additional = (number(page.locator(".card-value").nth(place)) for place in range(4))
+    total, used, available, additional = (number(page.locator(".card-value").nth(place)) for place in range(4))
     assert used > 0
     assert (total, additional) == (50, 0)
     assert round(total - used, 2) == available
