@@ -1,4 +1,4 @@
-"""What operators see of Paddle: the inbox, the newest that we know of its things, and payments that wait for them."""
+"""The admin of billing: Paddle's inbox and snapshots, prices, and payments that wait for an operator."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class PlanPriceAdmin(ReasonedAdmin):
     list_select_related = ["plan"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: PlanPrice | None = None) -> list[str]:
-        """What a price is for stays: payments and purchases name it."""
+        """The purpose of a price stays: payments and purchases name it."""
         return ["plan", "interval", "currency"] if obj else []
 
 
@@ -195,7 +195,7 @@ class EventFeedAdmin(ReadOnlyAdmin):
 
 
 class Claim(forms.ModelForm):  # type: ignore[type-arg]
-    """Whose a payment is; the reason says why we think so."""
+    """The owner of an unclaimed payment, with the reason for thinking so."""
 
     belongs_to = forms.CharField(label="Belongs to", help_text="Email or id of the account.", max_length=320)
 
@@ -244,7 +244,7 @@ class WaitingPaymentAdmin(ReasonedAdmin):
 
     @admin.display(description="Paid by")
     def payer(self, payment: WaitingPayment) -> SafeString | str:
-        """What the buyer typed is a hint, never a proof."""
+        """The buyer's own words are a hint, never a proof."""
         customer = Customer.objects.filter(id=payment.customer_id).first()
         custom = payment.data.get("custom_data")
         return format_html("{} · custom data {}", customer.email if customer else "unknown", str(custom))

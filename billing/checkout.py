@@ -35,7 +35,7 @@ NOT_SET_UP = "This can't be bought yet. Please come back later."
 
 
 class PurchaseState(TextChoices):
-    """How far a purchase is."""
+    """The progress of a purchase."""
 
     OPENING = "opening", "Paddle has not answered yet"
     READY = "ready", "waits to be paid"
@@ -53,7 +53,7 @@ STATES = {
 
 
 def why_not(account: User, state: SubscriptionState) -> str:
-    """Why no additional credits can be bought now, in a sentence, or nothing (B4)."""
+    """Returns why no additional credits can be bought now, a sentence for the customer, or "" (B4)."""
     if state.may_resume and state.price and state.price.plan.may_buy_credits:
         return f"Additional credits come with {state.price.plan.name}: resume it first."
     if not state.plan.may_buy_credits:
@@ -104,9 +104,12 @@ def purchase_state(purchase: Purchase) -> PurchaseState:
 
 
 def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
-    """Ask Paddle how far it is, when its event is late or its answer was lost; every ten seconds at most."""
+    """Ask Paddle for its transaction, at most every ten seconds, when its event is late or its answer was lost.
+
+    Returns the purchase, reloaded. Raises nothing when Paddle does not answer.
+    """
     now = now or timezone.now()
-    # What Paddle refused to make is nowhere to be found.
+    # A purchase that Paddle refused has no `asked_at`: there is nothing to look for.
     due = Purchase.objects.filter(id=purchase.id, asked_at__lte=now - LOOK_EVERY)
     if purchase_state(purchase) in {PurchaseState.DONE, PurchaseState.CANCELED} or not due.update(asked_at=now):
         return purchase
@@ -115,13 +118,13 @@ def look_again(purchase: Purchase, *, now: datetime | None = None) -> Purchase:
         if found:
             _take(purchase, found)
     except PaddleFault:
-        pass  # The event will come, and whoever waits looks again.
+        pass  # The event will come, and the waiting page asks again.
     purchase.refresh_from_db()
     return purchase
 
 
 def given(purchase: Purchase) -> Decimal:
-    """How many credits it brought so far."""
+    """Returns the credits that it brought so far."""
     brought = Grant.objects.filter(
         account_id=purchase.account_id,
         kind=Grant.Kind.PURCHASED,
@@ -132,7 +135,7 @@ def given(purchase: Purchase) -> Decimal:
 
 
 def checkout_link(transaction_id: str, return_to: str) -> str:
-    """Where the simulator's checkout stands; the real Paddle opens its own over our page."""
+    """Returns the address of the simulator's checkout, "" for the real Paddle, which opens its own over our page."""
     if not settings.PADDLE_SIMULATED:
         return ""
     return f"{settings.PADDLE_API_URL}/checkout/{transaction_id}?{urlencode({'return_to': return_to})}"
@@ -161,7 +164,7 @@ def _check(account: User, price: PlanPrice, quantity: int, state: SubscriptionSt
 
 
 def plan_is_on_its_way(account: User) -> bool:
-    """Whether a plan is paid for whose subscription is not here yet: a second one would be paid as well."""
+    """Returns whether a plan is paid for whose subscription is not here yet: a second one would be paid as well."""
     bought = Purchase.objects.filter(account=account).exclude(price__interval=PlanPrice.Interval.CREDIT)
     paid = Transaction.objects.filter(account=account, id__in=bought.values("transaction_id"))
     # A checkout may stand open for days before it is paid.
@@ -176,7 +179,7 @@ def _least_charge(price: PlanPrice) -> str:
 
 
 def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
-    """Have Paddle make the transaction. Only who marked the purchase as asked comes here."""
+    """Have Paddle make the transaction. Only the request that marked the purchase as asked comes here."""
     try:
         customer_id = _customer(account)
         found = _looked_for(purchase) if looked_before else None
@@ -213,7 +216,7 @@ def _looked_for(purchase: Purchase) -> api.Entity | None:
 
 
 def _customer(account: User) -> str | None:
-    """Paddle's customer for this account, made when there is none. Paddle may have told us of it meanwhile."""
+    """Returns Paddle's id of this account's customer, made when there is none. None where the checkout must ask."""
     known = Customer.objects.filter(account=account).first()
     if known:
         return known.id if known.status == "active" else None

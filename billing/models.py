@@ -1,7 +1,7 @@
-"""What things cost, what Paddle told us, and what we know from it.
+"""Prices, Paddle's inbox and the snapshots of its entities, and the purchases that we open.
 
-Money is whole minor units (cents) with a currency. What Paddle names in its own words (statuses, actions, origins)
-is kept as text: it adds words without asking.
+Money is whole minor units (cents) with a currency. Paddle's own words (statuses, actions, origins) are text, not
+enums: it adds words without asking.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):
 
 
 class PlanPrice(models.Model):
-    """What a plan costs per interval, or what one additional credit costs on it."""
+    """The price of a plan for an interval, or of one additional credit on it."""
 
     class Interval(models.TextChoices):
         MONTH = "month"
@@ -120,7 +120,7 @@ class PaddleId(models.CharField):  # type: ignore[type-arg]
 
 class PaddleEventQuerySet(models.QuerySet["PaddleEvent"]):
     def due(self, now: datetime) -> PaddleEventQuerySet:
-        """What waits to be applied (again) and has waited long enough, longest first."""
+        """Returns the events whose next attempt is due, the longest waiting first."""
         return self.filter(due_at__lte=now).order_by("due_at")
 
 
@@ -173,7 +173,7 @@ class PaddleEvent(models.Model):
         return f"{self.event_type} {self.event_id}"
 
     def store(self) -> bool:
-        """Insert it, unless it is there. Of two that come at once the second waits for the first."""
+        """Insert it, unless it is there. Returns whether it was new. Of two at once the second waits for the first."""
         columns = ["event_id", "notification_id", "event_type", "entity_id", "occurred_at", "body", "state"]
         columns += ["attempts", "error", "received_at", "applied_at", "due_at"]
         with connection.cursor() as cursor:
@@ -186,7 +186,7 @@ class PaddleEvent(models.Model):
 
 
 class Snapshot(models.Model):
-    """The newest that we know of one of Paddle's things. Only `billing/paddle/inbox.py` writes it.
+    """The newest record of one of Paddle's entities. Only `billing/paddle/snapshots.py` writes it.
 
     The columns are read from `data`, Paddle's whole record then. Newest is by `snapshot_at`, and by `snapshot_event`
     where two events happened in the same microsecond: the order of arrival never matters (P2).
@@ -205,7 +205,7 @@ class Snapshot(models.Model):
 
 
 class Customer(Snapshot):
-    """Who pays, as Paddle knows them. Only our API key can set a customer's `custom_data`, never a buyer."""
+    """A payer as Paddle knows them. Only our API key can set a customer's `custom_data`, never a buyer."""
 
     account = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -227,11 +227,11 @@ class Customer(Snapshot):
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def live(self) -> SubscriptionQuerySet:
-        """What may still charge, or be resumed."""
+        """Returns the subscriptions that may still charge, or be resumed."""
         return self.exclude(status="canceled")
 
     def over(self) -> SubscriptionQuerySet:
-        """What pays for nothing any more, or doesn't right now, and where the clock has not followed yet."""
+        """Returns the subscriptions that pay for nothing (now), whose consequences the schedule has not drawn yet."""
         return self.filter(status__in=["canceled", "paused", "past_due"], wound_up_at=None)
 
 
@@ -299,11 +299,11 @@ class Line:
 
 class TransactionQuerySet(models.QuerySet["Transaction"]):
     def waiting(self) -> TransactionQuerySet:
-        """Paid, and not yet turned into what was paid for."""
+        """Returns the completed payments that are not fulfilled yet."""
         return self.filter(status="completed", settled_at=None)
 
     def unclaimed(self) -> TransactionQuerySet:
-        """Paid by nobody we know: an operator says whose they are."""
+        """Returns those of no account we know: an operator says whose they are."""
         return self.waiting().filter(account=None)
 
 
@@ -387,9 +387,9 @@ class Adjustment(Snapshot):
 
 
 class Purchase(models.Model):
-    """What a customer set out to buy, written down before Paddle knows of it.
+    """A customer's wish to buy, stored before Paddle knows of it.
 
-    Its id goes out as `custom_data.purchase_id`. What was really paid for stands in the completed transaction; this
+    Its id goes out as `custom_data.purchase_id`. The completed transaction says what was really paid for; this
     says whose that transaction is.
     """
 
@@ -423,7 +423,7 @@ class Purchase(models.Model):
 
 
 class EventFeed(models.Model):
-    """How far Paddle's own list of events has been read (P5)."""
+    """The place up to which Paddle's own list of events has been read (P5)."""
 
     name = models.CharField(max_length=20, primary_key=True)
     after = PaddleId(blank=True, help_text="The last event that was stored from it.")

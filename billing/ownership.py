@@ -1,4 +1,4 @@
-"""Whose a payment is (B10). Nothing that a buyer's browser can write decides it.
+"""Owners of payments, subscriptions and customers (B10). Nothing that a buyer's browser can write decides them.
 
 A transaction belongs to an account when we made it for a `Purchase` of that account, when it is of a subscription
 that belongs to it, or when two things that only our API key can write agree: the transaction's and its customer's
@@ -25,7 +25,10 @@ class NotClaimable(ValueError):
 
 
 def resolve_owner(snapshot: Snapshot) -> set[uuid.UUID]:
-    """Set whose this is, and whose else it tells of; it is not saved yet. Answers every account to settle with."""
+    """Set the account of a snapshot that is not saved yet, and of stored ones that it tells of.
+
+    Returns the accounts to call `fulfilment.fulfil` for.
+    """
     match snapshot:
         case Transaction():
             return _of_transaction(snapshot)
@@ -41,7 +44,7 @@ def resolve_owner(snapshot: Snapshot) -> set[uuid.UUID]:
 
 
 def give(transaction: Transaction, account_id: uuid.UUID) -> None:
-    """This payment is of this account, and so is its subscription with all that it paid for."""
+    """Give a payment to an account, and with it its subscription and all payments of that."""
     transaction.account_id = account_id
     transaction.save(update_fields=["account"])
     _give_subscription(transaction.subscription_id, account_id)
@@ -89,7 +92,7 @@ def _of_transaction(transaction: Transaction) -> set[uuid.UUID]:
         return set()
     _give_subscription(transaction.subscription_id, transaction.account_id)
     waits = transaction.status == "completed" and transaction.settled_at is None
-    # What else its subscription paid for waited for an owner.
+    # Other payments of its subscription waited for an owner.
     brings_more = known is None and transaction.subscription_id
     return {transaction.account_id} if waits or brings_more else set()
 
@@ -111,7 +114,7 @@ def _owner(transaction: Transaction) -> uuid.UUID | None:
 
 
 def _adopted(transaction: Transaction) -> Purchase | None:
-    """The purchase it was made for, when Paddle's answer to us got lost and only the webhook tells its id."""
+    """Returns the purchase it was made for, when Paddle's answer to us got lost and only the webhook tells its id."""
     if transaction.origin != MADE_BY_US:
         return None
     purchase = Purchase.objects.filter(id__in=_custom(transaction, "purchase_id")).first()
@@ -121,7 +124,7 @@ def _adopted(transaction: Transaction) -> Purchase | None:
 
 
 def _of_subscription(subscription: Subscription) -> set[uuid.UUID]:
-    """A subscription is whose payments are; that of its checkout is named in `subscription.created` only."""
+    """A subscription belongs to the account of its payments. Only `subscription.created` names its checkout's."""
     if subscription.account_id:
         return set()
     paid = Transaction.objects.filter(account__isnull=False)

@@ -29,26 +29,26 @@ ZERO = Decimal(0)
 
 
 def reconcile(payment: Transaction, now: datetime) -> None:
-    """Bring what a payment gave in line with its adjustments. The wallet must be locked."""
+    """Take back or restore credits until a payment's grants agree with its adjustments. The wallet must be locked."""
     adjustments = list(Adjustment.objects.filter(transaction_id=payment.id))
     if not adjustments:
         return
     given = Grant.objects.filter(account_id=payment.account_id).select_related("period").order_by("-kind", "id")
     grants = list(given.filter(Q(source_key=payment.key) | Q(source_key__startswith=f"{payment.key}:")))
-    # What bought credits had paid for is charged to the plan's then, so these are looked at first.
+    # Usage that voided bought credits had paid for is charged to the plan's then: look at bought credits first.
     for grant in grants:
         line = next((line for line in payment.lines if payment.key_of(line) == grant.source_key), None)
         if line:
             _match(grant, _credits_back(payment, line, adjustments), payment, now)
     whole = sum(_sign(each) * each.total for each in adjustments) >= payment.total > 0
-    _follow_plan(payment, [grant for grant in grants if grant.period], whole, now)
+    _reconcile_plan(payment, [grant for grant in grants if grant.period], whole, now)
 
 
-def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: datetime) -> None:
+def _reconcile_plan(payment: Transaction, grants: list[Grant], whole: bool, now: datetime) -> None:
     current = grants and CreditPeriod.objects.filter(account_id=payment.account_id, closed_at=None).first()
     if not current:
         return
-    # What opened a period has the payment's own key; what only grew one has a number after it.
+    # The grant that opened a period has the payment's own key; one that only grew it has a number after it.
     opened = next((grant for grant in grants if grant.source_key == payment.key), None)
     of_this_year = bool(opened and opened.period and opened.period.anchor == current.anchor)
     for together, most in _left(current, grants, opened):
@@ -64,7 +64,7 @@ def _follow_plan(payment: Transaction, grants: list[Grant], whole: bool, now: da
 
 
 def _left(current: CreditPeriod, grants: list[Grant], opened: Grant | None) -> Iterator[tuple[list[Grant], Decimal]]:
-    """What the open period has from a payment that gave these grants: each with how much of it together at most."""
+    """Yields grants of the open period that came from a payment, with the most that they hold of it together."""
     yield from (([grant], grant.amount) for grant in grants if grant.period_id == current.id)
     here = Grant.objects.filter(period=current).order_by("id")
     if opened and _is_later_month(current, opened):
@@ -76,7 +76,7 @@ def _left(current: CreditPeriod, grants: list[Grant], opened: Grant | None) -> I
     if before and opened and _is_later_month(before, opened):
         given = opened.amount
     if given:
-        # What was heard of late rolled over by itself, beside the rest.
+        # A backdated period rolled over by itself, beside the rest.
         yield list(here.filter(kind=Grant.Kind.ROLLOVER)), given
 
 
@@ -86,7 +86,10 @@ def _is_later_month(period: CreditPeriod, opened: Grant) -> bool:
 
 
 def money_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustment]) -> int:
-    """What of this line went back, in minor units with tax, 0 at least. What names no lines is of all alike."""
+    """Returns the money of this line that went back, in minor units with tax, at least 0.
+
+    An adjustment that names no lines is shared by all lines in proportion to their totals.
+    """
     named = unnamed = 0
     for adjustment in adjustments:
         if not adjustment.items:
@@ -99,7 +102,7 @@ def money_back(payment: Transaction, line: Line, adjustments: Iterable[Adjustmen
 
 
 def buying_blocked(account_id: uuid.UUID) -> bool:
-    """Whether a payment of this account was charged back and not returned."""
+    """Returns whether a payment of this account was charged back and not returned."""
     own = Transaction.objects.filter(account=account_id).values("id")
     charges = Adjustment.objects.filter(transaction_id__in=own, action__startswith="chargeback")
     back: dict[str, int] = {}
@@ -109,7 +112,7 @@ def buying_blocked(account_id: uuid.UUID) -> bool:
 
 
 def _sign(adjustment: Adjustment) -> int:
-    """Whether its money went back (1), came again (-1), or did neither (0)."""
+    """Returns 1 where its money went back, -1 where it came again, 0 where it did neither."""
     if adjustment.action in TAKING and adjustment.status in TAKEN:
         return 1
     return -1 if adjustment.action in RETURNING and adjustment.status == "approved" else 0
@@ -151,7 +154,7 @@ def _taken(grant: Grant, payment: Transaction) -> Decimal:
 
 
 def _entries(grant: Grant, payment: Transaction) -> QuerySet[LedgerEntry]:
-    """What this payment's refunds did to this grant so far; operators' own voids are theirs."""
+    """Returns the ledger's entries of this payment's refunds for this grant, without operators' own voids."""
     entries = LedgerEntry.objects.filter(account_id=grant.account_id, grant=grant)
     return entries.filter(source_key__startswith=_key(grant, payment))
 

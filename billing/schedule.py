@@ -1,4 +1,4 @@
-"""What the clock does for billing: payments are tried again, and plans that are over end (B7, M7)."""
+"""Scheduled work of billing: waiting payments are tried again, and plans that are over end (B7, M7)."""
 
 from __future__ import annotations
 

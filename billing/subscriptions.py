@@ -1,7 +1,7 @@
-"""A customer's plan: how it stands, and changing, cancelling, keeping and resuming it (B1–B3, B6, B7, M9).
+"""A customer's plan: its state, and changing, canceling and resuming it (B1–B3, B6, B7, M9).
 
-Paddle decides; what it answers is taken in like any event. Which credits follow is `effects`' business: an upgrade
-adds some when its payment is complete, a downgrade or cancellation takes effect with the next period.
+Paddle decides, and its answers update our snapshots like events. Credits follow by fulfilment: an upgrade adds some
+when its payment is complete, a downgrade or cancellation takes effect with the next period.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PROCESSING = "A payment for your plan is still being processed. Try again in 10 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """What can be said about an account's plan at one moment. Times are UTC.
+    """The state of an account's plan at one moment. Times are UTC.
 
     `plan` is what the account may do now (its open credit period's); `subscription` the one that is not over;
     `price` what that one pays; `coming` the larger plan that is subscribed to while its payment is on its way;
@@ -65,7 +65,7 @@ class SubscriptionState:
 
     @property
     def may_undo(self) -> bool:
-        """Whether something scheduled can be undone: a cancellation or a pause that has not come yet."""
+        """Returns whether a cancellation or pause is scheduled that can still be undone."""
         return self.ends_at is not None or self.pauses_at is not None
 
     @property
@@ -80,7 +80,7 @@ class SubscriptionState:
 def state_of(account: User, *, now: datetime | None = None) -> SubscriptionState:
     """Returns the state of this account's plan: three queries, and the clock's work where it is due."""
     period = _open_period(account, now or timezone.now())
-    # What is over comes last; of what is not, the newest.
+    # Canceled subscriptions come last; of the others, the newest first.
     known = Subscription.objects.filter(account=account).alias(over=Q(status="canceled"))
     newest = known.order_by("over", "-started_at", "-id").first()
     subscription = newest if newest and newest.status != "canceled" else None
@@ -112,12 +112,12 @@ def state_of(account: User, *, now: datetime | None = None) -> SubscriptionState
 
 
 def choices(account: User, state: SubscriptionState) -> list[PlanPrice]:
-    """Every plan that is sold, in the order of the pricing page, the current one included."""
+    """Returns the price of every plan that is sold, in the order of the pricing page, the current one included."""
     return list(PlanPrice.objects.for_sale().known_to_paddle())
 
 
 def preview(account: User, price: PlanPrice) -> api.Preview:
-    """What Paddle would charge for changing to `price` now. Raises `ChangeRefused` and `PaddleFault`."""
+    """Returns what Paddle would charge for changing to `price` now. Raises `ChangeRefused` and `PaddleFault`."""
     state = state_of(account)
     subscription, mode = _changeable(state, price)
     return api.preview_change(subscription.id, price_id=price.paddle_price_id, mode=mode)
@@ -133,17 +133,17 @@ def change(account: User, price: PlanPrice) -> None:
 
 
 def cancel(account: User) -> None:
-    """Let the plan end when what was paid for is over, a paused one now (B2)."""
+    """Cancel at the end of the paid period, a paused plan at once (B2). Raises `ChangeRefused` and `PaddleFault`."""
     state = state_of(account)
     if not state.may_cancel or not state.subscription:
         raise ChangeRefused("There is nothing to cancel: no plan is running, or its end is set already.")
-    # It may have gone on meanwhile, and what was charged for then must not be lost.
+    # It may have resumed meanwhile, and the period charged for then must not be lost.
     paused = state.may_resume and api.subscription(state.subscription.id).get("status") == "paused"
     snapshots.upsert_response(api.cancel(state.subscription.id, at_once=paused))
 
 
 def undo_scheduled_change(account: User) -> None:
-    """Undo a scheduled cancellation or pause (B3)."""
+    """Undo a scheduled cancellation or pause (B3). Raises `ChangeRefused` and `PaddleFault`."""
     state = state_of(account)
     if not state.may_undo or not state.subscription:
         raise ChangeRefused("Nothing is scheduled that could be undone.")
@@ -151,7 +151,7 @@ def undo_scheduled_change(account: User) -> None:
 
 
 def resume(account: User) -> None:
-    """End a pause now; Paddle charges for a new period at once."""
+    """End a pause now; Paddle charges for a new period at once. Raises `ChangeRefused` and `PaddleFault`."""
     state = state_of(account)
     if not state.may_resume or not state.subscription:
         raise ChangeRefused("Your plan is not paused.")
@@ -159,9 +159,9 @@ def resume(account: User) -> None:
 
 
 def cancel_all(account: User) -> None:
-    """End every plan of the account now, and let no checkout of it that is still open be paid. Nothing is paid back.
+    """Cancel every plan of the account now, and every checkout that could still be paid. Nothing is paid back.
 
-    Raises `PaddleFault`; done again, what is left of it is done.
+    Raises `PaddleFault`; calling it again does what is left.
     """
     for subscription in Subscription.objects.live().filter(account=account).order_by("id"):
         snapshots.upsert_response(api.cancel(subscription.id, at_once=True))
@@ -171,7 +171,7 @@ def cancel_all(account: User) -> None:
 
 
 def cancel_all_of_deleted() -> int:
-    """End plans whose subscription was heard of only when its account was deleted: nobody else is left to do it."""
+    """Cancel subscriptions that became known after their account was deleted. Returns the number of accounts."""
     running = Subscription.objects.live().filter(account__deleted_at__isnull=False)
     left = 0
     for account in User.objects.filter(id__in=running.values("account")):
@@ -214,7 +214,7 @@ def _changeable(state: SubscriptionState, price: PlanPrice) -> tuple[Subscriptio
     if current.interval != price.interval:
         return subscription, _interval_mode(state, current, price)
     dearer = price.plan.is_larger_than(state.plan)
-    # What this period still is was paid for: going back to it costs nothing, and going down gives nothing back.
+    # The open period is paid for: going back to its plan costs nothing, and going down gives nothing back.
     return subscription, "prorated_immediately" if dearer else "do_not_bill"
 
 

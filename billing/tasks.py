@@ -1,4 +1,4 @@
-"""What the clock does by itself."""
+"""Periodic tasks of billing."""
 
 from __future__ import annotations
 

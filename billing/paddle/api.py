@@ -1,7 +1,9 @@
-"""The only door to Paddle's API. What it answers is Paddle's own JSON; `shapes.py` reads the fields that matter.
+"""The only door to Paddle's API. An `Entity` is Paddle's own JSON, with amounts as strings of minor units
+and times in RFC 3339; `schemas.py` reads the fields that matter.
 
-Whatever goes wrong is a `PaddleFault`, whose text is a sentence for customers. Paddle knows no idempotency keys: after
-a write whose outcome is unknown, look before asking again. Changes of a subscription look by themselves.
+Every function raises `PaddleFault`, whose text is a sentence for customers, and nothing else. Paddle knows no
+idempotency keys: after a write whose outcome is unknown, look before asking again. Changes of a subscription look by
+themselves.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 def customer_of(account_id: UUID, *, email: str, name: str) -> str | None:
-    """Paddle's id of the customer that is this account, made if need be.
+    """Returns Paddle's id of the customer that is this account, made if need be.
 
     None when another customer has the email: nobody proved to Paddle that it is theirs, so the checkout asks for it.
     """
@@ -62,7 +64,7 @@ def customer_of(account_id: UUID, *, email: str, name: str) -> str | None:
 
 
 def open_transaction(*, price_id: str, quantity: int, customer_id: str | None, custom_data: dict[str, str]) -> Entity:
-    """A transaction that waits for its checkout. Nothing is charged until someone completes that.
+    """Make a transaction that waits for its checkout. Nothing is charged until someone completes that.
 
     After an unknown outcome `find_transaction` tells whether it exists.
     """
@@ -71,7 +73,7 @@ def open_transaction(*, price_id: str, quantity: int, customer_id: str | None, c
 
 
 def find_transaction(*, customer_id: str | None, purchase_id: str, since: datetime) -> Entity | None:
-    """The transaction whose custom data name this purchase, among the newest 300 that were made since then."""
+    """Returns the transaction whose custom data name this purchase, among the newest 300 made since then."""
     whose = {"customer_id": customer_id} if customer_id else {}
     newest = _listed("list_transactions", per_page=str(TRANSACTIONS_A_PAGE), order_by="id[DESC]", **whose)
     for found in islice(newest, PAGES_LOOKED_THROUGH * TRANSACTIONS_A_PAGE):
@@ -84,7 +86,7 @@ def find_transaction(*, customer_id: str | None, purchase_id: str, since: dateti
 
 
 def transaction(transaction_id: str) -> Entity:
-    """As it is now."""
+    """Returns a transaction as it is now."""
     return _client().read("get_transaction", transaction_id=transaction_id)
 
 
@@ -98,18 +100,18 @@ def cancel_transaction(transaction_id: str) -> Entity:
 
 
 def invoice_url(transaction_id: str) -> str:
-    """A link to the PDF that works for an hour. Of what was free there is none."""
+    """Returns a link to the PDF that works for an hour. Transactions that cost nothing have none."""
     found = _client().read("get_pdf_for_transaction", {"disposition": "attachment"}, transaction_id=transaction_id)
     return _checked(found.get("url"))
 
 
 def subscription(subscription_id: str) -> Entity:
-    """As it is now."""
+    """Returns a subscription as it is now."""
     return _client().read("get_subscription", subscription_id=subscription_id)
 
 
 def subscriptions() -> Iterator[Entity]:
-    """All that Paddle lists, page by page."""
+    """Yields all that Paddle lists, page by page."""
     return _listed("list_subscriptions", per_page=A_PAGE, order_by="id[ASC]")
 
 
@@ -158,31 +160,31 @@ def change_plan(subscription_id: str, *, price_id: str, mode: str) -> Entity:
 
 
 def preview_change(subscription_id: str, *, price_id: str, mode: str) -> Preview:
-    """What `change_plan` would charge or credit at once, and what comes next."""
+    """Returns what `change_plan` would charge or credit at once, and the next bill, in minor units."""
     body = _new_plan(price_id, mode)
     found = _client().ask("PATCH", "preview_update_subscription", body, subscription_id=subscription_id)
     return preview.read(found, mode=mode)
 
 
 def card_update(subscription_id: str) -> Entity:
-    """The transaction whose checkout takes a new card; of an overdue subscription the one that pays it."""
+    """Returns the transaction whose checkout takes a new card; for an overdue subscription the one that pays it."""
     return _client().read("get_transaction_to_update_payment_method", subscription_id=subscription_id)
 
 
 def portal_url(customer_id: str, subscription_ids: list[str]) -> str:
-    """Paddle's own pages for this customer, signed in. Make one per click; never store or log it."""
+    """Returns a signed-in link to Paddle's pages for this customer. Make one per click; never store or log it."""
     body = {"subscription_ids": subscription_ids} if subscription_ids else {}
     made = _client().ask("POST", "create_portal_session", body, customer_id=customer_id)
     return _checked(at(made, "urls", "general", "overview"))
 
 
 def events_after(cursor: str) -> Iterator[Entity]:
-    """Every event later than the one with this id, oldest first; where it is empty, all that Paddle keeps (90 days)."""
+    """Yields the events later than the one with this id, oldest first; for "" all that Paddle keeps (90 days)."""
     return _listed("list_events", per_page=A_PAGE, order_by="id[ASC]", **({"after": cursor} if cursor else {}))
 
 
 def catalogue(kind: str, **filters: str) -> Iterator[Entity]:
-    """All of a kind: `product`, `price`, `client_token` or `notification_setting`."""
+    """Yields all of a kind: `product`, `price`, `client_token` or `notification_setting`."""
     return _listed(f"list_{kind}s", per_page=A_PAGE, **filters)
 
 
@@ -219,7 +221,7 @@ def _listed(endpoint: str, **params: str) -> Iterator[Entity]:
 
 
 def _holders(email: str) -> list[Entity]:
-    """Who has exactly this email at Paddle; the archived are hidden unless asked for."""
+    """Returns the customers with exactly this email; Paddle hides the archived unless asked for."""
     return list(_listed("list_customers", email=email, status="active,archived"))
 
 

@@ -1,7 +1,7 @@
-"""How we talk to Paddle: paddle-billing-client as transport and table of endpoints, answers as plain dictionaries.
+"""The client of Paddle's API: paddle-billing-client as transport and table of endpoints, answers as dictionaries.
 
 Its response models are not used: they refuse values that Paddle adds at will, after a write has happened. Its
-webhook helper isn't either (see `signature.py`). Importing this module takes a fifth of a second, so `paddle.py` waits
+webhook helper isn't either (see `signature.py`). Importing this module takes a fifth of a second, so `api.py` waits
 until it is needed.
 """
 
@@ -65,7 +65,7 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
             authentication_method=HeaderAuthentication(token=api_key, extra={"Paddle-Version": "1"}),
             request_formatter=JsonBody,
             response_handler=Answer,
-            error_handler=Refusal,
+            error_handler=ErrorAnswer,
         )
         self.endpoints = Endpoints(base_url=self.base_url)
         session = self.get_session()
@@ -79,12 +79,12 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
         raise NotImplementedError("Make another Client instead.")
 
     def read(self, endpoint: str, /, params: dict[str, str] | None = None, **ids: str) -> Entity:
-        """The entity at one of `Endpoints`, with its ids filled in."""
+        """Returns the entity at one of `Endpoints`, with its ids filled in. Tried up to three times."""
         data: Entity = self._read(self._url(endpoint, ids), dict, params)["data"]
         return data
 
     def pages(self, endpoint: str, /, **params: str) -> Iterator[Entity]:
-        """Every entity of a list, page by page as they are taken."""
+        """Yields every entity of a list; pages are read as they are needed."""
         link: str | None = self._url(endpoint, {})
         query: dict[str, str] | None = params
         while link:
@@ -143,7 +143,7 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
         raise fault
 
     def _next(self, answer: Entity) -> str | None:
-        """The link to the following page. Only our own API's: whoever is asked gets the key."""
+        """The link to the following page. Only our own API's: the host that is asked gets the key."""
         pages = (answer.get("meta") or {}).get("pagination") or {}
         if not pages.get("has_more"):
             return None
@@ -187,7 +187,7 @@ class Answer(BaseResponseHandler):  # type: ignore[misc]
         return answer
 
 
-class Refusal(BaseErrorHandler):  # type: ignore[misc]
+class ErrorAnswer(BaseErrorHandler):  # type: ignore[misc]
     """Paddle's own code and what it says about trying again; the library keeps neither."""
 
     @staticmethod
@@ -217,7 +217,7 @@ def _json(response: Response) -> Entity:
 
 
 def _is_word(value: object) -> bool:
-    """What may stand in a log."""
+    """Returns whether a value may be logged."""
     return isinstance(value, str) and WORD.fullmatch(value) is not None
 
 

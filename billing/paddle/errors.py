@@ -1,4 +1,4 @@
-"""What can go wrong at Paddle, and what a customer is told about it. Every sentence stands here and nowhere else."""
+"""Faults of Paddle, and the sentence that a customer reads about each. Every such sentence stands here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Paddle says a change of plan would do, without doing it."""
+"""Paddle's preview of a change of plan."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read(data: dict[str, Any], *, mode: str) -> Preview:
 
 
 def at(value: object, *path: str) -> Any:
-    """What stands at the end of this path, or None where the path ends earlier."""
+    """Returns the value at the end of this path, or None where the path ends earlier."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value

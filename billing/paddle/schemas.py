@@ -1,7 +1,7 @@
-"""The shapes of what Paddle sends, as far as we read them.
+"""Schemas of Paddle's events and entities, as far as we read them.
 
 Fields we don't name are Paddle's to add, and words (statuses, actions) are text, never enums: a new one is no error.
-What must be there is what a snapshot can't do without. Amounts arrive as strings of whole minor units, times with 0
+Required are the fields that a snapshot can't do without. Amounts arrive as strings of whole minor units, times with 0
 to 9 fractional digits, of which PostgreSQL keeps six.
 """
 
@@ -48,7 +48,7 @@ EventType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)
 
 
 class Envelope(BaseModel):
-    """What every event has; `data` is the whole entity as it was then."""
+    """The fields that every event has; `data` is the whole entity as it was then."""
 
     event_id: Annotated[str, starting("evt")]
     event_type: EventType
@@ -58,7 +58,7 @@ class Envelope(BaseModel):
 
     @property
     def entity(self) -> str:
-        """What it is about: the first word of its type."""
+        """Returns the kind of its entity: the first word of its type."""
         return self.event_type.split(".")[0]
 
     @property
@@ -244,7 +244,7 @@ Data = CustomerData | SubscriptionData | TransactionData | AdjustmentData
 
 
 def envelope(body: bytes) -> Envelope:
-    """The event in a body. Raises `MalformedData` when it is not JSON or lacks what every event has."""
+    """Returns the event in a body. Raises `MalformedData` when it is not JSON or lacks what every event has."""
     try:
         content = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -252,10 +252,10 @@ def envelope(body: bytes) -> Envelope:
     return read(Envelope, content)
 
 
-def read(shape: type[M], content: object) -> M:
-    """`content` in this shape. Raises `MalformedData` with the first fields that are missing or wrong."""
+def read(schema: type[M], content: object) -> M:
+    """Returns `content` as this schema. Raises `MalformedData` with the first fields that are missing or wrong."""
     try:
-        return shape.model_validate(content)
+        return schema.model_validate(content)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         words = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:5])

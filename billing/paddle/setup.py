@@ -1,7 +1,7 @@
-"""What Paddle must know before anything can be sold: products, prices, a client token, where to send events (P6).
+"""Setting up Paddle's account: products, prices, a client token, and the destination of events (P6).
 
-Each is found by the key in its `custom_data` and made where it is missing, so running this twice adds nothing. What
-is archived at Paddle stays so and is replaced.
+Each is found by the key in its `custom_data` and made where it is missing, so running this twice adds nothing. Things
+that are archived at Paddle stay so and are replaced.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ EVENTS = [
 
 @dataclass
 class Setup:
-    """What was found, made and changed, a line each; and what the environment needs to be told.
+    """The result: a line for each thing found, made or changed, and values for the environment.
 
-    `webhook_secret` is empty unless its destination was made just now: whoever knows it can say who paid.
+    `webhook_secret` is empty unless its destination was made just now. It is a secret: it signs who paid.
     """
 
     lines: list[str] = field(default_factory=list)

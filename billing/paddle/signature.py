@@ -1,4 +1,4 @@
-"""Whether a body really comes from Paddle: the `Paddle-Signature` header over the raw bytes (P1).
+"""Signatures of webhooks: the `Paddle-Signature` header over the raw bytes (P1).
 
 `ts=<unix seconds>;h1=<hex>`, where h1 is HMAC-SHA256 of `<ts>:<body>` with the secret of the notification
 destination. While a secret is being rotated Paddle sends several h1, and we hold several secrets; one match is enough.
@@ -14,7 +14,7 @@ MAX_DIGITS = 12
 
 
 class SignatureRefused(ValueError):
-    """Why a body is not taken as Paddle's. `code` is for programs, the text for people."""
+    """A body is not taken as Paddle's. `code` is for programs, the text for people."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)

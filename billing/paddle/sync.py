@@ -1,4 +1,4 @@
-"""Catching up with Paddle when webhooks were lost: its feed of events, and how its subscriptions stand (P5).
+"""Catching up with Paddle when webhooks were lost: its feed of events, and its list of subscriptions (P5).
 
 Either may be done at any time, twice, or beside the webhooks: an event counts once, and the newest snapshot wins.
 """
@@ -37,7 +37,7 @@ Columns = dict[str, Any]
 
 @dataclass
 class Report:
-    """What a run found. Lists hold Paddle's ids."""
+    """The findings of a run. Lists hold Paddle's ids."""
 
     events_read: int = 0
     events_new: int = 0
@@ -71,7 +71,7 @@ class Report:
 
 
 def lately(now: datetime) -> bool:
-    """Whether Paddle's feed was read within two hours, and if not, whether that goes well now.
+    """Returns whether Paddle's feed was read within two hours; if not, tries that now.
 
     After an outage the feed tells who paid meanwhile; no plan may be ended before.
     """

@@ -149,13 +149,13 @@ def payment(number: int, *lines: Body, span: tuple[str, str] | None = None, **ch
 
 
 def renewal(number: int, price: str, start: str, end: str, **changes: object) -> Body:
-    """What the plan's subscription pays by itself."""
+    """A renewal, which the plan's subscription pays by itself."""
     own: Body = {"subscription_id": SUBSCRIPTION, "origin": "subscription_recurring"}
     return payment(number, line(price, number=number), span=(start, end), **own | changes)
 
 
 def upgrade(number: int, start: str, end: str, old: str = STARTER, new: str = PRO, **changes: object) -> Body:
-    """What a change of plan costs at once: the new plan's share, less the old one's."""
+    """The payment for a change of plan: the new plan's share, less the old one's."""
     lines = [
         line(new, 1, 2907, number=number, prorated=True),
         line(old, -1, -1127, number=number + 5000, prorated=True),

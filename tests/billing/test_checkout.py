@@ -53,7 +53,7 @@ def bought(account: User) -> Decimal:
 
 
 def transactions(store: Store, account: User) -> list[PaddleTransaction]:
-    """What Paddle has of credits for this account."""
+    """Returns the transactions for credits that Paddle has of this account."""
     listed = store.world.state.transactions.rows()
     return [one for one in listed if (one["custom_data"] or {}).get("kind") == "credits"]
 

@@ -215,7 +215,7 @@ def test_in_any_order_and_however_often_nobody_is_told_twice(subscriber: User, s
     keys = list(Letter.objects.values_list("key", flat=True))
     assert len(keys) == len(set(keys)) == len(told())
     kinds = [str(key).split(":")[0] for key in keys]
-    # What a newer snapshot had overtaken when it was heard of is not told; what holds in the end is.
+    # News that a newer snapshot had overtaken is not told; the final state is.
     assert kinds.count("payment_failed") == 1
     assert 1 <= kinds.count("end_scheduled") <= 2
 

@@ -1,4 +1,4 @@
-"""What payments give: periods, growth, additional credits; and how plans end."""
+"""Payments give periods, growth and additional credits; plans end."""
 
 from __future__ import annotations
 
@@ -756,7 +756,7 @@ def test_a_refund_and_another_purchase_at_once_are_both_followed(alice: User) ->
     assert_books_balance()
 
 
-# What it costs
+# Statements
 
 
 @pytest.mark.parametrize("before", [3, 300])

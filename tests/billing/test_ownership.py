@@ -1,4 +1,4 @@
-"""Whose a payment is. Nothing that a buyer's browser can write decides it."""
+"""Owners of payments. Nothing that a buyer's browser can write decides them."""
 
 from __future__ import annotations
 

@@ -407,7 +407,7 @@ def test_an_upgrade_refunded_in_full_loses_what_it_added(subscriber: User) -> No
 
 @pytest.mark.parametrize("spent", [0, 30, 120])
 def test_a_payment_of_a_plan_and_credits_in_one_loses_both_and_no_more(alice: User, spent: int) -> None:  # P4
-    """What the voided credits had paid for is charged to the plan's, which then has less left to lose."""
+    """Usage that the voided credits had paid for is charged to the plan's, which then has less left to lose."""
     buys(alice, transaction_id=name("txn", 1))
     hear("transaction.completed", payment(9, line(CREDIT, 40), subscription_id=SUBSCRIPTION, origin="api"), now=NOW)
     buys(alice, transaction_id=name("txn", 9))
@@ -525,7 +525,7 @@ def test_a_plan_disputed_and_won_after_its_period_stays_as_it_is(subscriber: Use
     assert_books_balance()
 
 
-# What operators did
+# Voids by operators
 
 
 def test_what_an_operator_took_is_not_given_back_by_a_reversal(buyer: User) -> None:  # P4 O1

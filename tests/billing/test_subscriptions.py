@@ -1,4 +1,4 @@
-"""What may be done with a plan, and when."""
+"""Changing, canceling and resuming a plan, and when each is possible."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ Body = dict[str, Any]
 
 @dataclass
 class Answer:
-    """What the server does with one request: answer after some seconds, or hang up without a word."""
+    """One reaction of the server to a request: answer after some seconds, or hang up without a word."""
 
     body: Body | bytes = b""
     status: int = 200
@@ -65,7 +65,7 @@ class Scripted(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, *args: object) -> None:
-        """Whoever was kept waiting may have left."""
+        """A client that was kept waiting may have left."""
 
     def says(self, *answers: Answer) -> None:
         self.script = list(answers)
@@ -773,7 +773,7 @@ def test_a_link_to_what_runs_beside_us_is_fine(server: Scripted, settings: Setti
 
 @dataclass
 class Shop:
-    """What a simulated Paddle sells, and a subscription to the first."""
+    """Prices of a simulated Paddle, and a subscription to the first."""
 
     world: World
     url: str

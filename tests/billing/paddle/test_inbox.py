@@ -1,4 +1,4 @@
-"""What becomes of events: applied, stale, ignored, or failed and tried again."""
+"""The inbox: events are applied, stale, ignored, or fail and are tried again."""
 
 from __future__ import annotations
 

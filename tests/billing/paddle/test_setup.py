@@ -46,7 +46,7 @@ def set_up(*arguments: str) -> str:
 
 
 def known(kind: str, **filters: str) -> dict[str, Entity]:
-    """What stands in Paddle's catalogue, by our key."""
+    """Returns Paddle's catalogue by our key."""
     return {entity["custom_data"]["sidekick_key"]: entity for entity in api.catalogue(kind, **filters)}
 
 

@@ -137,7 +137,7 @@ def test_two_events_of_one_microsecond_end_the_same_in_either_order(order: tuple
     assert Transaction.objects.get().status == "status 2"
 
 
-# What Paddle's API told
+# Entities read from Paddle's API
 
 
 def known() -> str:

@@ -1,4 +1,4 @@
-"""What the door lets in, and what it answers to everything else."""
+"""The webhook takes signed events and refuses everything else with a reason."""
 
 from __future__ import annotations
 
