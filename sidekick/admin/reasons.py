@@ -100,13 +100,13 @@ def reasoned_action(*, description: str, permissions: Sequence[str]) -> Callable
 
 
 def form_page(
-    desk: OperatorAdmin, request: HttpRequest, form: forms.Form, *, title: str, button: str, lead: str = ""
+    model_admin: OperatorAdmin, request: HttpRequest, form: forms.Form, *, title: str, button: str, lead: str = ""
 ) -> HttpResponse:
     """A form of one's own on a page of the admin; 422 where it was refused."""
     context = {
-        **desk.admin_site.each_context(request),
+        **model_admin.admin_site.each_context(request),
         "title": title,
-        "opts": desk.opts,
+        "opts": model_admin.opts,
         "form": form,
         "button": button,
         "lead": lead,
@@ -119,19 +119,19 @@ def _without_reason(fields: Any) -> list[Any]:
 
 
 def _ask_for_reason(
-    desk: OperatorAdmin, request: HttpRequest, form: ReasonForm, rows: list[Any], description: str
+    model_admin: OperatorAdmin, request: HttpRequest, form: ReasonForm, rows: list[Any], description: str
 ) -> HttpResponse:
     context = {
-        **desk.admin_site.each_context(request),
+        **model_admin.admin_site.each_context(request),
         "title": description,
-        "opts": desk.opts,
+        "opts": model_admin.opts,
         "form": form,
         "button": description,
         "rows": rows,
         "action": request.POST["action"],
         "checkbox": ACTION_CHECKBOX_NAME,
         "back": request.POST.get("back", ""),
-        "cancel": _address(desk, rows[0]) if _is_from_a_row(request, rows) else request.get_full_path(),
+        "cancel": _address(model_admin, rows[0]) if _is_from_a_row(request, rows) else request.get_full_path(),
     }
     return TemplateResponse(request, "admin/operators/reason.html", context, status=422 if form.is_bound else 200)
 
@@ -140,10 +140,10 @@ def _is_from_a_row(request: HttpRequest, rows: list[Any]) -> bool:
     return bool(request.POST.get("back")) and len(rows) == 1
 
 
-def _back_to_the_row(desk: OperatorAdmin, request: HttpRequest, rows: list[Any]) -> HttpResponse | None:
+def _back_to_the_row(model_admin: OperatorAdmin, request: HttpRequest, rows: list[Any]) -> HttpResponse | None:
     """Back to the row's page, where the button was pressed on it; None leads to the list."""
-    return redirect(_address(desk, rows[0])) if _is_from_a_row(request, rows) else None
+    return redirect(_address(model_admin, rows[0])) if _is_from_a_row(request, rows) else None
 
 
-def _address(desk: OperatorAdmin, row: Any) -> str:
-    return reverse(f"{desk.admin_site.name}:{desk.opts.app_label}_{desk.opts.model_name}_change", args=[quote(row.pk)])
+def _address(model_admin: OperatorAdmin, row: Any) -> str:
+    return reverse(f"{model_admin.admin_site.name}:{model_admin.opts.app_label}_{model_admin.opts.model_name}_change", args=[quote(row.pk)])

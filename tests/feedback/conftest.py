@@ -42,7 +42,7 @@ def olga(db: None) -> User:
 
 
 @pytest.fixture
-def desk(olga: User, sign_in: SignIn) -> Client:
+def backoffice(olga: User, sign_in: SignIn) -> Client:
     """The operator's browser."""
     operator = Client()
     sign_in(operator, olga)

@@ -60,7 +60,7 @@ def act(client: Client, action: str, *reports: Report, across: bool = False, que
     return client.post(f"{LIST}?{query}", {**data, **form})
 
 
-def test_the_list_finds_by_email_reference_title_and_ids(desk: Client, alice: User, charlie: User) -> None:  # F6
+def test_the_list_finds_by_email_reference_title_and_ids(backoffice: Client, alice: User, charlie: User) -> None:  # F6
     bug, wish = made(alice, title="Chart is empty"), made(charlie, kind="feature", title="Dark chart")
     for query, found in {
         "alice@example.com": [bug],
@@ -73,51 +73,51 @@ def test_the_list_finds_by_email_reference_title_and_ids(desk: Client, alice: Us
         "BUG-99999999999999": [],
         "nobody": [],
     }.items():
-        assert references(desk, f"q={query}") == [report.reference for report in found], query
+        assert references(backoffice, f"q={query}") == [report.reference for report in found], query
 
 
-def test_the_list_is_filtered(desk: Client, alice: User, olga: User, settings: Settings) -> None:  # F6
+def test_the_list_is_filtered(backoffice: Client, alice: User, olga: User, settings: Settings) -> None:  # F6
     plain = made(alice)
     settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET = "http://127.0.0.1:9", "secret"
     pictured = made(alice, kind="feature", priority="high", pictured=1)
     triage.answer(pictured.pk, status="planned", by=olga, reason="Yes", now=timezone.now())
     for query in ("status__exact=planned", "kind__exact=feature", "priority__exact=high", "images=yes",
                   "forwarding=waits"):  # fmt: skip
-        assert references(desk, query) == [pictured.reference], query
-    assert references(desk, "images=no") == [plain.reference]
-    assert references(desk, "forwarding=failed") == []
+        assert references(backoffice, query) == [pictured.reference], query
+    assert references(backoffice, "images=no") == [plain.reference]
+    assert references(backoffice, "forwarding=failed") == []
     Delivery.objects.update(error="answered 500")
-    assert references(desk, "forwarding=failed") == [pictured.reference]
+    assert references(backoffice, "forwarding=failed") == [pictured.reference]
 
 
-def test_the_list_costs_no_query_per_report(desk: Client, alice: User, charlie: User) -> None:
+def test_the_list_costs_no_query_per_report(backoffice: Client, alice: User, charlie: User) -> None:
     costs = []
     for account, count in ((alice, 1), (charlie, 9)):
         for _ in range(count):
             made(account, pictured=1)
-        references(desk, "")
+        references(backoffice, "")
         with CaptureQueriesContext(connection) as queries:
-            references(desk, "")
+            references(backoffice, "")
         costs.append(len(queries))
     assert costs[0] == costs[1]
 
 
-def test_a_page_shows_words_images_and_history_and_runs_none_of_it(desk: Client, alice: User) -> None:  # F6
+def test_a_page_shows_words_images_and_history_and_runs_none_of_it(backoffice: Client, alice: User) -> None:  # F6
     report = made(alice, title="<script>x</script>", description="One\nTwo <b>bold</b>", pictured=2, browser="<i>Fox")
-    html = desk.get(page_of(report)).content.decode()
+    html = backoffice.get(page_of(report)).content.decode()
     assert html.count('height="120"') == 2
     assert "<p>One<br>Two &lt;b&gt;bold&lt;/b&gt;</p>" in html
     for tag in ("<script>x", "<i>Fox", "<b>bold"):
         assert tag not in html
 
 
-def test_an_answer_needs_a_reason_and_reaches_the_customer(desk: Client, alice: User, olga: User) -> None:  # F4 F6 O1
+def test_an_answer_needs_a_reason_and_reaches_the_customer(backoffice: Client, alice: User, olga: User) -> None:  # F4 F6 O1
     report = made(alice)
-    form = {**filled(desk, report), "status": "planned", "reply": "Soon.\r\nReally.", "note": "Ask Tim"}
-    assert desk.post(page_of(report), form).status_code == 200
+    form = {**filled(backoffice, report), "status": "planned", "reply": "Soon.\r\nReally.", "note": "Ask Tim"}
+    assert backoffice.post(page_of(report), form).status_code == 200
     report.refresh_from_db()
     assert report.status == "new"
-    assert desk.post(page_of(report), {**form, "reason": "Wanted by many"}).status_code == 302
+    assert backoffice.post(page_of(report), {**form, "reason": "Wanted by many"}).status_code == 302
     report.refresh_from_db()
     assert (report.status, report.reply, report.note) == ("planned", "Soon.\nReally.", "Ask Tim")
     change = report.changes.last()
@@ -129,33 +129,33 @@ def test_an_answer_needs_a_reason_and_reaches_the_customer(desk: Client, alice: 
     assert "Wanted by many" in logged.change_message
 
 
-def test_a_note_alone_tells_nobody(desk: Client, alice: User) -> None:  # F6
+def test_a_note_alone_tells_nobody(backoffice: Client, alice: User) -> None:  # F6
     report = made(alice)
-    desk.post(page_of(report), {**filled(desk, report), "note": "Ask Tim", "reason": "To remember"})
+    backoffice.post(page_of(report), {**filled(backoffice, report), "note": "Ask Tim", "reason": "To remember"})
     report.refresh_from_db()
     assert report.note == "Ask Tim"
     assert report.changes.count() == Letter.objects.count() == 1
     assert "To remember" in LogEntry.objects.get().change_message
 
 
-def test_a_page_that_stood_open_undoes_nothing(desk: Client, alice: User, olga: User) -> None:  # F6
+def test_a_page_that_stood_open_undoes_nothing(backoffice: Client, alice: User, olga: User) -> None:  # F6
     report = made(alice)
-    form = filled(desk, report)
+    form = filled(backoffice, report)
     triage.answer(report.pk, status="done", reply="Fixed.", by=olga, reason="Shipped", now=timezone.now())
-    desk.post(page_of(report), {**form, "note": "Ask Tim", "reason": "To remember"})
+    backoffice.post(page_of(report), {**form, "note": "Ask Tim", "reason": "To remember"})
     report.refresh_from_db()
     assert (report.status, report.reply, report.note) == ("done", "Fixed.", "Ask Tim")
 
 
-def test_several_are_answered_at_once_with_a_reason(desk: Client, alice: User, charlie: User, olga: User) -> None:  # F6
+def test_several_are_answered_at_once_with_a_reason(backoffice: Client, alice: User, charlie: User, olga: User) -> None:  # F6
     reports = [made(alice), made(charlie), made(charlie)]
-    asked = act(desk, "answer", *reports[:2])
+    asked = act(backoffice, "answer", *reports[:2])
     assert "This concerns 2 reports" in asked.content.decode()
-    assert act(desk, "answer", *reports[:2], status="done", reason="").status_code == 422
-    nothing = act(desk, "answer", *reports[:2], status="", reply="", reason="Because")
+    assert act(backoffice, "answer", *reports[:2], status="done", reason="").status_code == 422
+    nothing = act(backoffice, "answer", *reports[:2], status="", reply="", reason="Because")
     assert "Choose a status or write a reply." in nothing.content.decode()
     assert not LogEntry.objects.exists()
-    assert act(desk, "answer", *reports[:2], status="done", reply="Fixed in 2.4", reason="Shipped").status_code == 302
+    assert act(backoffice, "answer", *reports[:2], status="done", reply="Fixed in 2.4", reason="Shipped").status_code == 302
     states = list(Report.objects.order_by("number").values_list("status", "reply"))
     assert states == [("done", "Fixed in 2.4"), ("done", "Fixed in 2.4"), ("new", "")]
     assert Letter.objects.filter(subject__endswith="done").count() == 2
@@ -165,22 +165,22 @@ def test_several_are_answered_at_once_with_a_reason(desk: Client, alice: User, c
     ] * 2
 
 
-def test_each_keeps_its_reply_where_none_is_given(desk: Client, alice: User, olga: User) -> None:  # F6
+def test_each_keeps_its_reply_where_none_is_given(backoffice: Client, alice: User, olga: User) -> None:  # F6
     report = made(alice)
     triage.answer(report.pk, reply="Thanks!", by=olga, reason="Polite", now=timezone.now())
-    act(desk, "answer", report, status="declined", reply="", reason="Out of scope")
+    act(backoffice, "answer", report, status="declined", reply="", reason="Out of scope")
     report.refresh_from_db()
     assert (report.status, report.reply) == ("declined", "Thanks!")
 
 
-def test_export_is_safe_for_spreadsheets_exact_and_logged(desk: Client, alice: User, olga: User) -> None:  # F6
+def test_export_is_safe_for_spreadsheets_exact_and_logged(backoffice: Client, alice: User, olga: User) -> None:  # F6
     evil = made(
         alice, title="=HYPERLINK(1)", description='+1 "and"\nmore', app_version="@2", page="/dashboard", browser="-x"
     )
     Report.objects.filter(pk=evil.pk).update(reply="\tTab", note="Only ours")
     plain = made(alice, title="1.10 = 2")
-    assert act(desk, "export_as_csv", evil, plain, reason="").status_code == 422
-    response = act(desk, "export_as_csv", evil, plain, reason="Monthly look")
+    assert act(backoffice, "export_as_csv", evil, plain, reason="").status_code == 422
+    response = act(backoffice, "export_as_csv", evil, plain, reason="Monthly look")
     assert response.streaming
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"] == 'attachment; filename="reports-2026-05-03.csv"'
@@ -198,35 +198,35 @@ def test_export_is_safe_for_spreadsheets_exact_and_logged(desk: Client, alice: U
     assert logged.change_message == "Exported as CSV: Monthly look"
 
 
-def test_all_that_match_are_exported_not_only_the_page(desk: Client, alice: User) -> None:  # F6
+def test_all_that_match_are_exported_not_only_the_page(backoffice: Client, alice: User) -> None:  # F6
     reports = [made(alice, priority="high", now=NOW - timedelta(days=60 - n)) for n in range(55)]
     made(alice, priority="low")
     response = act(
-        desk, "export_as_csv", reports[0], across=True, query="priority__exact=high", reason="Everything urgent"
+        backoffice, "export_as_csv", reports[0], across=True, query="priority__exact=high", reason="Everything urgent"
     )
     assert len(list(csv.reader(StringIO(b"".join(response).decode())))) == 56
 
 
 def test_what_was_not_delivered_is_forwarded_again_with_a_reason(
-    desk: Client, alice: User, olga: User, settings: Settings
+    backoffice: Client, alice: User, olga: User, settings: Settings
 ) -> None:  # F6
     settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET = "http://127.0.0.1:9", "secret"
     report = made(alice)
     Delivery.objects.update(error="answered 500", attempts=9)
-    html = desk.get(page_of(report)).content.decode()
+    html = backoffice.get(page_of(report)).content.decode()
     assert "answered 500" in html
     assert "Forward to the webhook again" in html
     before = ProcrastinateJob.objects.filter(task_name=webhook.TASK).count()
-    response = act(desk, "forward_again", report, reason="It is up again")
+    response = act(backoffice, "forward_again", report, reason="It is up again")
     assert [str(message) for message in get_messages(response.wsgi_request)] == ["1 changes are forwarded again."]
     assert ProcrastinateJob.objects.filter(task_name=webhook.TASK).count() == before + 1
     assert "It is up again" in LogEntry.objects.get().change_message
 
 
-def test_nobody_adds_or_deletes_a_report_here(desk: Client, alice: User) -> None:  # O1
+def test_nobody_adds_or_deletes_a_report_here(backoffice: Client, alice: User) -> None:  # O1
     report = made(alice)
-    assert desk.get(f"{LIST}add/").status_code == 403
-    assert desk.post(f"{LIST}{report.pk}/delete/").status_code == 403
+    assert backoffice.get(f"{LIST}add/").status_code == 403
+    assert backoffice.post(f"{LIST}{report.pk}/delete/").status_code == 403
 
 
 @pytest.mark.parametrize("right", ["view_report", "change_report"])

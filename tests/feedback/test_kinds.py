@@ -76,7 +76,7 @@ def test_customers_send_and_follow_a_third_kind(browser: Client, alice: User, qu
 
 @pytest.mark.django_db
 def test_operators_find_and_answer_a_third_kind(
-    desk: Client, alice: User, olga: User, question: Report.Kind, settings: Settings
+    backoffice: Client, alice: User, olga: User, question: Report.Kind, settings: Settings
 ) -> None:  # F6 O1 O2
     settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET = "https://hooks.example.com/r", "x" * 16
     asked, _ = made(alice, kind="question", title="How?"), made(alice)
@@ -84,10 +84,10 @@ def test_operators_find_and_answer_a_third_kind(
     assert change
     listed = re.compile(r'<th class="field-reference">.*?>([A-Z]+-\d+)<')
     for query in (f"q={asked.reference}", f"q=ask {asked.number}", "kind__exact=question"):
-        assert listed.findall(desk.get(f"/admin/feedback/report/?{query}").content.decode()) == [asked.reference]
+        assert listed.findall(backoffice.get(f"/admin/feedback/report/?{query}").content.decode()) == [asked.reference]
     page = f"/admin/feedback/report/{asked.pk}/change/"
-    assert desk.get("/admin/find", {"q": asked.reference})["Location"] == page
-    assert "Question reported: " in desk.get(f"/admin/accounts/user/{alice.pk}/timeline/").content.decode()
+    assert backoffice.get("/admin/find", {"q": asked.reference})["Location"] == page
+    assert "Question reported: " in backoffice.get(f"/admin/accounts/user/{alice.pk}/timeline/").content.decode()
     assert '"kind": "question"' in json.dumps(webhook.event_of(change))
     email = Letter.objects.get(key=f"feedback:{asked.id}:{change.pk}")
     assert f"we replied to your support question {asked.reference}." in email.text

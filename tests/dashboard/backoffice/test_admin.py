@@ -27,7 +27,7 @@ from tests.dashboard.backoffice import rows
 
 pytestmark = pytest.mark.django_db
 SignIn = Callable[[Client, User], None]
-TABLES = {model._meta.label: desk for model, desk in admin.site._registry.items()}
+TABLES = {model._meta.label: model_admin for model, model_admin in admin.site._registry.items()}
 every_table = pytest.mark.parametrize("label", TABLES)
 
 
@@ -50,25 +50,25 @@ def asked_by(user: User) -> HttpRequest:
 
 @every_table
 def test_nothing_is_deleted_and_nothing_is_saved_without_a_reason(label: str, operator: User) -> None:  # O1
-    desk, request = TABLES[label], asked_by(operator)
-    assert isinstance(desk, ReadOnlyAdmin | ReasonedAdmin)
-    assert not desk.has_delete_permission(request)
-    assert not desk.list_editable
-    if isinstance(desk, ReadOnlyAdmin):
-        assert not desk.has_add_permission(request)
-        assert not desk.has_change_permission(request)
+    model_admin, request = TABLES[label], asked_by(operator)
+    assert isinstance(model_admin, ReadOnlyAdmin | ReasonedAdmin)
+    assert not model_admin.has_delete_permission(request)
+    assert not model_admin.list_editable
+    if isinstance(model_admin, ReadOnlyAdmin):
+        assert not model_admin.has_add_permission(request)
+        assert not model_admin.has_change_permission(request)
     else:
-        assert desk.form.base_fields["reason"].required
-    for inline in desk.get_inline_instances(request):
+        assert model_admin.form.base_fields["reason"].required
+    for inline in model_admin.get_inline_instances(request):
         assert not (inline.can_delete and inline.has_delete_permission(request, None))
-    assert "delete_selected" not in desk.get_actions(request)
+    assert "delete_selected" not in model_admin.get_actions(request)
 
 
 @every_table
 def test_every_action_asks_why_before_anything_happens(client: Client, label: str, operator: User) -> None:  # O1
-    desk = TABLES[label]
+    model_admin = TABLES[label]
     row = rows.make(label, 1)[0]
-    for action in desk.get_actions(asked_by(operator)):
+    for action in model_admin.get_actions(asked_by(operator)):
         with CaptureQueriesContext(
             connection,
         ) as queries:

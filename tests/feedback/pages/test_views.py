@@ -345,15 +345,15 @@ def test_an_image_is_served_as_nothing_that_could_act(browser: Client, alice: Us
 
 
 def test_operators_see_images_that_were_sent_and_none_that_are_only_kept(
-    browser: Client, desk: Client, olga: User, alice: User
+    browser: Client, backoffice: Client, olga: User, alice: User
 ) -> None:  # F5
     sent = made(alice, pictured=1).images.get()
     post(browser, BUG, upload(pictures.png()), title="")
     kept = ReportImage.objects.get(report=None)
-    assert desk.get(sent.get_absolute_url()).status_code == 200
-    assert desk.get(kept.get_absolute_url()).status_code == 404
+    assert backoffice.get(sent.get_absolute_url()).status_code == 200
+    assert backoffice.get(kept.get_absolute_url()).status_code == 404
     User.objects.filter(pk=olga.pk).update(is_superuser=False)
-    assert desk.get(sent.get_absolute_url()).status_code == 404
+    assert backoffice.get(sent.get_absolute_url()).status_code == 404
 
 
 # Once, and not too often
