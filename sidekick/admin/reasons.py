@@ -146,4 +146,7 @@ def _back_to_the_row(model_admin: OperatorAdmin, request: HttpRequest, rows: lis
 
 
 def _address(model_admin: OperatorAdmin, row: Any) -> str:
-    return reverse(f"{model_admin.admin_site.name}:{model_admin.opts.app_label}_{model_admin.opts.model_name}_change", args=[quote(row.pk)])
+    return reverse(
+        f"{model_admin.admin_site.name}:{model_admin.opts.app_label}_{model_admin.opts.model_name}_change",
+        args=[quote(row.pk)],
+    )

@@ -111,7 +111,9 @@ def test_a_page_shows_words_images_and_history_and_runs_none_of_it(backoffice: C
         assert tag not in html
 
 
-def test_an_answer_needs_a_reason_and_reaches_the_customer(backoffice: Client, alice: User, olga: User) -> None:  # F4 F6 O1
+def test_an_answer_needs_a_reason_and_reaches_the_customer(
+    backoffice: Client, alice: User, olga: User
+) -> None:  # F4 F6 O1
     report = made(alice)
     form = {**filled(backoffice, report), "status": "planned", "reply": "Soon.\r\nReally.", "note": "Ask Tim"}
     assert backoffice.post(page_of(report), form).status_code == 200
@@ -147,7 +149,9 @@ def test_a_page_that_stood_open_undoes_nothing(backoffice: Client, alice: User, 
     assert (report.status, report.reply, report.note) == ("done", "Fixed.", "Ask Tim")
 
 
-def test_several_are_answered_at_once_with_a_reason(backoffice: Client, alice: User, charlie: User, olga: User) -> None:  # F6
+def test_several_are_answered_at_once_with_a_reason(
+    backoffice: Client, alice: User, charlie: User, olga: User
+) -> None:  # F6
     reports = [made(alice), made(charlie), made(charlie)]
     asked = act(backoffice, "answer", *reports[:2])
     assert "This concerns 2 reports" in asked.content.decode()
@@ -155,7 +159,10 @@ def test_several_are_answered_at_once_with_a_reason(backoffice: Client, alice: U
     nothing = act(backoffice, "answer", *reports[:2], status="", reply="", reason="Because")
     assert "Choose a status or write a reply." in nothing.content.decode()
     assert not LogEntry.objects.exists()
-    assert act(backoffice, "answer", *reports[:2], status="done", reply="Fixed in 2.4", reason="Shipped").status_code == 302
+    assert (
+        act(backoffice, "answer", *reports[:2], status="done", reply="Fixed in 2.4", reason="Shipped").status_code
+        == 302
+    )
     states = list(Report.objects.order_by("number").values_list("status", "reply"))
     assert states == [("done", "Fixed in 2.4"), ("done", "Fixed in 2.4"), ("new", "")]
     assert Letter.objects.filter(subject__endswith="done").count() == 2
