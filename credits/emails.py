@@ -24,7 +24,9 @@ from sidekick import formatting
 from sidekick.accounts import emails
 from sidekick.accounts.models import User
 
+# Wallets that one transaction locks.
 AT_ONCE = 50
+# Part of the signature in every link that was sent: with another salt they would all end.
 SALT = "credits.low_balance"
 
 

@@ -134,5 +134,6 @@ class AIModelAdmin(ReasonedAdmin):
     search_fields = ["name"]
     inlines = [ModelPriceInline]
 
+    # Backends name the model in every request, so a name never changes.
     def get_readonly_fields(self, request: HttpRequest, obj: AIModel | None = None) -> list[str]:
         return ["name"] if obj else []

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from credits.usage.schemas import MOST_EVENTS, Event, ModelName, RejectionCode, RequestId, Tokens
 
+# As strings, because programs read JSON numbers as floats, which are not exact.
 Credits = Annotated[
     Decimal,
     PlainSerializer(lambda amount: f"{amount:.6f}", return_type=str),

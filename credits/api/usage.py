@@ -149,6 +149,7 @@ def _answer(body: bytes) -> dict[str, Any]:
 
 
 def _count(receipt: dict[str, Any]) -> None:
+    # Only after the events are stored: a failed call is sent again, and counts then.
     counts = {"accepted": receipt["accepted"], "duplicate": receipt["duplicates"], "rejected": len(receipt["rejected"])}
     for outcome, number in counts.items():
         metrics.usage_events.labels(outcome).inc(number)

@@ -18,6 +18,7 @@ from credits.reports.spans import Span
 from credits.reports.timeseries import MOST_BARS, Bars, Slice
 from sidekick import formatting
 
+# More colours can't be told apart, by colour-blind people least of all.
 COLOURS = 6
 REST = "rest"
 OTHERS = "Others"

@@ -28,6 +28,7 @@ def download(view: str, balance: Balance, filters: Filters) -> HttpResponseBase:
     if view == "requests" and count > csv_export.MOST_ROWS:
         most = f"{csv_export.MOST_ROWS:,}"
         raise ExportRefused(f"That is {count:,} requests, and a spreadsheet holds {most}. Choose fewer days.")
+    # Last, because a refusal above should not keep the account from another file.
     if not csv_export.try_lock(balance.account_id):
         raise ExportRefused("Your other file is still being made. Try again in a moment.")
     if view == "requests":

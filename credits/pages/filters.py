@@ -16,6 +16,7 @@ from credits.reports.spans import Span
 from credits.reports.usage import ModelUsage
 from sidekick import formatting
 
+# Far from the ends of the calendar, where a change of zone would overflow.
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2100, 1, 1)
 RANGES = {
@@ -89,6 +90,7 @@ class Filters:
         span = _span(range_, chosen, balance, zone)
         # Custom dates start from those on the screen.
         first, last = (day.isoformat() for day in span.days(zone))
+        # Dates that make no sense stay in the form as they were typed, so that they can be corrected.
         typed = data if asked == "custom" else QueryDict()
         return cls(
             asked=asked,

@@ -34,6 +34,7 @@ class Sorting:
         return cls("credits", True, ["There is no such column to sort by; this is by credits."])
 
     def apply(self, sums: list[ModelUsage]) -> list[ModelUsage]:
+        # Names decide between equal figures, so that the order is always the same.
         return sorted(sums, key=lambda each: (getattr(each, self.column), each.model), reverse=self.descending)
 
     def headings(self, link: Callable[..., str]) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ def due(balance: Balance, zone: ZoneInfo, now: datetime, dismissed: Collection[s
     """The alerts to show now, the worst first, without the keys that were dismissed in this period."""
     alerts = []
     reached = level_reached(balance.unspent, balance.total)
+    # A debt says more than the level, which is 0 then.
     if balance.debt:
         alerts.append(_debt(balance))
     # A customer who dismissed a level needs no word of a milder one.

@@ -23,6 +23,7 @@ from credits.reports.timeseries import MOST_BARS, Bars, Slice
 from sidekick import formatting
 
 ZERO = Decimal(0)
+# After every request there can be, and a moment that both Python and PostgreSQL store.
 FOR_EVER = datetime(2200, 1, 1, tzinfo=UTC)
 Kind = LedgerEntry.Kind
 

@@ -93,6 +93,7 @@ def usage_page(account_id: uuid.UUID, span: Span, *, page: int = 1, model: str |
         )
         answer = cursor.fetchall()
     totals = [ModelUsage(name, *figures) for request_id, _, name, *figures in answer if request_id is None]
+    # The statement orders by moment, and the totals have none.
     totals.sort(key=lambda usage: (-usage.credits, usage.model))
     return UsagePage(
         models=totals,
