@@ -21,7 +21,7 @@ check: $(READY)
 	git ls-files -z '*.py' ':!*/migrations/*' | xargs -0 $(BIN)/django-upgrade --target-version 5.2
 	$(BIN)/mypy
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -q tests/test_house.py
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_naming.py tests/test_documents.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
