@@ -149,6 +149,16 @@ def test_constructors_say_their_argument() -> None:
     assert [path for path in MODULES if any(function.name == "of" for function in functions(path))] == []
 
 
+RIDDLE = re.compile(r'^ *(#|r?""") ?(What|Who|Whoever|Whose|Which|With it went) .*', re.MULTILINE)
+
+
+def test_comments_begin_with_their_subject() -> None:
+    """No comment or docstring opens with a relative clause: its subject would come last."""
+    written = [path for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")] if "migrations" not in path.parts]
+    found = {path.relative_to(ROOT).as_posix(): RIDDLE.search(path.read_text()) for path in written}
+    assert {name: match[0] for name, match in found.items() if match} == {}
+
+
 def test_modules_are_named_for_their_knowledge() -> None:
     vague = {"utils", "helpers", "common", "core", "services", "managers"}
     assert [path for path in SOURCES if vague & {path.stem, path.parent.name}] == []

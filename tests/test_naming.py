@@ -52,6 +52,7 @@ NO_TEMPLATE = {
 OTHER_TEMPLATES: dict[str, str] = {}
 # Modules without a test of their name, that no neighbour with such a test uses: the test that covers them.
 TESTED_BY = {
+    "billing.paddle.transport": "billing.paddle.test_api",
     "billing.simulator.__main__": "billing.simulator.test_server",
     "credits.admin.read_only": "dashboard.backoffice.test_admin",
     "credits.api.holds": "credits.ledger.test_holds",

@@ -20,6 +20,6 @@ def sold(db: None) -> None:
     """Everything is for sale at Paddle, by the month and by the year."""
     PlanPrice.objects.filter(plan="starter", interval="month").update(paddle_price_id=STARTER)
     PlanPrice.objects.filter(plan="pro", interval="month").update(paddle_price_id=PRO)
-    PlanPrice.objects.filter(interval="credit").update(paddle_price_id=CREDIT)
+    PlanPrice.objects.filter(plan="pro", interval="credit").update(paddle_price_id=CREDIT)
     PlanPrice.objects.create(plan_id="starter", interval="year", amount=15000, paddle_price_id=YEAR_OF_STARTER)
     PlanPrice.objects.create(plan_id="pro", interval="year", amount=39000, paddle_price_id=YEAR_OF_PRO)

@@ -202,7 +202,7 @@ def test_an_image_opens_as_an_image_and_nothing_else(
     assert response
     assert response.headers["content-type"] == "image/png"
     assert response.headers["x-content-type-options"] == "nosniff"
-    # What is signed out sees nothing of what the browser kept.
+    # A signed-out browser shows nothing of the pages that it kept.
     page.context.clear_cookies()
     again = page.goto(image.get_absolute_url())
     assert again

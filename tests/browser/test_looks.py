@@ -78,7 +78,7 @@ ONCE = ("unseenFocus", "motion")
 def look(
     page: Page, path: str, name: str, keep: Callable[[Page, str], None], *, act: Callable[[Page], None] | None = None
 ) -> list[str]:
-    """What is wrong with a page, in every size and both themes; with what `act` does to it, where that is given."""
+    """Returns the faults of a page in every size and both themes, after `act` if that is given."""
     found = []
     checks, rules = (EVERY_SIZE, EVERYTHING) if path.startswith("/") else (EVERY_SIZE[:1], WCAG)
     for theme in THEMES:

@@ -114,7 +114,7 @@ def paddle_event(number: int, account: User) -> PaddleEvent:
 
 
 def purchase(number: int, account: User) -> Purchase:
-    price = PlanPrice.objects.get(interval="credit")
+    price = PlanPrice.objects.get(plan="pro", interval="credit")
     return Purchase.objects.create(
         account=account, price=price, quantity=20, amount=200, currency="USD", token=uuid.uuid4()
     )
