@@ -114,14 +114,7 @@ def test_every_name_in_a_document_exists(page: Path) -> None:
     text = page.read_text()
     missing = {name for name in re.findall(r"`([^`\n]+)`", text) if not exists(name)}
     missing |= {target for target in re.findall(r"\]\(([^)#:]+)\)", text) if not (page.parent / target).exists()}
-    assert missing - COMING == set()
-
-
-# Names that rooms under way bring. Empty when they are done.
-COMING = {
-    "docs/images/credits-dark.png",
-    "docs/images/credits-light.png",
-}
+    assert missing == set()
 
 
 def exists(name: str) -> bool:
@@ -149,7 +142,3 @@ def is_importable(name: str) -> bool:
         except ImportError:
             return False
     return True
-
-
-def test_nothing_that_came_is_still_coming() -> None:
-    assert {name for name in COMING if exists(name)} == set()
