@@ -22,7 +22,6 @@ def render_page(
     regions: Mapping[str, str] | None = None,
     status: int = 200,
     retry_after: int | None = None,
-    headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """The page, or the part of it that htmx asked for, with dates in the account's time zone.
 
@@ -35,8 +34,6 @@ def render_page(
     part = (regions or {}).get(region_of(request), fragment) if swap else None
     with timezone.override(_zone_of(request)):
         response = render(request, part or template, context, status=200 if swap else status)
-    for header, value in (headers or {}).items():
-        response.headers[header] = value
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)
     if swap and request.method == "POST":

@@ -81,10 +81,6 @@ def test_retry_after_goes_with_the_page_and_with_a_swap(headers: dict[str, str])
     assert "Retry-After" not in rendered(asked(headers=headers), status=503)
 
 
-def test_headers_go_with_the_response() -> None:
-    assert rendered(asked(), headers={"Permissions-Policy": "payment=(self)"})["Permissions-Policy"] == "payment=(self)"
-
-
 def test_a_refused_post_leaves_the_address_of_the_page_as_it_was() -> None:
     assert rendered(asked("POST", SWAP), status=422)["HX-Push-Url"] == "false"
     assert "HX-Push-Url" not in rendered(asked("GET", SWAP))
