@@ -133,7 +133,7 @@ def signed_in(user: User) -> Client:
 
 def the_period_s_chart_is_what_was_used(user: User) -> None:
     html = page(signed_in(user), REQUESTS)
-    used = re.search(r'Used</h2>.*?title="([\d.,]+)"', html, re.S)
+    used = re.search(r'Used Credits</h2>.*?title="([\d.,]+)"', html, re.S)
     assert used
     assert exact(used[1]) == shown_total(html) == sum(days_of(html))
 
@@ -175,7 +175,7 @@ def test_the_period_s_days_are_what_the_card_says_was_used(browser: Client, alic
     User.objects.filter(id=alice.id).update(time_zone=name, date_joined=NOW - timedelta(days=70, minutes=7, seconds=5))
     record(alice, [NOW - timedelta(hours=7, minutes=31, seconds=11) * n for n in range(150)])
     html = page(browser, REQUESTS)
-    used = re.search(r'Used</h2>.*?title="([\d.,]+)"', html, re.S)
+    used = re.search(r'Used Credits</h2>.*?title="([\d.,]+)"', html, re.S)
     assert used
     assert exact(used[1]) == shown_total(html) == sum(days_of(html)) == CreditPeriod.objects.get(closed_at=None).used
     assert 0 < exact(used[1]) < sum(by_hand(alice, ZoneInfo(name)).values())

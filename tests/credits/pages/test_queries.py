@@ -153,7 +153,7 @@ def test_a_page_shows_one_state_while_usage_comes_in(
         drawn, rows = html.split("</figure>")
         shown = re.findall(r'data-label="Credits" title="([\d.]+)"', rows.split("<tfoot>")[0])
         charted = re.findall(r'data-label="Credits" title="([\d.]+)"', drawn)
-        used = re.search(r'Used</h2>.*?title="([\d.]+)"', html, re.S)
+        used = re.search(r'Used Credits</h2>.*?title="([\d.]+)"', html, re.S)
         assert used
         assert float(used[1]) == sum(map(float, shown)) == sum(map(float, charted)) == before
     before, html = UsageEvent.objects.count(), client.get("/dashboard/credits/history").content.decode()
