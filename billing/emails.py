@@ -1,9 +1,8 @@
-"""Letters about a plan: its payment failed, its end is scheduled, it has ended (B1, B2, B7).
+"""Emails about a plan: its payment failed, its end is scheduled, it has ended (B1, B2, B7).
 
-They follow the stored snapshots like everything else here, in the same transaction, and each has a key: heard again, in
-another order or after a rollback, nobody is told twice, nor of what didn't happen. What is older than `NEWS_FOR` by its
-own time is no news: catching up with Paddle, and the demo's past, tell nobody. That is measured by the real clock,
-never by the one that a replay passes along.
+They are written from the stored snapshots, in the same transaction. Each has a key, so replays, any order and
+rollbacks send nothing twice and nothing untrue. Changes older than `NEWS_FOR` send no email: catching up with Paddle,
+or the demo's past. The real clock measures that age, not a replay's `now`.
 """
 
 from __future__ import annotations

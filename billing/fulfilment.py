@@ -105,7 +105,7 @@ def _give_plan(
         changed = upgrades.covering(account_id, start)
         if not changed:
             return "It changes a period whose payment is not here yet."
-        # A year whose money went back is cut short; that makes no new one of what changes it.
+        # A refund may have cut the year short: a change within the time first paid for is an upgrade all the same.
         opened = payment_of(changed[0])
         paid_for = opened.period_ends_at if opened else None
         if end <= max(changed[0].paid_until or changed[0].ends_at, paid_for or changed[0].ends_at) + A_DAY:
@@ -122,7 +122,7 @@ def _give_plan(
 
 
 def _give_back(changed: CreditPeriod, payment: Transaction, at: datetime, now: datetime) -> None:
-    """A month that a year takes the place of was credited from then on: its credits for that time go back unused."""
+    """Void what is left of a month that a paid year replaces, from the moment the year starts."""
     wanted = upgrades.share_left(changed.allocation, changed, at)
     for grant in Grant.objects.filter(period=changed, kind=Grant.Kind.ALLOCATION, remaining__gt=0).order_by("id"):
         taken = min(wanted, grant.remaining)

@@ -49,9 +49,13 @@ class PlanPriceQuerySet(models.QuerySet["PlanPrice"]):
 
     def by_paddle_id(self, ids: Collection[str]) -> dict[str, PlanPrice]:
         """Returns our price for each of these ids at Paddle, former ones that subscribers still pay included."""
-        monthly = PlanPrice.objects.per_month().filter(plan=OuterRef("plan")).values("amount")
+        paid = PlanPrice.objects.for_sale().filter(plan=OuterRef("plan")).order_by()
+        monthly = paid.filter(interval=PlanPrice.Interval.MONTH).values("amount")
+        # As `Plan.monthly_amount` has it.
+        yearly = paid.filter(interval=PlanPrice.Interval.YEAR).values_list(F("amount") / 12)
         found = self.filter(Q(paddle_price_id__in=ids) | Q(former_price_ids__overlap=list(ids)))
-        known = found.select_related("plan").annotate(plan_amount=Coalesce(Subquery(monthly), 0))
+        plan_amount = Coalesce(Subquery(monthly), Subquery(yearly), 0)
+        known = found.select_related("plan").annotate(plan_amount=plan_amount)
         for price in known:
             # Plans are compared for each payment of a list: what that asks for comes with the prices.
             price.plan.monthly_amount = vars(price)["plan_amount"]
@@ -186,7 +190,9 @@ class PaddleEvent(models.Model):
 
 
 class Snapshot(models.Model):
-    """The newest record of one of Paddle's entities. Only `billing/paddle/snapshots.py` writes it.
+    """The newest record of one of Paddle's entities, as `billing/paddle/snapshots.py` stores it.
+
+    `ownership` sets the account, `fulfilment` and `schedule` note what is settled, deletion of an account erases.
 
     The columns are read from `data`, Paddle's whole record then. Newest is by `snapshot_at`, and by `snapshot_event`
     where two events happened in the same microsecond: the order of arrival never matters (P2).
@@ -221,7 +227,7 @@ class Customer(Snapshot):
         constraints = [models.CheckConstraint(condition=Q(id__startswith="ctm_"), name="customer_id_is_one")]
 
     def forget(self) -> None:
-        """Keep no more than whose it is, so that what comes later finds no other account."""
+        """Erase all but the account's id in `custom_data`, so that later events find this account and no other."""
         self.email, self.data = "", {"custom_data": self.data.get("custom_data")}
 
 
@@ -293,7 +299,7 @@ class Line:
 
     @property
     def given_up(self) -> bool:
-        """Proration lists what is given back as a line of its own."""
+        """Whether proration gives money back for this line."""
         return self.quantity <= 0 or self.total < 0
 
 

@@ -102,7 +102,7 @@ def _owner(transaction: Transaction) -> uuid.UUID | None:
     if purchase:
         return purchase.account_id
     if transaction.subscription_id:
-        # Its payments know each other also while nothing was heard of the subscription itself.
+        # Another payment of the subscription names the owner before the subscription's own event arrives.
         owned = Subscription.objects.filter(id=transaction.subscription_id, account__isnull=False).first()
         paid = Transaction.objects.filter(subscription_id=transaction.subscription_id, account__isnull=False)
         if known := owned or paid.first():
@@ -124,7 +124,8 @@ def _adopted(transaction: Transaction) -> Purchase | None:
 
 
 def _of_subscription(subscription: Subscription) -> set[uuid.UUID]:
-    """A subscription belongs to the account of its payments. Only `subscription.created` names its checkout's."""
+    """A subscription belongs to the account of its payments. Only `subscription.created` names the transaction of
+    its checkout."""
     if subscription.account_id:
         return set()
     paid = Transaction.objects.filter(account__isnull=False)

@@ -1,9 +1,9 @@
-"""Money that went back takes credits with it, and brings them back when it returns (P4).
+"""Refunds and chargebacks take back credits; their reversals restore them (P4).
 
-Refunds say money, not units. Of a line of q credits that cost T, floor(q · back / T) are taken back, where `back` is
-all that was refunded or charged back of it so far, less what was reversed; the difference to what was taken already
-is booked. So neither order nor repetition matters. Of a plan's payment that went back as a whole, what is left of
-the credits it gave is taken.
+Paddle refunds amounts, not quantities. Of a line of q credits that cost T, floor(q · back / T) are taken back, where
+`back` is all that was refunded or charged back of it so far, less what was reversed; the difference to what was taken
+already is booked. So neither order nor repetition matters. Of a plan's payment that went back as a whole, what is left
+of the credits it gave is taken.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def reconcile(payment: Transaction, now: datetime) -> None:
         return
     given = Grant.objects.filter(account_id=payment.account_id).select_related("period").order_by("-kind", "id")
     grants = list(given.filter(Q(source_key=payment.key) | Q(source_key__startswith=f"{payment.key}:")))
-    # Usage that voided bought credits had paid for is charged to the plan's then: look at bought credits first.
+    # Voiding bought credits charges their usage to the plan's credits, so bought credits come first.
     for grant in grants:
         line = next((line for line in payment.lines if payment.key_of(line) == grant.source_key), None)
         if line:

@@ -1,4 +1,5 @@
-"""Scheduled work of billing: waiting payments are tried again, and plans that are over end (B7, M7)."""
+"""Scheduled work of billing: waiting payments are tried again, and plans end when canceled, paused, or unpaid
+past their grace (B7, M7)."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def _for_each(accounts: Iterable[uuid.UUID | None], work: Callable[[uuid.UUID], 
     found = [account for account in accounts if account]
     for account_id in found:
         _, error = attempt(partial(transaction.atomic(work), account_id))
-        if error:
+        if error is not None:
             logger.error("What account %s paid for can't be settled", account_id, exc_info=error)
     return len(found)
 

@@ -25,10 +25,10 @@ def apply_paddle_events(timestamp: int) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(queueing_lock="settle_payments", lock="settle_payments")
 def settle_payments(timestamp: int) -> None:
-    """Every minute: payments that wait for something, and plans that are over (B7)."""
+    """Every minute: fulfil waiting payments and end plans that are over (B7)."""
     now = timezone.now()
     schedule.fulfil_due(now)
-    if sync.lately(now):
+    if sync.ensure_fresh(now):
         schedule.end_plans(now)
 
 

@@ -90,8 +90,8 @@ def write_rollover_expiry(now: datetime) -> int:
     return len(new)
 
 
-def forget(account_id: uuid.UUID) -> None:
-    """Take the mark away: usage so far is no reason to write (the demo's, for example)."""
+def unmark(account_id: uuid.UUID) -> None:
+    """Unmark the wallet, so that its usage so far causes no email (the demo's, for example)."""
     Wallet.objects.filter(account_id=account_id).update(touched=False)
 
 

@@ -59,10 +59,13 @@ class Plan(models.Model):
 
     @cached_property
     def monthly_amount(self) -> int:
-        """Returns the price of a month in minor units, 0 where none is set. Costs one query, the first time."""
+        """Returns the price of a month in minor units; of a plan sold by the year alone, a twelfth of its year.
+
+        It is 0 where neither costs anything. Costs one query, the first time.
+        """
         # `billing` owns the prices and imports this app, so they are reached by their relation alone.
-        price = self.prices.per_month().first()
-        return price.amount if price else 0
+        amounts = {price.interval: price.amount for price in self.prices.of_plans()}
+        return amounts.get("month", 0) or amounts.get("year", 0) // 12
 
 
 class Wallet(models.Model):

@@ -26,13 +26,13 @@ class Versions:
     prices: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def at(self, moment: datetime) -> tuple[int, int, int, int] | None:
-        """Return the prices of the version that is valid then; None before the first."""
+        """Returns the prices of the version that is valid then; None before the first."""
         place = bisect_right(self.starts, moment)
         return self.prices[place - 1] if place else None
 
 
 def versions_of(names: Collection[str]) -> dict[str, Versions]:
-    """Return every version of the named models, by name, in one query. Models without a price are left out."""
+    """Returns every version of the named models, by name, in one query. Models without a price are left out."""
     found: dict[str, Versions] = {}
     rows = ModelPrice.objects.filter(model__name__in=names).order_by("valid_from")
     for name, model_id, start, *prices in rows.values_list(
@@ -46,10 +46,10 @@ def versions_of(names: Collection[str]) -> dict[str, Versions]:
 
 
 def rounded(exact: int) -> int:
-    """Return millionths of a credit, from tokens times prices: rounded once, half up (M6)."""
+    """Returns millionths of a credit, from tokens times prices: rounded once, half up (M6)."""
     return (exact + MILLION // 2) // MILLION
 
 
 def in_credits(micro: int) -> Decimal:
-    """Return millionths of a credit as credits."""
+    """Returns millionths of a credit as credits."""
     return Decimal(micro).scaleb(-6)

@@ -25,13 +25,13 @@ def open_periods(timestamp: int) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(queueing_lock="tell_of_low_balances", lock="tell_of_low_balances")
 def tell_of_low_balances(timestamp: int) -> None:
-    """Every minute: accounts whose credits were used lately (C9)."""
+    """Every minute: email accounts whose balance ran low (C9)."""
     emails.write_low_balance(timezone.now())
 
 
 @app.periodic(cron="41 * * * *")
 @app.task(queueing_lock="tell_of_lapses", lock="tell_of_lapses")
 def tell_of_lapses(timestamp: int) -> None:
-    """Every hour: rolled-over credits that expire soon (C9)."""
-    told = emails.write_rollover_expiry(timezone.now())
-    logger.info("wrote %d emails about credits that expire", told)
+    """Every hour: email accounts whose rolled-over credits expire soon (C9)."""
+    sent = emails.write_rollover_expiry(timezone.now())
+    logger.info("wrote %d emails about credits that expire", sent)

@@ -38,7 +38,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "theme": theme_of(request),
         "home_url": settings.HOME_URL,
         "pricing_url": settings.PRICING_URL,
-        "development": not settings.PRODUCTION,
+        "development": settings.DEVELOPMENT,
         # A request that was refused before htmx's middleware ran has no `htmx`.
         "swap": hasattr(request, "htmx") and is_fragment(request),
     }

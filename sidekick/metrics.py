@@ -33,7 +33,7 @@ webhooks = Counter("sidekick_webhooks", "Paddle's webhooks, by what became of th
 access = logging.getLogger("sidekick.access")
 
 
-class TelemetryMiddleware:
+class RequestMetricsMiddleware:
     """Outermost middleware: it gives each request its id, times and counts it, and writes its access line."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,4 +1,4 @@
-"""Every address of the project, room by room."""
+"""Every URL of the project, app by app."""
 
 from django.apps import apps
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""The only door to Paddle's API. An `Entity` is Paddle's own JSON, with amounts as strings of minor units
+"""The only module that calls Paddle's API. An `Entity` is Paddle's own JSON, with amounts as strings of minor units
 and times in RFC 3339; `schemas.py` reads the fields that matter.
 
 Every function raises `PaddleFault`, whose text is a sentence for customers, and nothing else. Paddle knows no

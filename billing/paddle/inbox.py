@@ -45,7 +45,7 @@ def receive(body: bytes, *, now: datetime | None = None) -> tuple[PaddleEvent, b
         received_at=now,
     )
     new, error = attempt(partial(_store_and_apply, event, envelope, now))
-    if error:
+    if error is not None:
         # The rollback dropped our row. Store it as failed unless another delivery stored it first.
         event.applied_at = None
         _mark_failed(event, error, now)
@@ -77,7 +77,7 @@ def apply_due(now: datetime) -> int:
         if still_due.update(attempts=attempts + 1, due_at=now + pause_after(attempts + 1)):
             # Wait for its row: a worker that came too late for this event may hold it for an instant.
             _, error = attempt(partial(_apply_stored, event_id, now, wait=True))
-            if error:
+            if error is not None:
                 # It failed at its commit, so it could not be marked as failed. Its next attempt is put off already.
                 logger.error("paddle event %s can't be committed", event_id, exc_info=error)
     return len(due)
@@ -126,7 +126,7 @@ def _apply_stored(event_id: str, now: datetime, *, wait: bool = False) -> Paddle
 def _apply(event: PaddleEvent, now: datetime) -> None:
     """Apply an event whose row is locked, and note what became of it."""
     state, error = attempt(partial(_applied, event, now))
-    if error:
+    if error is not None:
         _mark_failed(event, error, now)
     elif state:
         event.state, event.error, event.due_at = state, "", None
@@ -148,6 +148,8 @@ def _upsert(envelope: schemas.Envelope, now: datetime) -> bool:
 
 
 def _mark_failed(event: PaddleEvent, error: Exception, now: datetime) -> None:
+    # The log has its type and place, which tell a bug of ours from new data of Paddle's; its message stays out.
+    logger.error("paddle event %s failed", event.event_id, exc_info=error)
     event.state, event.due_at = State.FAILED, now + pause_after(event.attempts)
     # PostgreSQL's further lines quote the row, and with it the customer.
     event.error = f"{type(error).__name__}: {error}".splitlines()[0]

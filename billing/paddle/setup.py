@@ -97,7 +97,7 @@ class _Maker:
         self.lines.append(f"{'would change' if self.dry_run else 'changed'} {name}: {', '.join(body)}")
 
     def note(self, ours: PlanPrice, price_id: str, name: str) -> None:
-        """Ours is from now on that one at Paddle; what subscribers pay at the former one is still known."""
+        """Link our price to this price at Paddle. The former id stays known: subscribers still pay it."""
         if not self.dry_run:
             former = {ours.paddle_price_id, *ours.former_price_ids} - {"", price_id}
             ours.paddle_price_id, ours.former_price_ids = price_id, sorted(former)

@@ -28,7 +28,7 @@ PREFIXES = {"ctm": "customer", "sub": "subscription", "txn": "transaction", "adj
 FROM_THE_API = ""
 BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
-# When an entity was so, and the event that told it. Stamps are compared, because two events may share a microsecond.
+# The moment of a snapshot and the event that brought it. Two events may share a microsecond: compare both.
 Stamp = tuple[datetime, str]
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def upsert_from_api(entity: dict[str, Any], *, now: datetime | None = None) -> b
         known = model._default_manager.filter(id=data.id).first()
         if known and all(getattr(known, name) == value for name, value in data.columns().items()):
             return False
-        # An event is told a moment after the change it tells of: by the entity's own clock it may yet be the older.
+        # An event's time is a little later than the entity's `updated_at`: compare by the entity's own.
         if known and _updated_at(known.data) < stamp[0]:
             stamp = max(stamp, (known.snapshot_at, known.snapshot_event))
         return _replace(model, data, entity, stamp, now)
@@ -93,7 +93,7 @@ def _updated_at(data: dict[str, Any]) -> datetime:
 
 
 def _lock_names(data: schemas.Data) -> None:
-    """Until the transaction ends nothing else is taken of this entity, nor of its customer.
+    """Lock the names of this entity and of its customer until the transaction ends.
 
     A subscription and its payments write in each other's rows: the customer's name makes them wait in line before
     either has locked a row.

@@ -70,10 +70,10 @@ class Report:
         return "\n".join(lines)
 
 
-def lately(now: datetime) -> bool:
-    """Returns whether Paddle's feed was read within two hours; if not, tries that now.
+def ensure_fresh(now: datetime) -> bool:
+    """Read Paddle's feed if that was last done over two hours ago. Returns whether it is up to date.
 
-    After an outage the feed tells who paid meanwhile; no plan may be ended before.
+    After an outage the feed tells who paid meanwhile: no plan may be ended before.
     """
     fresh = EventFeed.objects.filter(name=FEED, read_at__gt=now - FRESH)
     return fresh.exists() or (not sync(now).fault and fresh.exists())

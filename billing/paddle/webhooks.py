@@ -1,4 +1,4 @@
-"""The only door for Paddle's events: `POST /webhooks/paddle` (P1).
+"""The endpoint for Paddle's events: `POST /webhooks/paddle` (P1).
 
 Paddle takes any 2xx within five seconds for delivered and tries everything else again for three days. So an event
 that can't be applied is answered with 200 as well, once it is stored: from then on trying is our worker's business.

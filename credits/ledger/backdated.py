@@ -30,7 +30,7 @@ def insert(months: Iterable[Opening], current: CreditPeriod, now: datetime) -> C
     - Usage in the backdated period was paid from other credits. In time, more of those might have lapsed (more is
       left), or they would have been kept where the backdated allocation is forfeited (less is left).
     """
-    # In time, the period would have closed when its successor opened, however long after its own end.
+    # A payment in time would have closed the period when its successor opened, however long after its own end.
     months = iter(months)
     first = next(months)
     later = CreditPeriod.objects.filter(account_id=first.account_id, starts_at__gte=first.starts_at)
@@ -63,7 +63,7 @@ def _insert(opening: Opening, current: CreditPeriod, now: datetime) -> CreditPer
     occurred = _usage_between(opening.account_id, starts_at, after.starts_at)
     rollover.count_usage({period.id: occurred} | ({before.id: -occurred} if before else {}))
     if _is_next(current, period):
-        # The open period's rollover came from the period before this one. In time it would have lapsed with this one.
+        # The open period's rollover came from the period before this one: it would have lapsed with this one.
         _displace_rollover(current, opening.source_key, now)
     if not opening.plan.monthly_credits:
         LedgerEntry.objects.book([rollover.line_without_credits(period, opening.source_key, now)])
@@ -72,7 +72,7 @@ def _insert(opening: Opening, current: CreditPeriod, now: datetime) -> CreditPer
 
 
 def _is_next(current: CreditPeriod, period: CreditPeriod) -> bool:
-    """Return whether no period lies between this closed one and the open one."""
+    """Returns whether no period lies between this closed one and the open one."""
     between = CreditPeriod.objects.filter(
         account_id=period.account_id, starts_at__gt=period.starts_at, starts_at__lt=current.starts_at
     )

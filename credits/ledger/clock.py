@@ -25,14 +25,14 @@ def catch_up(accounts: Collection[uuid.UUID], now: datetime) -> None:
     if not accounts:
         return
     spending.lapse_holds(accounts, now)
-    lapse(accounts, now)
+    lapse_courtesy(accounts, now)
     owed = _due_openings(accounts, now)
     if owed:
         rollover.open_all(owed, now)
     schedule(accounts)
 
 
-def lapse(accounts: Collection[uuid.UUID], now: datetime) -> None:
+def lapse_courtesy(accounts: Collection[uuid.UUID], now: datetime) -> None:
     """Forfeit what is left of courtesy grants that have expired."""
     grants = list(
         Grant.objects.filter(account_id__in=accounts, kind=Grant.Kind.COURTESY, remaining__gt=0, expires_at__lte=now)
@@ -73,12 +73,12 @@ def schedule(accounts: Collection[uuid.UUID]) -> None:
 
 
 def opening_key(start: datetime) -> str:
-    """Return the source key of a period that the clock opens at `start`."""
+    """Returns the source key of a period that the clock opens at `start`."""
     return f"clock:{start.isoformat()}"
 
 
 def _due_openings(accounts: Collection[uuid.UUID], now: datetime) -> list[Opening]:
-    """Return the periods that the clock owes these accounts: the next month, or the first one ever."""
+    """Returns the periods that the clock owes these accounts: the next month, or the first one ever."""
     periods = {
         period.account_id: period
         for period in CreditPeriod.objects.filter(account_id__in=accounts, closed_at=None).select_related("plan")

@@ -173,7 +173,7 @@ def restore(
 
 
 def taken_back(given: Grant) -> Decimal:
-    """Return the credits of a grant that were voided and not restored."""
+    """Returns the credits of a grant that were voided and not restored."""
     kinds = (LedgerEntry.Kind.VOIDED, LedgerEntry.Kind.RESTORED)
     entries = LedgerEntry.objects.filter(account_id=given.account_id, grant=given, kind__in=kinds)
     total: Decimal = entries.aggregate(total=Sum("amount", default=Decimal(0)))["total"]
@@ -181,7 +181,7 @@ def taken_back(given: Grant) -> Decimal:
 
 
 def _booked(given: Grant, kind: LedgerEntry.Kind, amount: Decimal, source_key: str) -> LedgerEntry | None:
-    """Return the line that this key booked before, if any. Raises `SourceKeyReused` when it says something else."""
+    """Returns the line that this key booked before, if any. Raises `SourceKeyReused` when it says something else."""
     known = LedgerEntry.objects.filter(account_id=given.account_id, kind=kind, source_key=source_key).first()
     if known and (known.grant_id, known.amount) != (given.id, amount):
         raise SourceKeyReused(f"{source_key} is booked already, as {known.amount} credits {kind.label}.")

@@ -19,7 +19,7 @@ class NotLocked(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _Block:
     """The wallets that the outermost block has locked, and how far their clock has caught up."""
 
     wallets: frozenset[uuid.UUID]
@@ -29,7 +29,7 @@ class _Held:
 
 class _Thread(threading.local):
     # A Django connection belongs to one thread, and so do the locks that it holds.
-    held: _Held | None = None
+    outer: _Block | None = None
 
 
 _thread = _Thread()
@@ -56,7 +56,7 @@ def locked(
     Raises `NotLocked` when a nested call names an account that the outer block did not lock.
     """
     wanted = frozenset(accounts)
-    outer = _thread.held
+    outer = _thread.outer
     if outer:
         # To lock another wallet now could break the order of accounts.
         if wanted - outer.wallets:
@@ -77,11 +77,11 @@ def locked(
             _make_missing(wanted)
             due = _lock(wanted)
         _serve_clock(due, now, open_due=open_due)
-        _thread.held = _Held(frozenset(due), now, open_due)
+        _thread.outer = _Block(frozenset(due), now, open_due)
         try:
             yield frozenset(due)
         finally:
-            _thread.held = None
+            _thread.outer = None
 
 
 def _make_missing(accounts: Collection[uuid.UUID]) -> None:
@@ -117,4 +117,4 @@ def _serve_clock(due: dict[uuid.UUID, datetime | None], now: datetime, *, open_d
     if open_due:
         clock.catch_up([account for account, due_at in due.items() if due_at is not None and due_at <= now], now)
     else:
-        clock.lapse(due, now)
+        clock.lapse_courtesy(due, now)

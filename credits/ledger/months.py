@@ -11,7 +11,7 @@ HALF_A_MONTH = timedelta(days=15)
 
 
 def month_of(anchor: datetime, moment: datetime) -> tuple[datetime, datetime]:
-    """Return the month [start, end) that holds `moment`, counted from `anchor`.
+    """Returns the month [start, end) that holds `moment`, counted from `anchor`.
 
     Both may come in any time zone; the month is one of UTC. A moment before the anchor lies in the first month.
     """
@@ -25,7 +25,7 @@ def month_of(anchor: datetime, moment: datetime) -> tuple[datetime, datetime]:
 
 
 def last_month_end(end: datetime, paid_until: datetime | None) -> datetime:
-    """Return where a month that ends at `end` really ends, if it may be the last of a paid year.
+    """Returns where a month that ends at `end` really ends, if it may be the last of a paid year.
 
     Paddle's year may be a little longer or shorter than twelve months of its anchor. It still has twelve months, so
     the last one ends with the year instead of leaving a thirteenth of a few days.

@@ -119,13 +119,14 @@ def pay_until(period: CreditPeriod, until: datetime, now: datetime) -> None:
 
     It is never before the period's own end. Months that are due by `now` are opened at once.
     """
-    with locked([period.account_id], now):
+    # The clock must not open a month that is paid for no more.
+    with locked([period.account_id], now, open_due=False):
         CreditPeriod.objects.filter(id=period.id, closed_at=None).update(paid_until=max(until, period.ends_at))
         clock.catch_up([period.account_id], now)
 
 
 def _paid_by(account_id: uuid.UUID, source_key: str) -> CreditPeriod | None:
-    """Return the period that this payment opened."""
+    """Returns the period that this payment opened."""
     lines = LedgerEntry.objects.filter(account_id=account_id, kind=LedgerEntry.Kind.ALLOCATION)
     line = lines.filter(source_key=source_key).select_related("period").first()
     return line.period if line else None

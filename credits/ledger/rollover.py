@@ -112,7 +112,7 @@ def add_to(current: CreditPeriod, kind: Grant.Kind, credits: Decimal, source_key
 
 
 def line_without_credits(period: CreditPeriod, source_key: str, now: datetime) -> LedgerEntry:
-    """Return the line of a paid period whose plan has no credits: it marks the payment as known."""
+    """Returns the line of a paid period whose plan has no credits: it marks the payment as known."""
     return LedgerEntry(
         account_id=period.account_id,
         kind=LedgerEntry.Kind.ALLOCATION,
@@ -124,7 +124,7 @@ def line_without_credits(period: CreditPeriod, source_key: str, now: datetime) -
 
 
 def cap(period: CreditPeriod, credits: Decimal) -> Decimal:
-    """Return how many of these credits of the period's allocation may roll over, rounded half up (M8)."""
+    """Returns how many of these credits of the period's allocation may roll over, rounded half up (M8)."""
     return (credits * period.plan.rollover_percent / 100).quantize(MICRO, ROUND_HALF_UP)
 
 

@@ -95,7 +95,7 @@ def pay_debts(accounts: Iterable[uuid.UUID]) -> None:
 
 
 def available(account_id: uuid.UUID) -> Decimal:
-    """Return the credits that may still be promised: what remains of all grants, less what open holds promise.
+    """Returns the credits that may still be promised: what remains of all grants, less what open holds promise.
 
     It is negative where usage without a hold took credits that others were promised.
     """

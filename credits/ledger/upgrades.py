@@ -47,7 +47,7 @@ def grow(
 
 
 def covering(account_id: uuid.UUID, moment: datetime) -> list[CreditPeriod]:
-    """Return the paid period that `moment` lies in, and the later months of the same paid year that are open already.
+    """Returns the paid period that `moment` lies in, and the later months of the same paid year that are open already.
 
     Where payments overlap it is the one that began last; of two that began at once, the one that stayed open longer.
     """
@@ -59,7 +59,7 @@ def covering(account_id: uuid.UUID, moment: datetime) -> list[CreditPeriod]:
 
 
 def share_left(credits: Decimal, period: CreditPeriod, at: datetime) -> Decimal:
-    """Return the share of `credits` for the part of a period that was left at a moment, rounded half up."""
+    """Returns the share of `credits` for the part of a period that was left at a moment, rounded half up."""
     # The days that were paid for count: a period that opened late was paid for from its month's beginning.
     begin = month_of(period.anchor, period.starts_at)[0]
     left, whole = period.ends_at - max(at, begin), period.ends_at - begin

@@ -41,7 +41,7 @@ def charge(fresh: list[Priced], now: datetime) -> None:
 
 
 def _open_starts(accounts: set[uuid.UUID]) -> dict[str, datetime]:
-    """Return when the accounts' open periods start, by the account's id as text."""
+    """Returns when the accounts' open periods start, by the account's id as text."""
     rows = CreditPeriod.objects.filter(account_id__in=accounts, closed_at=None)
     return {str(account): start for account, start in rows.values_list("account_id", "starts_at")}
 

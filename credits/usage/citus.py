@@ -46,7 +46,7 @@ class Step:
 
 
 def obstacles(*, block_writes: bool) -> list[str]:
-    """Return sentences that say why usage can't be distributed, or not yet; none where it can. Changes nothing.
+    """Returns sentences that say why usage can't be distributed, or not yet; none where it can. Changes nothing.
 
     With `block_writes` no usage can be recorded meanwhile, which asks less of the server.
     """
@@ -67,7 +67,7 @@ def obstacles(*, block_writes: bool) -> list[str]:
 
 
 def table_obstacles() -> list[str]:
-    """Return sentences about what Citus would refuse in the tables themselves. Needs no Citus."""
+    """Returns sentences about what Citus would refuse in the tables themselves. Needs no Citus."""
     return [
         *(
             f"{table} is no ordinary table, or belongs to another role."
@@ -91,7 +91,7 @@ def table_obstacles() -> list[str]:
 
 
 def steps_left(*, block_writes: bool) -> list[Step]:
-    """Return the steps that are left, in order. Needs a database without `obstacles`."""
+    """Returns the steps that are left, in order. Needs a database without `obstacles`."""
     state = _state()
     kinds = {table: found.kind for table, found in state.items()}
     copying = Step(

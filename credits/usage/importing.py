@@ -47,7 +47,7 @@ class Columns:
     zone: tzinfo
 
     def value(self, row: Mapping[str, Any], name: str) -> Any:
-        """Return the row's value of a field. Raises `BadLine` where it has none and needs one."""
+        """Returns the row's value of a field. Raises `BadLine` where it has none and needs one."""
         if name in self.constants:
             return self.constants[name]
         column = self.names.get(name, name)
@@ -141,7 +141,7 @@ def _read(row: Mapping[str, Any], columns: Columns, seen: dict[bytes, int]) -> E
 
 
 def _generated_id(event: Mapping[str, Any], seen: dict[bytes, int]) -> str:
-    """Return a request id made of the row's content, and of how often that content came before in this file."""
+    """Returns a request id made of the row's content, and of how often that content came before in this file."""
     content = json.dumps(event, default=str, sort_keys=True).encode()
     digest = hashlib.sha256(content).digest()[:12]
     seen[digest] += 1

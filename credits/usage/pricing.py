@@ -36,7 +36,7 @@ class Priced(NamedTuple):
 
     @property
     def content(self) -> tuple[object, ...]:
-        """Return all that must be the same for a repeated request id to be the same request."""
+        """Returns all that must be the same for a repeated request id to be the same request."""
         e = self.event
         return (
             self.model_id,
@@ -83,7 +83,7 @@ def price(events: Sequence[Event], max_age: timedelta, now: datetime, receipt: R
 
 
 def canonical_id(text: str) -> str | None:
-    """Return an id in its one canonical spelling; None for text that is no UUID."""
+    """Returns an id in its one canonical spelling; None for text that is no UUID."""
     try:
         return str(uuid.UUID(text))
     except ValueError:

@@ -109,7 +109,7 @@ def _make(persona: Persona, now: datetime) -> int:
         batches = _batches(_requests(persona, plan, user, dice, start, end, now))
         steps.append((batch[-1]["occurred_at"], partial(_record, batch)) for batch in batches)
     requests = sum(step() for _, step in heapq.merge(*steps, key=lambda step: step[0]))
-    credits_emails.forget(user.id)
+    credits_emails.unmark(user.id)
     return requests
 
 

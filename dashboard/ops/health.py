@@ -152,7 +152,7 @@ MEANINGS = {
     "sidekick_jobs": "Jobs by state; those that went well are not kept.",
     "sidekick_inbox": "Paddle's events that wait to be applied.",
     "sidekick_letters": "Emails that wait to be sent.",
-    "sidekick_wallets": "Accounts whose period the clock must open.",
+    "sidekick_wallets": "Wallets where the clock has something to do: open a period, or lapse a grant or a hold.",
     "sidekick_workers": "Workers that reported within a minute.",
     "sidekick_rows_written": "Rows ever inserted, by all processes, since PostgreSQL's statistics were reset.",
 }

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @app.task(queue=delivery.QUEUE)
 def send_letter(letter_id: str) -> None:
-    """As soon as it is written."""
+    """Send one email; queued when it is written."""
     delivery.send(uuid.UUID(letter_id))
 
 

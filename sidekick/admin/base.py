@@ -1,6 +1,6 @@
 """Tables as operators see them: nothing is deleted, and nothing is changed without an action or a reason.
 
-Rooms register their tables with `ReadOnlyAdmin` or `reasons.ReasonedAdmin`, never with Django's own `ModelAdmin`.
+Apps register their tables with `ReadOnlyAdmin` or `reasons.ReasonedAdmin`, never with Django's own `ModelAdmin`.
 """
 
 from __future__ import annotations

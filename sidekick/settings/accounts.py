@@ -75,7 +75,8 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme
 # Ten minutes, because an email may take a while to arrive.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 600
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
-# A9: attempts/window/counted per. `ip` leaves room for an office behind one address, `key` is the email typed.
+# A9, and the limits of all other pages: attempts/window/counted per. `ip` leaves room for an office behind one
+# address, `key` is the email typed.
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "20/5m/ip,5/5m/key",

@@ -71,7 +71,7 @@ if DEVELOPMENT:
     INSTALLED_APPS.append("dashboard.dev")
 
 MIDDLEWARE = [
-    "sidekick.metrics.TelemetryMiddleware",
+    "sidekick.metrics.RequestMetricsMiddleware",
     "dashboard.ops.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,5 +1,5 @@
 // form[data-passkey]: asks the browser to make or to use a passkey, and sends what it answers with the form.
-// What to ask for stands in #passkey-options, or is fetched where the form names an address for it.
+// #passkey-options holds the options, or the form names the address to fetch them from.
 
 const failed = (form, shown) => {
   const words = form.querySelector("[data-passkey-failed]") ?? document.querySelector("[data-passkey-failed]");

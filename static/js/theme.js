@@ -1,4 +1,4 @@
-// The server stores the choice and tells us; the page changes its clothes without a reload.
+// The server stores the choice and tells us; the page changes its theme without a reload.
 
 document.addEventListener("sidekick:theme", ({ detail }) => {
   document.documentElement.dataset.theme = detail.value;

@@ -1,4 +1,4 @@
-"""Letters about a plan: each once for what really happened, and none for what is long ago."""
+"""Emails about a plan: each once for what really happened, and none for what is long ago."""
 
 from __future__ import annotations
 

@@ -41,6 +41,15 @@ def test_a_dearer_plan_with_fewer_credits_is_the_larger_one() -> None:  # M9
     assert pro.is_larger_than(Plan.objects.get(slug="free"))
 
 
+def test_a_plan_sold_by_the_year_alone_is_compared_by_a_twelfth_of_it() -> None:  # M9
+    plan = Plan.objects.create(slug="studio", name="Studio", position=9, monthly_credits=5000)
+    PlanPrice.objects.create(plan=plan, interval="year", amount=99900, paddle_price_id="pri_studio")
+    assert plan.is_larger_than(Plan.objects.get(slug="pro"))
+    found = PlanPrice.objects.by_paddle_id(["pri_studio", PRO])
+    assert found["pri_studio"].plan.is_larger_than(found[PRO].plan)
+    assert found["pri_studio"].plan.monthly_amount == plan.monthly_amount == 8325
+
+
 def test_prices_bring_what_comparing_their_plans_needs(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     studio()
     with django_assert_num_queries(1):

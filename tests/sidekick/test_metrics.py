@@ -159,8 +159,8 @@ def test_the_access_line_names_the_view_and_no_path(client: Client, lines: Lines
     client.get("/pricing?from=newsletter")
     line = lines.all()[-1]
     assert line["logger"] == "sidekick.access"
-    assert (line["method"], line["view"], line["status"]) == ("GET", "pricing", 200)
-    assert line["message"] == "GET pricing 200"
+    assert (line["method"], line["view"], line["status"]) == ("GET", "dashboard:pricing", 200)
+    assert line["message"] == "GET dashboard:pricing 200"
     assert float(str(line["milliseconds"])) > 0
     assert set(line) == {
         "time", "level", "logger", "message", "request_id", "view", "method", "status", "milliseconds",
@@ -215,7 +215,7 @@ def test_requests_are_counted_by_view_method_and_class_of_status(client: Client)
     client.get("/nothing/2")
     after = counted("sidekick_requests_total", **found), counted("sidekick_requests_total", **lost)
     assert (after[0] - before[0], after[1] - before[1]) == (1, 2)
-    assert counted("sidekick_request_seconds_count", view="pricing") >= 1
+    assert counted("sidekick_request_seconds_count", view="dashboard:pricing") >= 1
 
 
 @pytest.mark.django_db

@@ -59,6 +59,20 @@ def test_a_failed_event_heals_when_what_hurt_it_is_gone(monkeypatch: pytest.Monk
     assert Transaction.objects.get().status == "completed"
 
 
+def test_a_bug_of_ours_leaves_its_place_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:  # P3 O3
+    def break_down(*_: object, **__: object) -> bool:
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr(snapshots, "upsert", break_down)
+    failed = take(event(1, "transaction.completed", transaction()))
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (failed.state, record.message) == ("failed", f"paddle event {failed.event_id} failed")
+    assert record.exc_info
+    assert record.exc_info[0] is AttributeError
+
+
 def test_an_event_that_was_overtaken_while_it_failed_ends_stale(monkeypatch: pytest.MonkeyPatch) -> None:  # P2 P3
     with monkeypatch.context() as patched:
         patched.setitem(snapshots.ENTITIES, "transaction", snapshots.ENTITIES["adjustment"])

@@ -44,7 +44,7 @@ def price(amount: int) -> str:
 
 @pytest.fixture
 def subscribed(world: World) -> str:
-    """Somebody bought a plan, and no webhook told us. Answers the subscription's id."""
+    """Somebody bought a plan, and no webhook told us. Returns the subscription's id."""
     opened = api.open_transaction(price_id=price(1500), quantity=1, customer_id=None, custom_data={})
     return str(world.pay(opened["id"])["subscription_id"])
 
@@ -59,14 +59,14 @@ def known(subscribed: str) -> str:
 def test_before_plans_are_ended_the_feed_is_read(world: World, subscribed: str) -> None:  # B7 P5
     now = later()
     world.faults.add("error", times=9)
-    assert not paddle_sync.lately(now)
+    assert not paddle_sync.ensure_fresh(now)
     world.faults.clear()
-    assert paddle_sync.lately(now)
+    assert paddle_sync.ensure_fresh(now)
     assert Subscription.objects.filter(id=subscribed).exists()
     asked = PaddleEvent.objects.count()
     world.faults.add("error", times=9)
-    assert paddle_sync.lately(now + timedelta(minutes=119))
-    assert not paddle_sync.lately(now + timedelta(minutes=121))
+    assert paddle_sync.ensure_fresh(now + timedelta(minutes=119))
+    assert not paddle_sync.ensure_fresh(now + timedelta(minutes=121))
     assert PaddleEvent.objects.count() == asked
 
 

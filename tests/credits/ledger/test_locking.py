@@ -224,4 +224,4 @@ def test_another_thread_joins_nothing() -> None:
     with locked([alice.id], NOW):
         at_once([lambda: give(charlie)])
     assert ("courtesy", 10) in left(charlie)
-    assert locking._thread.held is None
+    assert locking._thread.outer is None

@@ -41,7 +41,7 @@ SQL_ENUM = re.compile(r"\b(kind|state|grain)\s*(=|<>|!=|IN\b|<|>)\s*\(?\s*('|\d)
 
 # Functions that may do so all the same, and why.
 EXCEPTIONS = {
-    ("credits/emails.py", "forget"): "`touched` marks a wallet for the emails about low balances; no balance changes",
+    ("credits/emails.py", "unmark"): "`touched` marks a wallet for the emails about low balances; no balance changes",
     ("credits/emails.py", "_take_touched"): "takes such marks away, skips locked wallets and holds its locks by itself",
 }
 

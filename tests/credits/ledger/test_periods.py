@@ -509,3 +509,21 @@ def test_what_a_deleted_account_never_had_is_opened_for_its_late_usage(alice: Us
     use(alice, 60, now=utc(2026, 2, 4), at=utc(2026, 2, 2))
     assert debt(alice) == 10
     assert_books_balance()
+
+
+def test_a_year_cut_to_the_month_that_is_over_opens_no_further_month(alice: User) -> None:  # M7 P4
+    end = month_of(NOW, NOW)[1]
+    year = NOW.replace(year=NOW.year + 1)
+    opened = periods.open_paid(
+        alice.id,
+        plan=Plan.objects.get(slug="pro"),
+        starts_at=NOW,
+        ends_at=end,
+        paid_until=year,
+        source_key="paid",
+        now=NOW,
+    )
+    periods.pay_until(opened, end, end + DAY)
+    current = CreditPeriod.objects.get(account=alice, closed_at=None)
+    assert (current.pk, current.paid_until) == (opened.pk, end)
+    assert_books_balance()

@@ -4,6 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.http import HttpRequest
 from django.test import RequestFactory
+from pytest_django import Settings
 
 from sidekick.accounts.models import User
 from sidekick.web import rate_limits
@@ -36,6 +37,12 @@ def test_a_key_has_a_limit_of_its_own() -> None:
     allowed = [rate_limits.allow(asked("POST", nobody), "api_token", key="alice@example.com") for _ in range(11)]
     assert allowed == [True] * 10 + [False]
     assert rate_limits.allow(asked("POST", nobody), "api_token", key="charlie@example.com")
+
+
+def test_false_switches_all_limits_off(settings: Settings) -> None:
+    settings.ACCOUNT_RATE_LIMITS = False
+    alice = User(email="alice@example.com")
+    assert all(rate_limits.allow(asked("POST", alice), "checkout") for _ in range(LIMIT + 1))
 
 
 def test_a_name_without_a_limit_is_an_error() -> None:
