@@ -33,7 +33,7 @@ TEMPLATE_ROOTS = [ROOT / "templates", ROOT / "dashboard" / "dev" / "templates"]
 OTHER_VIEWS = {
     "account_logout": "allauth's name for `logout`",
     "api_docs": "the page of the API, in sidekick.api",
-    "billing:paddle_webhook": "the webhook's endpoint, in billing.paddle, in billing.paddle",
+    "billing:paddle_webhook": "the webhook's endpoint, in billing.paddle",
 }
 NO_TEMPLATE = {
     "api_docs": "its template is in templates/sidekick",

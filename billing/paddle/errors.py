@@ -6,9 +6,9 @@ UNKNOWN_OUTCOME = (
     "Paddle, which handles our payments, didn't say whether that worked. Wait a minute and look at this page again "
     "before you try once more."
 )
-GENERAL = "Paddle, which handles our payments, didn't agree to that. Try again in a few minutes, or write to us."
+GENERAL = "Paddle, which handles our payments, didn't agree to that. Try again in 10 minutes, or write to us."
 OURS = "Billing isn't set up correctly on our side, so this can't work right now. It isn't your doing: write to us."
-BUSY = "Paddle is working on this subscription right now. Try again in a few minutes."
+BUSY = "Paddle is working on this subscription right now. Try again in 10 minutes."
 ENDED = "This subscription has ended and can't be changed any more. You can start a new one from the pricing page."
 TOO_SMALL = "The amount is below what Paddle can charge. Choose a larger quantity or another change."
 TOO_OFTEN = "This plan was changed too often for now, and nothing was charged. Try again tomorrow."
@@ -18,7 +18,7 @@ SENTENCES = {
     "unreachable": "We can't reach Paddle, which handles our payments. Nothing was changed: try again in a minute.",
     "slow": "Paddle, which handles our payments, takes very long to answer. Try again in a minute.",
     "too_many_requests": "Paddle, which handles our payments, is very busy. Try again in a minute.",
-    "broken": "Paddle, which handles our payments, has trouble right now. Try again in a few minutes.",
+    "broken": "Paddle, which handles our payments, has trouble right now. Try again in 10 minutes.",
     # Paddle's.
     "not_found": "Paddle doesn't know this any more. Load the page again; if that doesn't help, write to us.",
     "forbidden": OURS,
