@@ -101,7 +101,7 @@ SAMPLES = {
     **{
         f"balance-{level}": Sample(
             "credits/email/low_balance",
-            f"{level} % of the period’s credits are left",
+            f"{level}% of the period’s credits are left",
             {
                 "level": level,
                 "available": available,
