@@ -57,7 +57,7 @@ def test_only_mail_can_be_read(client: Client, path: str) -> None:
 
 def test_production_has_no_mailbox(client: Client, settings: Settings, mail_folder: Path) -> None:
     send("A code", "123456")
-    settings.PRODUCTION = True
+    settings.PRODUCTION, settings.DEVELOPMENT = True, False
     assert client.get("/dev/mail").status_code == 404
     assert client.get(f"/dev/mail/{next(mail_folder.iterdir()).stem}").status_code == 404
     page = client.get("/accounts/login/").content.decode()
