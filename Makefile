@@ -12,6 +12,7 @@ run: $(READY)
 # Workers have a database, servers and a browser each, and keep the order: tests that empty the database come last.
 test: $(READY)
 	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m tests.browser.firefox
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(READY)

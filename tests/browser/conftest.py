@@ -25,7 +25,7 @@ from billing.simulator.schemas.transactions import Transaction
 from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import User
 from tests.billing import store as stores
-from tests.browser import chromium
+from tests.browser import chromium, firefox
 from tests.post import delivered
 
 Theme = Literal["light", "dark"]
@@ -125,6 +125,33 @@ def _note(message: ConsoleMessage, faults: list[str]) -> None:
 @pytest.fixture
 def page(new_page: NewPage) -> Page:
     return new_page()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all tests in Firefox, so that one Firefox starts."""
+    for item in items:
+        if "firefox_browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("firefox"))
+
+
+@pytest.fixture(scope="session")
+def firefox_browser(django_db_setup: None, live_server: LiveServer) -> Iterator[firefox.Firefox]:
+    # It ends before what it asks for: while its connections are open, the database can't be dropped.
+    path = firefox.find()
+    if path is None:
+        pytest.skip(firefox.ADVICE)
+    browser = firefox.Firefox(path)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(name="firefox")
+def _firefox(firefox_browser: firefox.Firefox, live_server: LiveServer) -> firefox.Firefox:
+    """A Firefox without cookies, with one empty tab."""
+    cache.clear()
+    firefox_browser.begin(live_server.url)
+    return firefox_browser
 
 
 @pytest.fixture
