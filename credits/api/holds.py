@@ -34,7 +34,8 @@ class HoldsView(HoldingView):
         """Promise credits to a model call before it is made, for as much as it can cost at most.
 
         The same request again answers the same hold. Report the call with the hold's id when it is done: usage
-        settles it. Release it when the call failed. One that is never heard of lapses after 15 minutes.
+        settles it. Release it when the call failed. One that is never heard of lapses after 15 minutes. A model whose
+        prices are all 0 gets its hold at any balance, also in debt.
         """
         try:
             wish = HoldRequest.model_validate_json(schemas.body_of(request))

@@ -3,7 +3,7 @@
 Invariant: `Wallet.held` = Σ amounts of open holds, and a hold opens only where that much is available. Both change
 under the wallet's lock alone, so concurrent calls can't promise the same credit twice. A crash before the commit
 promises nothing. Usage is recorded whatever is held: without a hold it may take credits that others were promised,
-and then no hold opens until there is more.
+and then no hold opens until there is more, but for free models: their holds promise nothing, and open at any balance.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def reserve(
     )
     with locked([account_id], now):
         known = Hold.objects.filter(account_id=account_id, request_id=request_id).first()
-        refusal = None if known else _promise(wished)
+        refusal = None if known else _promise(wished, free=not any(price))
     # After the commit: a refusal must not undo what the clock owed, or each further call would do it again.
     if refusal:
         raise refusal
@@ -111,10 +111,11 @@ def _same(known: Hold, wished: Hold) -> Hold:
     return known
 
 
-def _promise(hold: Hold) -> InsufficientCredits | None:
+def _promise(hold: Hold, *, free: bool) -> InsufficientCredits | None:
     available = spending.available(hold.account_id)
-    # Nothing is promised where nothing is left, not even a call that costs nothing (M5).
-    if hold.amount > available or available <= 0:
+    # Where nothing is left no call that may cost something is promised, however few tokens it names (M5). A free
+    # model costs nothing whatever the call uses; if its price rises before that, the usage is debt like any other.
+    if not free and (hold.amount > available or available <= 0):
         return InsufficientCredits(available=max(available, Decimal(0)), required=hold.amount)
     # The id is set already, so Django would try an UPDATE first.
     hold.save(force_insert=True)

@@ -20,7 +20,7 @@ from django.test import Client
 from credits.ledger import grants, holds, periods, spending
 from credits.ledger.holds import HoldConflict, InsufficientCredits, UnknownAccount, UnknownModel
 from credits.ledger.locking import locked
-from credits.models import Grant, Hold, ModelPrice, Wallet
+from credits.models import AIModel, Grant, Hold, ModelPrice, Wallet
 from credits.usage import recording
 from sidekick.accounts.models import ServiceKey, User
 from tests.conftest import make_user
@@ -121,6 +121,68 @@ def test_a_debt_or_nothing_left_refuses_every_hold(alice: User) -> None:  # M5
         hold(alice, credits=0)
     assert short.value.available == 0
     assert not Hold.objects.exists()
+
+
+def priced(name: str = "gemma-free", /, **prices: int) -> str:
+    """A model that is free but for the prices that are named. Returns its name."""
+    zero = dict.fromkeys(("input", "output", "cache_read", "cache_write"), 0)
+    model, _ = AIModel.objects.get_or_create(name=name)
+    ModelPrice.objects.create(model=model, valid_from=NOW - timedelta(days=1), **(zero | prices))
+    return name
+
+
+@pytest.mark.parametrize("spent", [0, 50, 53])
+def test_a_free_model_gets_its_hold_whatever_is_left(alice: User, spent: int) -> None:  # M4 M5
+    free = priced()
+    use(alice, spent)
+    given = hold(alice, model=free)
+    assert (given.amount, state_of(given), held(alice)) == (0, "open", 0)
+    assert hold(alice, model=free) == given
+    assert recording.record([used(alice, 10, given.id, model=free)], now=NOW).accepted == 1
+    assert (state_of(given), held(alice), debt(alice)) == ("settled", 0, max(spent - 50, 0))
+    with pytest.raises(HoldConflict):
+        hold(alice, model=free)
+    other = hold(alice, "req_2", model=free)
+    holds.release(other.id, now=NOW)
+    third = hold(alice, "req_3", model=free)
+    periods.open_due([alice.id], NOW + QUARTER)
+    assert (state_of(other), state_of(third), held(alice)) == ("released", "lapsed", 0)
+
+
+@pytest.mark.parametrize("kind", ["input", "output", "cache_read", "cache_write"])
+def test_a_model_with_any_price_is_not_free_even_for_no_tokens(alice: User, kind: str) -> None:  # M5
+    model = priced("gemma", **{kind: 1})
+    use(alice, 50)
+    with pytest.raises(InsufficientCredits):
+        hold(alice, model=model, input_tokens=0, max_output_tokens=0)
+    assert not Hold.objects.exists()
+
+
+def test_all_that_is_there_being_promised_refuses_no_free_call(alice: User) -> None:  # M4
+    hold(alice, credits=50)
+    use(alice, 20)
+    assert hold(alice, "req_2", model=priced()).amount == 0
+    assert held(alice) == 50
+
+
+def test_a_free_call_whose_price_rose_before_it_was_made_is_charged(alice: User) -> None:  # M1 M5
+    free = priced()
+    use(alice, 50)
+    given = hold(alice, model=free)
+    later = NOW + timedelta(minutes=5)
+    dearer = dict.fromkeys(("input", "output", "cache_read", "cache_write"), 20)
+    ModelPrice.objects.create(model=AIModel.objects.get(name=free), valid_from=later, **dearer)
+    recording.record([used(alice, 3, given.id, model=free, occurred_at=later)], now=later)
+    assert (state_of(given), debt(alice)) == ("settled", 3)
+    with pytest.raises(InsufficientCredits):
+        hold(alice, "req_2", model=free, now=later)
+
+
+def test_a_free_model_is_no_way_past_a_closed_account(alice: User) -> None:
+    free = priced()
+    User.objects.update(is_active=False)
+    with pytest.raises(UnknownAccount):
+        hold(alice, model=free)
 
 
 def test_usage_without_a_hold_may_take_what_was_promised(alice: User) -> None:  # M5
@@ -353,6 +415,25 @@ def test_two_hundred_holds_and_settlements_at_once_never_promise_or_spend_more_t
 
 
 @pytest.mark.django_db(transaction=True)
+def test_free_and_paid_calls_at_once_promise_what_is_there_and_no_more() -> None:  # M4
+    account, free = make_user("busy@example.com"), priced()
+
+    def call(number: int) -> Callable[[], int]:
+        def run() -> int:
+            try:
+                hold(account, f"req_{number // 2}", **({"model": free} if number % 4 < 2 else {}))
+            except InsufficientCredits:
+                return 0
+            return 1
+
+        return run
+
+    granted = at_once([call(number) for number in range(32)])
+    assert [granted[number] for number in range(32) if number % 4 < 2] == [1] * 16
+    assert (held(account), Hold.objects.filter(amount=0).count(), Hold.objects.filter(amount=10).count()) == (50, 8, 5)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_sixteen_calls_of_the_same_request_get_one_hold() -> None:
     account = make_user("busy@example.com")
     assert len({given.id for given in at_once([lambda: hold(account)] * 16)}) == 1
@@ -441,6 +522,14 @@ def test_what_is_not_there_is_402_with_both_figures(backend: Client, alice: User
     body = answer.json()
     assert (answer.status_code, answer.headers["Content-Type"]) == (402, "application/problem+json")
     assert (body["code"], body["available"], body["required"]) == ("insufficient_credits", "50.000000", "60.000000")
+
+
+def test_a_free_model_is_held_for_an_account_in_debt(backend: Client, alice: User) -> None:  # M5
+    with time_machine.travel(NOW, tick=False):
+        use(alice, 53)
+        assert ask(backend, alice).status_code == 402
+        made = ask(backend, alice, model=priced())
+        assert (made.status_code, made.json()["amount"]) == (201, "0.000000")
 
 
 def test_a_hold_is_released_by_delete(backend: Client, alice: User) -> None:

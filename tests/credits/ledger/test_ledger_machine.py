@@ -34,7 +34,7 @@ from hypothesis.stateful import (
 from credits.ledger import grants as ledger_grants
 from credits.ledger import holds, periods, upgrades
 from credits.ledger.audit import differences
-from credits.models import MICRO, CreditPeriod, Grant, Hold, LedgerEntry, Plan, Wallet
+from credits.models import MICRO, AIModel, CreditPeriod, Grant, Hold, LedgerEntry, ModelPrice, Plan, Wallet
 from credits.usage import recording
 from credits.usage.schemas import Event
 from sidekick.accounts.models import User
@@ -52,6 +52,7 @@ PLANS = {
 PRICES = {
     "claude-haiku-4-5": ("20", "100", "2", "25"),
     "gemini-2.5-pro": ("25", "200", "6.25", "32.5"),
+    "gemma-free": ("0", "0", "0", "0"),
     "gpt-5-mini": ("5", "40", "0.5", "5"),
 }
 TICK = timedelta(microseconds=1)
@@ -59,6 +60,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 A_HOLD_LASTS = timedelta(minutes=15)
 # A token of its input costs the least there is, so a hold can be made to the millionth.
 CHEAP = "gpt-5-mini"
+FREE = "gemma-free"
 CHEAP_TOKEN = Decimal("0.000005")
 
 # Month ends, and a leap year's February on the way.
@@ -393,7 +395,7 @@ class Book:
         if known:
             same = (known.model, known.tokens, known.state) == (wished.model, wished.tokens, "open")
             return "again" if same else "conflict"
-        if self.available <= 0 or wished.amount > self.available:
+        if wished.model != FREE and (self.available <= 0 or wished.amount > self.available):
             return "short"
         self.promises[wished.request_id] = wished
         return "promised"
@@ -482,6 +484,10 @@ class LedgerMachine(RuleBasedStateMachine):
             slug="max", name="Max", position=9, monthly_credits=credits, rollover_percent=percent
         )
         largest.prices.create(interval="month", amount=9900)
+        free = dict.fromkeys(("input", "output", "cache_read", "cache_write"), 0)
+        ModelPrice.objects.create(
+            model=AIModel.objects.create(name=FREE), valid_from=datetime(2020, 1, 1, tzinfo=UTC), **free
+        )
         users = [User(email=f"{place}@example.com", date_joined=joined) for place, joined in enumerate(JOINED)]
         self.users = User.objects.bulk_create(users)
         self.books = [Book(joined) for joined in JOINED]
@@ -609,7 +615,7 @@ class LedgerMachine(RuleBasedStateMachine):
             else:
                 wished.id = str(reserve().id)
                 self.promised.append((account, wished))
-                assert book.available >= 0
+                assert book.available >= 0 or model == FREE
 
         self.once(call)
 
