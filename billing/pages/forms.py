@@ -11,6 +11,7 @@ from django.conf import settings
 
 from billing.models import PlanPrice
 from billing.pages import money
+from sidekick.typed_numbers import WHOLE, WholeNumberField, whole_number
 
 
 def token_of(data: Mapping[str, Any]) -> uuid.UUID:
@@ -21,44 +22,46 @@ def token_of(data: Mapping[str, Any]) -> uuid.UUID:
         return uuid.uuid4()
 
 
-class QuantityField(forms.IntegerField):
-    def to_python(self, value: Any) -> int | None:
-        # Django would also take "７" and "7.0", and guess about the rest.
-        digits = str(value or "").strip()
-        if digits and not (digits.isascii() and digits.isdecimal()):
-            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
-        return super().to_python(digits)
-
-
 class CreditsForm(forms.Form):
     """The number of additional credits. The price comes from the server alone (B4)."""
 
-    quantity = QuantityField(label="Credits")
+    # A text field: a number field would read 1e2 as 100, and say nothing of `1,000`.
+    quantity = WholeNumberField(label="Credits", widget=forms.TextInput)
+    # The price of one credit that the page showed. It is only compared, never charged.
+    unit = forms.CharField(required=False)
 
     def __init__(self, price: PlanPrice, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(data, initial={"quantity": min(100, price.most)}, auto_id="credits_%s")
         self.price = price
         self.token = token_of(data or {})
-        # The least is not the field's minimum: a smaller number gets a reason, not the browser's refusal (B4).
         field = self.fields["quantity"]
-        words = f"Choose a whole number from {price.least} to {price.most}."
-        field.error_messages = {"required": words, "invalid": words}
-        field.widget.attrs |= {"min": 1, "max": price.most, "step": 1, "inputmode": "numeric", "autocomplete": "off"}
+        field.error_messages = {"required": self.wrong, "invalid": self.wrong}
+        field.widget.attrs |= {"pattern": WHOLE, "inputmode": "numeric", "autocomplete": "off"}
         field.widget.attrs |= {"aria-describedby": "credits_least", "data-slider-number": True}
 
     def full_clean(self) -> None:
         super().full_clean()
-        if self.errors:
+        if "quantity" in self.errors:
             # The next step is to correct the number.
             self.fields["quantity"].widget.attrs["autofocus"] = True
 
     def clean_quantity(self) -> int:
         quantity: int = self.cleaned_data["quantity"]
         if not 1 <= quantity <= self.price.most:
-            raise forms.ValidationError(f"Choose between {self.price.least} and {self.price.most} credits.")
+            raise forms.ValidationError(self.wrong)
         if quantity < self.price.least:
             raise forms.ValidationError(self.too_few)
         return quantity
+
+    def clean_unit(self) -> None:
+        shown = self.cleaned_data["unit"]
+        if shown and shown != str(self.price.amount):
+            raise forms.ValidationError(f"A credit costs {self.price} now. Check the total, then purchase again.")
+
+    @property
+    def wrong(self) -> str:
+        """The sentence about everything that is no number of credits."""
+        return f"Choose a whole number from {self.price.least} to {self.price.most}, in plain digits."
 
     @property
     def too_few(self) -> str:
@@ -68,12 +71,11 @@ class CreditsForm(forms.Form):
 
     @property
     def chosen(self) -> int:
-        """The number that the slider and the total start with."""
-        try:
-            return min(max(int(self["quantity"].value() or 1), 1), self.price.most)
-        except ValueError:
-            return 1
+        """The number that the slider starts with."""
+        typed = whole_number(str(self["quantity"].value() or ""))
+        return min(max(typed or 1, 1), self.price.most)
 
     @property
     def total(self) -> str:
-        return money.written(self.price.amount * self.chosen, self.price.currency)
+        """The price of the number in the field, or a dash where it can't be bought."""
+        return "–" if "quantity" in self.errors else money.written(self.price.amount * self.chosen, self.price.currency)

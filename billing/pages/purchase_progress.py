@@ -14,6 +14,7 @@ from billing.checkout import PurchaseState
 from billing.models import Purchase
 from billing.pages.bills import is_credits, title_of
 from sidekick import formatting
+from sidekick.typed_numbers import whole_number
 
 LONG = timedelta(seconds=60)
 
@@ -57,8 +58,8 @@ class Progress:
 def waiting_since(request: HttpRequest) -> int:
     """Returns when the customer began to wait, in seconds since 1970."""
     # The browser says it, so only words may depend on it.
-    now, asked = int(timezone.now().timestamp()), request.GET.get("since", "")
-    return min(int(asked), now) if asked.isascii() and asked.isdecimal() and len(asked) < 12 else now
+    now, asked = int(timezone.now().timestamp()), whole_number(request.GET.get("since", ""))
+    return now if asked is None else min(asked, now)
 
 
 def _given(purchase: Purchase) -> str:

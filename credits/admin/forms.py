@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from sidekick.accounts.models import User
 from sidekick.admin import reasons
+from sidekick.typed_numbers import AmountField
 
 # A slip of a digit should not give a fortune away; an operator who means more gives twice.
 MOST_AT_ONCE = Decimal(10_000)
 
 
-class Amount(forms.DecimalField):
+class Amount(AmountField):
     """An amount of credits that an operator types."""
 
     def __init__(self, **kwargs: Any) -> None:

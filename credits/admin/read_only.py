@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from credits.admin.columns import credit_column
 from credits.models import AIModel, CreditPeriod, Hold, LedgerEntry, ModelPrice, Plan, Wallet
 from sidekick.admin import columns
-from sidekick.admin.base import OfAnAccount
+from sidekick.admin.base import PLAIN_NUMBERS, OfAnAccount
 from sidekick.admin.columns import badge
 from sidekick.admin.reasons import ReasonedAdmin
 
@@ -116,6 +116,7 @@ class ModelPriceInline(admin.TabularInline):  # type: ignore[type-arg]
     """Versions are added; the database refuses to change one."""
 
     model = ModelPrice
+    formfield_overrides = PLAIN_NUMBERS
     extra = 0
     verbose_name = "price per million tokens, in credits"
     verbose_name_plural = "prices per million tokens, in credits"

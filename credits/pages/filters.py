@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -27,7 +28,17 @@ RANGES = {
     "90d": "Last 90 days",
     "custom": "Custom dates",
 }
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 LENGTHS = {"7d": 7, "30d": 30, "90d": 90}
+
+
+class DayField(forms.DateField):
+    """A day written as browsers send it. Django would also take 05/06/2026, which is May to some and June to others."""
+
+    def to_python(self, value: Any) -> date | None:
+        if value not in self.empty_values and not DAY.fullmatch(str(value).strip()):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
 
 
 class FilterForm(forms.Form):
@@ -38,14 +49,14 @@ class FilterForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": "There is no such range; this is the current period."},
     )
-    to = forms.DateField(required=False, error_messages={"invalid": "Give the last day as a date, like 2026-05-31."})
+    to = DayField(required=False, error_messages={"invalid": "Give the last day as a date, like 2026-05-31."})
     model = forms.CharField(required=False, max_length=100)
 
     def __init__(self, data: QueryDict, balance: Balance) -> None:
         super().__init__(data)
         self.balance = balance
         # Not an attribute of the class, because `from` is a keyword of Python.
-        self.fields["from"] = forms.DateField(
+        self.fields["from"] = DayField(
             required=False, error_messages={"invalid": "Give the first day as a date, like 2026-05-01."}
         )
 

@@ -13,19 +13,25 @@ from operator import or_
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DecimalField, IntegerField, Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 
 from sidekick.admin import columns
 from sidekick.admin.filters import BoundedPaginator, Dates
+from sidekick.typed_numbers import AmountField, WholeNumberField
 
 KEY = re.compile(r"[a-z]{3}_[0-9a-z]+")
+PLAIN_NUMBERS: dict[Any, Any] = {
+    IntegerField: {"form_class": WholeNumberField},
+    DecimalField: {"form_class": AmountField},
+}
 
 
 class OperatorAdmin(admin.ModelAdmin):
     """The base of `ReadOnlyAdmin` and `ReasonedAdmin`. Actions stand on the page of a row, too, as buttons."""
 
+    formfield_overrides = PLAIN_NUMBERS
     show_full_result_count = False
     paginator = BoundedPaginator
     list_per_page = 50

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from django.core.paginator import InvalidPage, Paginator
 
+from sidekick.typed_numbers import whole_number
+
 PAGE_SIZE = 20
 
 
@@ -61,4 +63,4 @@ class Pages:
 
 def number_of(asked: str) -> int:
     """The number of a page in an address; 0 where there is none."""
-    return int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 12 else 0
+    return whole_number(asked) or 0

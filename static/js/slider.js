@@ -1,5 +1,5 @@
-// [data-slider]: a range and a number field kept in step, with the total beside them. The total is for show, in whole
-// minor units; the server computes the real one.
+// [data-slider]: a range and a field kept in step, with the total beside them. The field's `pattern` and the limits are the
+// server's, so a number has a total here exactly where the server would sell it; the server computes the real one.
 
 const parts = (form) => ({
   range: form.querySelector("[data-slider-range]"),
@@ -14,27 +14,34 @@ const written = (minor, currency) => {
   return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
 };
 
-// The reason why fewer can't be bought shows at once; the button can still be focused, so that it explains itself.
-const explain = (form, few) => {
-  const { words, button } = parts(form);
-  if (few === (button.getAttribute("aria-disabled") === "true")) return;
-  if (few) {
-    button.setAttribute("aria-disabled", "true");
-    words.replaceChildren(form.querySelector("[data-slider-few]").content.cloneNode(true));
-  } else {
-    button.removeAttribute("aria-disabled");
-    words.replaceChildren();
-  }
+// Why the number can't be bought: the name of a template, or nothing.
+const reasonIn = (form) => {
+  const { number } = parts(form);
+  const [quantity, { least, most }] = [Number(number.value), form.dataset];
+  if (!number.validity.valid || quantity < 1 || quantity > Number(most)) return "wrong";
+  return quantity < Number(least) ? "few" : "";
 };
 
-const update = (form, quantity) => {
-  const { range, total, words, button } = parts(form);
-  const whole = Number.isInteger(quantity) && quantity >= 1;
-  total.value = whole ? written(quantity * Number(form.dataset.unit), form.dataset.currency) : "–";
+// The reason shows at once; the button can still be focused, so that it explains itself.
+const explain = (form, reason) => {
+  const { number, words, button } = parts(form);
+  const template = form.querySelector(`[data-slider-reason="${reason}"]`);
+  number.setAttribute("aria-invalid", String(Boolean(reason)));
+  if (reason) button.setAttribute("aria-disabled", "true");
+  else button.removeAttribute("aria-disabled");
+  // A status that stays the same isn't read out again.
+  if (words.textContent.trim() === (template?.content.textContent.trim() ?? "")) return;
+  words.replaceChildren(...(template ? [template.content.cloneNode(true)] : []));
+};
+
+const update = (form) => {
+  const { range, number, total } = parts(form);
+  const reason = reasonIn(form);
+  if (reason !== "wrong") range.value = Number(number.value);
+  total.value = reason ? "–" : written(Number(number.value) * Number(form.dataset.unit), form.dataset.currency);
   range.setAttribute("aria-valuetext", `${range.value} credits`);
   range.style.setProperty("--along", `${((range.value - range.min) / (range.max - range.min)) * 100}%`);
-  if (button.getAttribute("aria-disabled") !== "true") words.replaceChildren();
-  explain(form, whole && quantity < Number(form.dataset.least));
+  explain(form, reason);
 };
 
 document.addEventListener("input", ({ target }) => {
@@ -42,8 +49,7 @@ document.addEventListener("input", ({ target }) => {
   if (!form) return;
   const { range, number } = parts(form);
   if (target === range) number.value = range.value;
-  else if (target === number) range.value = number.value || 1;
-  update(form, number.value === "" ? NaN : Number(number.value));
+  update(form);
 });
 
 // Captured, so that it runs before htmx's own listener.
@@ -60,14 +66,7 @@ document.addEventListener(
 );
 
 // A form that comes filled in again (Back, an error) shows the total of its number.
-const tend = (root) => {
-  for (const form of root.querySelectorAll?.("[data-slider]") ?? []) {
-    const { range, number, words } = parts(form);
-    if (words.textContent.trim()) continue;
-    range.value = number.value || 1;
-    update(form, Number(number.value));
-  }
-};
+const tend = (root) => root.querySelectorAll?.("[data-slider]").forEach(update);
 tend(document);
 window.addEventListener("pageshow", () => tend(document));
 document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));

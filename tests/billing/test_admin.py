@@ -178,3 +178,16 @@ def test_who_may_only_look_can_give_nothing(client: Client, sign_in: SignIn, ali
     fields = {"belongs_to": "alice@example.com", "reason": "x"}
     assert client.post(f"{WAITING}{TRANSACTION}/change/", fields).status_code == 403
     assert bought(alice) == 0
+
+
+@pytest.mark.parametrize("typed", ["1e2", "1_500", "+15", "１５", "1,500", "15.0"])
+def test_prices_are_typed_in_digits_alone(client: Client, operator: User, typed: str) -> None:  # O1
+    price = PlanPrice.objects.per_credit().get()
+    form = {"amount": typed, "most": "300", "paddle_price_id": "", "former_price_ids": "", "reason": "Dearer"}
+    answer = client.post(f"/admin/billing/planprice/{price.pk}/change/", form)
+    assert "Enter a whole number." in answer.content.decode()
+    price.refresh_from_db()
+    assert price.amount == 10
+    assert client.post(f"/admin/billing/planprice/{price.pk}/change/", {**form, "amount": " 12 "}).status_code == 302
+    price.refresh_from_db()
+    assert price.amount == 12

@@ -51,6 +51,9 @@ def test_a_gift_stands_in_the_ledger_with_who_and_why(client: Client, operator: 
     assert_books_balance()
 
 
+AS_DIGITS = "Write digits alone, with a point before decimals: 1250 or 0.5."
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -59,7 +62,12 @@ def test_a_gift_stands_in_the_ledger_with_who_and_why(client: Client, operator: 
         ({"amount": "0"}, "Ensure this value is greater than or equal to 0.000001."),
         ({"amount": "0.0000001"}, "Ensure that there are no more than 6 decimal places."),
         ({"amount": "10000.01"}, "Ensure this value is less than or equal to 10000."),
-        ({"amount": "NaN"}, "Enter a number."),
+        ({"amount": "NaN"}, AS_DIGITS),
+        ({"amount": "1e2"}, AS_DIGITS),
+        ({"amount": "1,000"}, AS_DIGITS),
+        ({"amount": "1_000"}, AS_DIGITS),
+        ({"amount": "１００"}, AS_DIGITS),
+        ({"amount": "-3"}, AS_DIGITS),
         ({"account": "nobody@example.com"}, "No account has this email or id."),
         ({"expires_at": "2020-01-01T00:00"}, "This has to be in the future."),
         ({"token": "x"}, "Nothing was changed."),

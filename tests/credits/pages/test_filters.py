@@ -100,3 +100,10 @@ def test_any_text_is_answered_with_a_span(text: str, name: str) -> None:
     filters = Filters.from_query(data, balance(), NEW_YORK)
     assert filters.span.start < filters.span.end
     assert filters.errors or filters.range in filters.query.get("range", "period")
+
+
+@pytest.mark.parametrize("typed", ["05/06/2026", "5/6/26", "２０２６-05-06", "2026-5-6", "6 May 2026", "May 6, 2026"])
+def test_a_date_is_read_in_one_way_only(typed: str) -> None:  # C5
+    filters = read(f"range=custom&from={typed}&to=2026-05-31")
+    assert filters.errors == ["Give the first day as a date, like 2026-05-01."]
+    assert (filters.span, filters.first) == (Span(START, END), typed)
