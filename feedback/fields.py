@@ -9,6 +9,8 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.datastructures import MultiValueDict
 
+from sidekick.text import trimmed
+
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -25,7 +27,7 @@ class TextField(forms.CharField):
     def to_python(self, value: Any) -> str:
         # Browsers send two characters for the end of a line, which people who count characters take for one.
         lines = (super().to_python(value) or "").replace("\r\n", "\n").replace("\r", "\n")
-        return CONTROL_CHARACTERS.sub("", lines).strip()
+        return trimmed(CONTROL_CHARACTERS.sub("", lines))
 
 
 class FilesInput(forms.FileInput):
@@ -43,4 +45,4 @@ class FilesField(forms.Field):
 
 
 def one_line(text: str) -> str:
-    return " ".join(CONTROL_CHARACTERS.sub(" ", text).split())
+    return trimmed(" ".join(CONTROL_CHARACTERS.sub(" ", text).split()))

@@ -8,18 +8,14 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeVar
 
+from sidekick.text import INVISIBLE
+
 T = TypeVar("T")
 CENT = Decimal("0.01")
 MINUS = "−"
-# Spreadsheets skip these before a formula, or nobody sees them there: space, controls, format characters, without the
-# separators below. Listed in escapes, because Python and PostgreSQL count different characters as space.
-# The quotation mark is among them: a file taken apart at semicolons reads one inside a cell as an empty quotation.
-SKIPPED = (
-    r'"\u0000-\u0008\u000b\u000c\u000e-\u0020\u007f-\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2'
-    r"\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f"
-    r"\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    r"\U000e0000-\U000e0fff"
-)
+# Spreadsheets skip these before a formula, or nobody sees them there. The quotation mark is among them: a file taken
+# apart at semicolons reads one inside a cell as an empty quotation.
+SKIPPED = rf'"{INVISIBLE}'
 # With their full-width and small forms.
 SIGNS = r"=+@\-\uff1d\uff0b\uff20\uff0d\ufe66\ufe62\ufe6b\ufe63"
 FORMULA_FIRST = rf"^(?=[\t\r\n]|[\t\r\n{SKIPPED}]*[{SIGNS}])"

@@ -13,6 +13,8 @@ from django.utils.text import get_text_list
 
 from credits.reports import alerts
 from sidekick.accounts.models import User
+from sidekick.email_addresses import EmailField
+from sidekick.text import trimmed
 
 LEVELS = get_text_list([f"{level}%" for level in sorted(alerts.LEVELS, reverse=True)], "and")
 REGIONS = ["Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"]
@@ -48,11 +50,14 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError("Choose a time zone from the list.")
         return zone
 
+    def clean_name(self) -> str:
+        return trimmed(self.cleaned_data["name"])
+
 
 class DeletionForm(forms.Form):
     """The account's email, typed once more: one click too many deletes nothing."""
 
-    email = forms.CharField(label="Your email", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    email = EmailField(label="Your email", autocomplete="off")
 
     def __init__(self, account: User, data: Any = None) -> None:
         super().__init__(data, auto_id="deletion_%s")
@@ -61,7 +66,7 @@ class DeletionForm(forms.Form):
         self.fields["email"].help_text = format_html("Type {} to confirm.", account.email)
 
     def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"].strip()
-        if email.lower() != self.account.email:
+        email: str = self.cleaned_data["email"]
+        if email != self.account.email:
             raise forms.ValidationError("This is not the email of your account.")
         return email

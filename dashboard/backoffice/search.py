@@ -35,7 +35,7 @@ def page_of(wanted: str, request: HttpRequest) -> str | None:
 def _rows(wanted: str) -> list[Model]:
     """Rows with this email, id of ours, id of Paddle's, reference of a report, or source key of a grant."""
     if "@" in wanted:
-        return _first(User.objects.filter(email=wanted.lower()))
+        return _first(User.objects.with_email(wanted))
     by_prefix = PADDLE_TABLES.get(wanted.partition("_")[0])
     if by_prefix:
         return _first(by_prefix._default_manager.filter(pk=wanted))

@@ -13,14 +13,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from sidekick.email_addresses import normalised
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
-        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user = self.model(email=normalised(email), **extra)
         user.set_password(password)
         user.save()
         return user
@@ -33,10 +36,17 @@ class UserManager(BaseUserManager["User"]):
         try:
             return self.filter(id=uuid.UUID(text)).first()
         except ValueError:
-            return self.filter(email__iexact=text).first()
+            return self.with_email(text).first()
+
+    def with_email(self, typed: str) -> models.QuerySet[User]:
+        """Returns the account with this email, in any of its spellings: one or none."""
+        try:
+            return self.filter(email=normalised(typed))
+        except ValidationError:
+            return self.none()
 
     def get_by_natural_key(self, username: str | None) -> User:
-        return self.get(email=(username or "").lower())
+        return self.with_email(username or "").get()
 
 
 class User(AbstractBaseUser, PermissionsMixin):

@@ -19,13 +19,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from sidekick.admin.base import OperatorAdmin
+from sidekick.text import TrimmedField
 
 Act = Callable[[Any, HttpRequest, Any, str], HttpResponse | None]
 # Rows of one bulk action: each is locked, changed and logged by itself.
 MOST_AT_ONCE = 500
 
 
-class Reason(forms.CharField):
+class Reason(TrimmedField):
     """Why an operator does something: a sentence that others read in the log later."""
 
     def __init__(self, **kwargs: Any) -> None:

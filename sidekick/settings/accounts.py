@@ -53,6 +53,14 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 
 ACCOUNT_ADAPTER = "sidekick.accounts.sign_in.adapter.AccountAdapter"
 ACCOUNT_FORMS = {
+    "login": "sidekick.accounts.sign_in.forms.LoginForm",
+    "signup": "sidekick.accounts.sign_in.forms.SignupForm",
+    "request_login_code": "sidekick.accounts.sign_in.forms.RequestLoginCodeForm",
+    "reset_password": "sidekick.accounts.sign_in.forms.ResetPasswordForm",
+    "add_email": "sidekick.accounts.sign_in.forms.AddEmailForm",
+    "confirm_login_code": "sidekick.accounts.sign_in.forms.EmailedCodeForm",
+    "confirm_password_reset_code": "sidekick.accounts.sign_in.forms.EmailedCodeForm",
+    "confirm_email_verification_code": "sidekick.accounts.sign_in.forms.VerificationCodeForm",
     "change_password": "sidekick.accounts.sign_in.forms.ChangePasswordForm",
     "set_password": "sidekick.accounts.sign_in.forms.SetPasswordForm",
     "reset_password_from_key": "sidekick.accounts.sign_in.forms.ResetPasswordKeyForm",
@@ -72,6 +80,8 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 # A signed-in browser that was left open must not be enough to move the account to another email address.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme
+# Digits, for the number keys of phones: with three tries a code and five codes in five minutes, 8 of them are enough.
+ALLAUTH_USER_CODE_FORMAT = {"numeric": True, "length": 8}
 # Ten minutes, because an email may take a while to arrive.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 600
 ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
@@ -111,6 +121,9 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Sidekick"
 MFA_FORMS = {
+    "authenticate": "sidekick.accounts.sign_in.forms.SecondFactorForm",
+    "reauthenticate": "sidekick.accounts.sign_in.forms.ReauthenticationForm",
+    "activate_totp": "sidekick.accounts.sign_in.forms.ActivateAppForm",
     "add_webauthn": "sidekick.accounts.sign_in.forms.AddPasskeyForm",
     "edit_webauthn": "sidekick.accounts.sign_in.forms.RenamePasskeyForm",
 }

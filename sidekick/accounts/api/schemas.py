@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 
 from sidekick.api.openapi import CHALLENGE, RETRY, RETRY_UNAVAILABLE, refusals
+from sidekick.email_addresses import normalised
 
 
 # PostgreSQL's text can't hold NUL.
@@ -21,8 +23,21 @@ class Text(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+@extend_schema_field({"type": "string", "format": "email", "maxLength": 254})
+class Email(serializers.CharField):
+    """In any spelling that the sign-in page takes."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return normalised(data)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages, code="invalid") from error
+
+
 class Credentials(serializers.Serializer[Any]):
-    email = serializers.EmailField(max_length=254)
+    email = Email()
     password = Text(max_length=1024, trim_whitespace=False)
     code = Text(
         max_length=64, required=False, help_text="Of the authenticator app, or a recovery code; asked for by `code`."

@@ -35,7 +35,7 @@ def token(request: Request) -> Response:
     """Sign in. Every reason to refuse looks the same, so that nobody learns which addresses have accounts."""
     form = Credentials(data=request.data)
     form.is_valid(raise_exception=True)
-    email = form.validated_data["email"].lower()
+    email = form.validated_data["email"]
     _limit(request._request, "api_token", key=email)
     user = _authenticate(request._request, email, form.validated_data["password"])
     if is_mfa_enabled(user, [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]):

@@ -19,6 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from sidekick.accounts import emails, user_agents
 from sidekick.accounts.models import User
+from sidekick.email_addresses import normalised
 
 CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)
 
@@ -44,7 +45,7 @@ class AccountAdapter(DefaultAccountAdapter):
         )
 
     def clean_email(self, email: str) -> str:
-        return str(super().clean_email(email)).lower()
+        return normalised(str(super().clean_email(email)))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         """Take over the browser's time zone, which the sign-up form sends along when it knows it (A10)."""

@@ -5,8 +5,70 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account import forms as account
+from allauth.mfa.base import forms as mfa
+from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
+
+from sidekick.email_addresses import EmailField
+from sidekick.text import TrimmedField
+
+
+class LoginForm(account.LoginForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Browsers offer passkeys in a field of these names (static/js/passkeys.js).
+        self.fields["login"] = EmailField(autocomplete="username webauthn")
+        self.order_fields(["login", "password"])
+
+
+class SignupForm(account.SignupForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"] = EmailField()
+        self.order_fields(["email", "password1"])
+
+
+class RequestLoginCodeForm(account.RequestLoginCodeForm):
+    email = EmailField(autocomplete="username")
+
+
+class ResetPasswordForm(account.ResetPasswordForm):
+    email = EmailField(autocomplete="username")
+
+
+class AddEmailForm(account.AddEmailForm):
+    email = EmailField(label="New email")
+
+
+class NumericCodeMixin:
+    """Emailed codes, recovery codes and those of authenticator apps are digits: phones show the keys for them."""
+
+    fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs |= {"inputmode": "numeric", "autocomplete": "one-time-code"}
+
+
+class EmailedCodeForm(NumericCodeMixin, account.ConfirmLoginCodeForm):
+    pass
+
+
+class VerificationCodeForm(NumericCodeMixin, account.ConfirmEmailVerificationCodeForm):
+    pass
+
+
+class SecondFactorForm(NumericCodeMixin, mfa.AuthenticateForm):
+    pass
+
+
+class ReauthenticationForm(NumericCodeMixin, mfa.ReauthenticateForm):
+    pass
+
+
+class ActivateAppForm(NumericCodeMixin, totp.ActivateTOTPForm):
+    pass
 
 
 class ChangePasswordForm(account.ChangePasswordForm):
@@ -28,7 +90,7 @@ class ResetPasswordKeyForm(account.ResetPasswordKeyForm):
 
 
 class PasskeyNameForm(forms.Form):
-    name = forms.CharField(
+    name = TrimmedField(
         label="Name",
         max_length=60,
         help_text="So that you know it again: the device or the password manager it is in.",

@@ -20,6 +20,8 @@ from django.shortcuts import render
 
 from sidekick.accounts.models import User
 from sidekick.accounts.sign_in import reauthentication
+from sidekick.email_addresses import is_same_mailbox, normalised
+from sidekick.text import trimmed
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
@@ -52,16 +54,17 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         user: User = super().populate_user(request, sociallogin, data)
         parts = (data.get("name") or "", data.get("first_name") or "", data.get("last_name") or "")
-        user.name = (parts[0] or f"{parts[1]} {parts[2]}").strip()[:150]
+        user.name = trimmed(parts[0] or f"{parts[1]} {parts[2]}")[:150]
         return user
 
     def _begin_account(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Let a new account begin with one verified address, or say why it can't."""
-        verified = [address for address in sociallogin.email_addresses if address.verified]
+        # The provider verified the address as it spells it: where ours means another mailbox, nobody verified that.
+        verified = [found for found in sociallogin.email_addresses if found.verified and is_same_mailbox(found.email)]
         verified.sort(key=lambda address: not address.primary)
         if not verified:
             _refuse(request, sociallogin, "socialaccount/email_unverified.html")
-        email = verified[0].email.lower()
+        email = normalised(verified[0].email)
         taken = EmailAddress.objects.filter(email__iexact=email).exists() or User.objects.filter(email=email).exists()
         if taken:
             _refuse(request, sociallogin, "socialaccount/email_taken.html")

@@ -194,6 +194,13 @@ def test_errors_stay_beside_their_fields_and_what_was_typed_stays(browser: Clien
         assert f'id="report_{name}"' in html
 
 
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad\u2060 \r\n\ufeff", "\u3164\u2800"])
+def test_invisible_characters_are_an_empty_report(browser: Client, unseen: str) -> None:  # F3
+    html = refused(post(browser, title=unseen, description=unseen))
+    assert errors_of(html, "title") == ["Write a title: one line that says what it is about."]
+    assert errors_of(html, "description") == ["Describe what happened, and what you expected instead."]
+
+
 def test_a_refused_swap_is_answered_with_the_form_and_keeps_the_address(browser: Client) -> None:  # F3
     response = post(browser, BUG, title="", headers=SWAP)
     html = refused(response, 200)

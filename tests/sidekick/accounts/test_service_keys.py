@@ -32,12 +32,13 @@ def test_key_is_printed_once_as_the_last_line_and_only_its_hash_is_kept() -> Non
     assert sorted(key["scopes"]) == ["credits:read", "holds:write", "usage:write"]
 
 
-def test_taken_name_is_refused() -> None:
+def test_a_name_that_is_taken_too_long_or_invisible_is_refused() -> None:
     create("backend")
     with pytest.raises(CommandError, match="already"):
         create("backend")
-    with pytest.raises(CommandError):
-        create("x" * 101)
+    for name in ("x" * 101, "", "\u200b\u00ad"):
+        with pytest.raises(CommandError, match="1 to 100"):
+            create(name)
     with pytest.raises(CommandError, match="invalid choice"):
         create("other", "--scopes", "everything")
 

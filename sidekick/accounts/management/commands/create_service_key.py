@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
 from sidekick.accounts.models import ServiceKey
+from sidekick.text import trimmed
 
 
 class Command(BaseCommand):
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, name: str, scopes: list[str], **options: Any) -> None:
-        if not 0 < len(name) <= 100:
+        if not 0 < len(name := trimmed(name)) <= 100:
             raise CommandError("The name must have 1 to 100 characters.")
         try:
             with transaction.atomic():

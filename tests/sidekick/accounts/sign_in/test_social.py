@@ -87,6 +87,22 @@ def test_an_address_that_was_not_verified_makes_no_account(client: Client, provi
     assert "isn’t verified" in response.content.decode()
 
 
+@pytest.mark.parametrize("name", ["ａlice", "al\u200bice", "alice\u00ad"])
+def test_an_address_that_only_looks_like_anothers_makes_no_account_of_it(
+    client: Client, provider: Provider, name: str
+) -> None:  # A1 A9
+    """Google verified "ａlice", which is another mailbox than "alice"."""
+    provider.person["email"] = f"{name}@example.com"
+    assert go(client).status_code == 409
+    assert not User.objects.exists()
+
+
+def test_a_name_of_invisible_characters_is_none(client: Client, provider: Provider) -> None:  # A10
+    provider.person |= {"given_name": "\u200b", "family_name": "\u00ad"}
+    go(client)
+    assert User.objects.get().name == ""
+
+
 @pytest.mark.parametrize("verified", [True, False])
 def test_an_account_is_never_taken_over_by_its_address(
     client: Client, alice: User, provider: Provider, verified: bool
