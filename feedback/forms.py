@@ -12,7 +12,7 @@ from django.utils.datastructures import MultiValueDict
 
 from feedback import images
 from feedback.fields import FilesField, FilesInput, LineField, TextField, one_line
-from feedback.images import MOST_BYTES, MOST_IMAGES, ImageRefused, NamedPicture
+from feedback.images import MOST_BYTES, MOST_IMAGES, ImageRefused, NamedPicture, Picture
 from feedback.models import TEXT_LENGTH, TITLE_LENGTH, Report, ReportImage
 
 # A path on this site: not another site's address, and without a query, which may hold something private.
@@ -75,11 +75,18 @@ class ReportForm(forms.Form):
         wrong = []
         for upload in self.cleaned_data["images"]:
             try:
-                self.added.append((_name_of(upload), _picture_in(upload, room - len(self.added))))
+                picture = _picture_in(upload, room - len(self.added))
             except ImageRefused as refused:
                 wrong.append(f"{_name_of(upload)} {refused}")
+            else:
+                self._add(_name_of(upload), picture)
         if wrong:
             raise forms.ValidationError(wrong)
+
+    def _add(self, name: str, picture: Picture) -> None:
+        # The same file twice is one image.
+        if all(picture != other for _, other in self.added):
+            self.added.append((name, picture))
 
     def _within_limit(self, name: str) -> str:
         text: str = self.cleaned_data[name]
@@ -93,13 +100,14 @@ def path_or_nothing(path: str) -> str:
 
 
 def _picture_in(upload: UploadedFile[bytes], room: int) -> images.Picture:
-    size = upload.size or 0
+    size, content = upload.size or 0, upload.read()
+    if images.is_heic(content, upload.name or "", upload.content_type or ""):
+        raise ImageRefused(images.HEIC)
     if size > MOST_BYTES:
         raise ImageRefused(images.TOO_LARGE)
-    content = upload.read()
     # `BoundedUpload` holds no content of files beyond the most a report takes.
     if room <= 0 or len(content) < size:
-        raise ImageRefused(f"was left out: {MOST_IMAGES} images are the most.")
+        raise ImageRefused(images.LEFT_OUT)
     return images.clean(content)
 
 

@@ -5,6 +5,7 @@ The file that was sent is never stored: it may hide where a photo was taken, a c
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -38,9 +39,22 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 # In characters of up to four bytes. Pillow's default of 64 million fits into a small file, compressed.
 PngImagePlugin.MAX_TEXT_MEMORY = 2 * 1024 * 1024
 
+# The first bytes of what is taken, and of iPhones' photos behind their fourth byte.
+BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
+HEIC_BRANDS = re.compile(rb"ftyp(hei[cxms]|hev[cxms]|mif1|msf1)")
+HEIC_NAMES = re.compile(r".*\.(heic|heif|hif)", re.IGNORECASE | re.DOTALL)
+HEIC_TYPES = re.compile(r"image/hei[cf](-sequence)?", re.IGNORECASE)
 
 TOO_LARGE = f"is larger than {MOST_BYTES // 1024 // 1024} MB."
+UNKNOWN = "is not a PNG, JPEG or WebP image."
 DAMAGED = "is damaged and can’t be opened."
+LEFT_OUT = f"was left out: {MOST_IMAGES} images are the most."
+HEIC = (
+    "is a HEIC photo, which we can’t read. Save it as JPEG and choose that: on a Mac by File › Export in Photos, on "
+    "Windows by Save as in Photos. An iPhone takes JPEG with Settings › Camera › Formats › Most Compatible."
+)
+# The refusals that a browser can tell of before anything is sent, by the names that `images.js` has for them.
+TOLD_AT_ONCE = {"heic": HEIC, "unknown": UNKNOWN, "large": TOO_LARGE, "full": LEFT_OUT, "unreadable": "can’t be read."}
 
 
 class ImageRefused(ValueError):
@@ -75,6 +89,15 @@ def clean(data: bytes) -> Picture:
     return _encode(pixels, file_format)
 
 
+def is_heic(data: bytes, name: str, media_type: str) -> bool:
+    """Whether it is an iPhone's photo: by its first bytes, or by name or type where those are no image's."""
+    if HEIC_BRANDS.match(data, 4):
+        return True
+    is_called = HEIC_NAMES.fullmatch(name) or HEIC_TYPES.fullmatch(media_type)
+    # Programs that turn such a photo into a JPEG often leave its name.
+    return bool(is_called) and not data.startswith(BEGINNINGS)
+
+
 def _decode(data: bytes) -> tuple[Format, Image.Image]:
     # Pillow's decoder holds the memory of the pixels several times over; it is freed when this function returns.
     opened = _open(data)
@@ -93,7 +116,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRefused(_too_many(max(MOST_PIXELS.values()))) from error
     except BROKEN as error:
-        raise ImageRefused("is not a PNG, JPEG or WebP image.") from error
+        raise ImageRefused(UNKNOWN) from error
     most = MOST_PIXELS[_format(opened)]
     if opened.width * opened.height > most:
         raise ImageRefused(_too_many(most))

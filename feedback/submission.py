@@ -81,7 +81,7 @@ def keep_images(
     _lock(account)
     kept = ReportImage.objects.kept(account, form_token)
     kept.exclude(id__in=list(ticked)).delete()
-    _store(None, account, form_token, added, now)
+    _store(None, account, form_token, _without(kept, added), now)
     oldest = ReportImage.objects.filter(account=account, report=None).order_by("-number")[MOST_KEPT:]
     ReportImage.objects.filter(number__in=list(oldest.values_list("number", flat=True))).delete()
     return list(kept.defer("content"))
@@ -107,9 +107,17 @@ def _add_images(
     report: Report, form_token: uuid.UUID, kept: Collection[uuid.UUID], added: list[NamedPicture], now: datetime
 ) -> None:
     waiting = ReportImage.objects.kept(report.account, form_token)
+    added = _without(waiting.filter(id__in=kept), added)
     waiting.filter(id__in=kept).update(report=report)
     waiting.delete()
     _store(report, report.account, form_token, added, now)
+
+
+def _without(kept: QuerySet[ReportImage], added: list[NamedPicture]) -> list[NamedPicture]:
+    """The pictures that aren't kept already: a file that is chosen again after an error is one image."""
+    alike = kept.filter(size__in=[len(picture.content) for _, picture in added]) if added else kept.none()
+    contents = {bytes(content) for content in alike.values_list("content", flat=True)}
+    return [(name, picture) for name, picture in added if picture.content not in contents]
 
 
 def _store(

@@ -135,6 +135,7 @@ def _show_form(request: Request, shown: ReportForm, *, status: int = 200) -> Htt
         "browser": _browser(request),
         "most_images": images.MOST_IMAGES,
         "most_megabytes": images.MOST_BYTES // 1024 // 1024,
+        "refusals": images.TOLD_AT_ONCE,
         **_links(request),
     }
     return render_page(request, "feedback/form.html", context, fragment="feedback/_form.html", status=status)

@@ -32,6 +32,11 @@ def png(width: int = 64, height: int = 48) -> bytes:
     return file_of(drawn(width, height), "PNG")
 
 
+def heic(brand: bytes = b"heic") -> bytes:
+    """The beginning of an iPhone's photo, which Pillow can't read."""
+    return struct.pack(">I4s4sI8s", 24, b"ftyp", brand, 0, b"mif1heic") + bytes(200)
+
+
 def webp() -> bytes:
     return file_of(drawn(), "WEBP", exif=exif(), xmp=b"<x:xmpmeta>" + COMMENT + b"</x:xmpmeta>")
 

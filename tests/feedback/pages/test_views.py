@@ -277,6 +277,37 @@ def test_a_bad_image_is_told_of_beside_the_field_and_the_good_one_is_kept(
     assert f'src="/dashboard/feedback/images/{kept.id}"' in html
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "media_type"),
+    [("IMG_1.HEIC", pictures.heic(), "image/heic"), ("photo.png", pictures.heic(b"mif1"), "image/png"),
+     ("IMG_2.heif", b"cut off", "application/octet-stream"), ("IMG_3", b"cut off", "image/heif"),
+     ("IMG_4.heic", pictures.heic() + bytes(6 * 1024 * 1024), "application/octet-stream")],
+)  # fmt: skip
+def test_an_iphones_photo_is_refused_with_advice(
+    browser: Client, name: str, content: bytes, media_type: str
+) -> None:  # F5
+    photo = upload(content, name)
+    photo.content_type = media_type
+    (said,) = errors_of(refused(post(browser, BUG, photo)), "images")
+    assert said.startswith(f"{name} is a HEIC photo, which we can’t read. Save it as JPEG and choose that")
+    assert "Settings › Camera › Formats › Most Compatible" in said
+
+
+def test_a_jpeg_that_is_called_heic_is_taken(browser: Client) -> None:  # F5
+    post(browser, BUG, upload(pictures.photo(), "IMG_1.HEIC"))
+    assert Report.objects.get().images.get().media_type == "image/jpeg"
+
+
+def test_the_same_file_twice_is_one_image_also_when_it_was_kept(browser: Client) -> None:  # F5
+    token = uuid4()
+    refused(post(browser, BUG, upload(pictures.png(), "a.png"), upload(pictures.png(), "a.png"), title="", token=token))
+    kept = ReportImage.objects.get()
+    refused(post(browser, BUG, upload(pictures.png(), "a.png"), title="", token=token, keep=[str(kept.id)]))
+    assert ReportImage.objects.get() == kept
+    post(browser, BUG, upload(pictures.png(), "a.png"), token=token, keep=[str(kept.id)])
+    assert Report.objects.get().images.get() == kept
+
+
 def test_a_fourth_image_is_left_out_with_a_sentence(browser: Client) -> None:  # F5
     files = [upload(pictures.png(60 + n), f"{n}.png") for n in range(1, 5)]
     html = refused(post(browser, BUG, *files))
@@ -308,9 +339,9 @@ def test_kept_images_are_sent_with_the_next_try_and_unticked_ones_are_not(browse
 
 def test_kept_and_new_images_together_are_three_at_most(browser: Client) -> None:  # F5
     token = uuid4()
-    refused(post(browser, BUG, upload(pictures.png()), upload(pictures.png()), title="", token=token))
+    refused(post(browser, BUG, upload(pictures.png(61)), upload(pictures.png(62)), title="", token=token))
     keep = [str(image.id) for image in ReportImage.objects.all()]
-    files = [upload(pictures.png(), name) for name in ("a.png", "b.png")]
+    files = [upload(pictures.png(60 + n), name) for n, name in enumerate(("a.png", "b.png"), start=3)]
     html = refused(post(browser, BUG, *files, token=token, keep=keep))
     assert errors_of(html, "images") == ["b.png was left out: 3 images are the most."]
     assert ReportImage.objects.count() == 3
@@ -335,7 +366,7 @@ def test_nobody_sends_or_sees_images_that_another_account_keeps(browser: Client,
 
 def test_an_account_keeps_twelve_images_at_most(browser: Client) -> None:
     for _ in range(5):
-        refused(post(browser, BUG, *[upload(pictures.png()) for _ in range(3)], title=""))
+        refused(post(browser, BUG, *[upload(pictures.png(60 + n)) for n in range(3)], title=""))
     assert ReportImage.objects.count() == 12
 
 
