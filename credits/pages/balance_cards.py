@@ -29,7 +29,7 @@ REMEMBERED = timedelta(days=40)
 
 @dataclass(frozen=True, slots=True)
 class LiveCards:
-    """`tag` covers everything that `_balance.html` shows, without the time at which it was read."""
+    """`tag` covers everything that an open page shows, without the time at which it was read."""
 
     balance: Balance
     zone: ZoneInfo
@@ -37,9 +37,10 @@ class LiveCards:
     tag: str
 
     @classmethod
-    def for_request(cls, request: HttpRequest, balance: Balance, zone: ZoneInfo) -> LiveCards:
+    def for_request(cls, request: HttpRequest, balance: Balance, zone: ZoneInfo, *below: object) -> LiveCards:
+        """`below` names the state of what the page shows below its cards."""
         due = alerts.due(balance, zone, balance.as_of, dismissed(request, balance))
-        return cls(balance, zone, due, etag_of(zone.key, due, *_figures(balance)))
+        return cls(balance, zone, due, etag_of(zone.key, due, *_figures(balance), *below))
 
     @property
     def as_of(self) -> datetime:
@@ -47,6 +48,12 @@ class LiveCards:
 
     def context(self) -> dict[str, Any]:
         return {"cards": Cards.for_balance(self.balance, self.zone), "alerts": self.alerts, "live_tag": self.tag}
+
+    def date(self, response: HttpResponse) -> None:
+        """Say in headers when this was read: as a moment, and as the clock that the page shows."""
+        response.headers["ETag"] = self.tag
+        response.headers["Sidekick-As-Of"] = self.as_of.isoformat(timespec="seconds")
+        response.headers["Sidekick-Clock"] = formatting.clock(self.as_of)
 
 
 def dismissed(request: HttpRequest, balance: Balance) -> frozenset[str]:

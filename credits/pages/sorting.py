@@ -17,6 +17,7 @@ COLUMNS = {
     "cache_write_tokens": "Cache write",
     "credits": "Credits",
 }
+USUAL = "-credits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,15 @@ class Sorting:
         column = asked.removeprefix("-")
         if column in COLUMNS:
             return cls(column, asked.startswith("-"), [])
-        return cls("credits", True, ["There is no such column to sort by; this is by credits."])
+        return cls(USUAL.removeprefix("-"), True, ["There is no such column to sort by; this is by credits."])
+
+    @property
+    def parameter(self) -> str:
+        return f"-{self.column}" if self.descending else self.column
+
+    @property
+    def usual(self) -> bool:
+        return self.parameter == USUAL
 
     def apply(self, sums: list[ModelUsage]) -> list[ModelUsage]:
         # Names decide between equal figures, so that the order is always the same.

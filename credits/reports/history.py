@@ -32,8 +32,9 @@ Kind = LedgerEntry.Kind
 class Change:
     """One row. `what` and `note` are words for customers; `change` and `balance` are credits.
 
-    `at` is the moment of a ledger line. Usage has a `day` instead, which is `whole` unless the span cuts it. `paid` is
-    true where a payment was the cause. A rollover changes nothing, and says how much moved.
+    `at` is the moment of a ledger line. Usage has a `day` instead, which is `whole` unless the span cuts it, and a
+    number of `requests`. `paid` is true where a payment was the cause. A rollover changes nothing, and says how much
+    moved.
     """
 
     at: datetime
@@ -42,6 +43,7 @@ class Change:
     note: str = ""
     day: date | None = None
     whole: bool = False
+    requests: int = 0
     paid: bool = False
     balance: Decimal = ZERO
 
@@ -99,7 +101,7 @@ def _day(bars: Bars, index: int, pieces: list[Slice], zone: ZoneInfo) -> Change:
     requests, credits = sum(piece.requests for piece in pieces), sum((piece.credits for piece in pieces), ZERO)
     note = "1 request" if requests == 1 else f"{requests:,} requests"
     whole = Span.for_days(day, day, zone) == Span(start, end)
-    return Change(end, "Used", -credits, note, day=day, whole=whole)
+    return Change(end, "Used", -credits, note, day=day, whole=whole, requests=requests)
 
 
 def _lines(entries: list[LedgerEntry], zone: ZoneInfo) -> Iterable[Change]:

@@ -1,4 +1,4 @@
-"""The balance of an open page is the true one, and keeping it so disturbs nobody (C10)."""
+"""An open page shows the true figures, all of one state, and keeping it so disturbs nobody (C10, C12)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
 import time_machine
 from playwright.sync_api import Page, Route, expect
 
@@ -14,7 +15,7 @@ from tests.browser import customers
 from tests.browser.conftest import TUESDAY, NewPage
 
 CREDITS = "/dashboard/credits"
-BALANCE = re.compile(r"/dashboard/credits/balance$")
+BALANCE = re.compile(r"/dashboard/credits/balance(\?|$)")
 
 
 class Polls:
@@ -29,11 +30,11 @@ class Polls:
             self.statuses.append(status)
 
 
-def opened(page: Page) -> Polls:
+def opened(page: Page, path: str = CREDITS) -> Polls:
     """The browser's own clock stands still until it is told to go on."""
     page.clock.install()
     polls = Polls(page)
-    page.goto(CREDITS)
+    page.goto(path)
     return polls
 
 
@@ -83,6 +84,148 @@ def test_the_cards_follow_what_is_used_and_the_time_moves_on(new_page: NewPage, 
     assert polls.statuses == [304, 200]
     wait(page, 31)
     assert polls.statuses == [304, 200, 304]
+
+
+def one_state(page: Page, used: str, requests: int) -> None:
+    """Cards, chart and table say the same."""
+    expect(page.locator(".card-value").nth(1)).to_have_text(used)
+    if requests:
+        expect(page.locator(".chart-head b")).to_have_text(used)
+        expect(page.locator(".table-head p")).to_have_text(re.compile(rf"^{requests} requests?$"), use_inner_text=True)
+
+
+def test_chart_and_table_follow_the_cards(new_page: NewPage, clock: time_machine.Traveller) -> None:  # C12
+    nora = customers.newcomer(TUESDAY - timedelta(days=1))
+    page = new_page(nora)
+    polls = opened(page)
+    one_state(page, "0.00", 0)
+    expect(page.get_by_label("Model", exact=True)).to_have_count(0)
+    use(nora, "3", "first")
+    wait(page, 31)
+    one_state(page, "3.00", 1)
+    expect(page.get_by_label("Model", exact=True)).to_be_visible()
+    use(nora, "25", "second")
+    wait(page, 31)
+    one_state(page, "28.00", 2)
+    expect(page.locator("#usage tbody tr").last).to_contain_text("3.00")
+    expect(page.locator("[data-live-newer]")).to_be_hidden()
+    use(nora, "0", "free")
+    wait(page, 31)
+    one_state(page, "28.00", 3)
+    wait(page, 31)
+    assert polls.statuses == [200, 200, 200, 304]
+
+
+def test_models_and_history_follow_too(new_page: NewPage, clock: time_machine.Traveller) -> None:  # C12
+    nora = customers.newcomer(TUESDAY - timedelta(days=1))
+    use(nora, "3", "first")
+    page = new_page(nora)
+    opened(page, f"{CREDITS}/models?range=7d&sort=model")
+    use(nora, "25", "second")
+    wait(page, 31)
+    expect(page.locator("#usage tfoot .strong")).to_have_text("28.00")
+    expect(page.locator(".chart-head b")).to_have_text("28.00")
+    expect(page.locator("[aria-sort]")).to_have_text("Model")
+    page.get_by_role("link", name="History").click()
+    expect(page.locator("#usage tbody tr").first).to_contain_text("2 requests")
+    use(nora, "2", "third")
+    wait(page, 31)
+    expect(page.locator("#usage tbody tr").first).to_contain_text("3 requests")
+    expect(page.locator("#usage tbody tr").first).to_contain_text("20.00")
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_a_table_that_is_read_stays_and_offers_what_is_newer(
+    new_page: NewPage, clock: time_machine.Traveller, width: int
+) -> None:  # C12
+    nora = customers.newcomer(TUESDAY - timedelta(days=1))
+    for number in range(21):
+        use(nora, "0.1", f"r{number:02d}")
+    page = new_page(nora, width=width)
+    polls = opened(page, f"{CREDITS}?range=7d&page=2")
+    newer, announcer = page.get_by_role("link", name="newer"), page.locator("#announcer")
+    height = page.evaluate("document.documentElement.scrollHeight")
+    use(nora, "4", "x1")
+    wait(page, 31)
+    expect(newer).to_have_text("1 newer request")
+    expect(announcer).to_have_text("1 newer request")
+    expect(page.locator("[data-live-newer]")).to_contain_text("As of 09:12:0")
+    expect(page.locator(".card-value").nth(1)).to_have_text("6.10")
+    expect(page.locator("#usage tbody tr")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollHeight") == height
+    page.evaluate("document.getElementById('announcer').textContent = ''")
+    use(nora, "1", "x2")
+    wait(page, 31)
+    expect(newer).to_have_text("2 newer requests")
+    expect(announcer).to_have_text("")
+    clock.shift(31)
+    wait(page, 31)
+    assert polls.statuses == [200, 200, 304]
+    expect(page.locator("#usage [data-as-of]")).to_have_text(re.compile("^09:12:0"))
+    newer.click()
+    expect(page).to_have_url(re.compile(r"/dashboard/credits\?range=7d$"))
+    one_state(page, "7.10", 23)
+    expect(page.locator(".pagination-count")).to_be_focused()
+    expect(newer).to_have_count(0)
+    use(nora, "1", "x3")
+    wait(page, 31)
+    expect(newer).to_have_text("1 newer request")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    wait(page, 2)
+    one_state(page, "8.10", 24)
+
+
+def test_what_is_being_read_is_left_alone_until_it_is_not(
+    new_page: NewPage, clock: time_machine.Traveller
+) -> None:  # C12
+    nora = customers.newcomer(TUESDAY - timedelta(days=1))
+    use(nora, "1", "a")
+    page = new_page(nora)
+    opened(page)
+    newer, total = page.get_by_role("link", name="1 newer request"), page.locator(".chart-head b")
+    reading = {
+        "a selection": ("getSelection().selectAllChildren(document.querySelector('#usage tbody'))",
+                        "getSelection().removeAllRanges()"),
+        "all selected": ("getSelection().selectAllChildren(document.body)", "getSelection().removeAllRanges()"),
+        "the numbers": ("document.querySelector('#usage details').open = true",
+                        "document.querySelector('#usage details').open = false"),
+        "the focus": ("document.querySelector('#usage summary').focus()", "document.activeElement.blur()"),
+        "a place below": ("document.body.style.minHeight = '3000px'; scrollTo(0, 300)", "scrollTo(0, 0)"),
+    }  # fmt: skip
+    for number, (what, (begin, end)) in enumerate(reading.items(), start=2):
+        page.evaluate(begin)
+        use(nora, "1", what)
+        pass_time(page, 31)
+        if what == "all selected":
+            # The cards are selected, too, so nothing is asked.
+            expect(newer).to_have_count(0)
+        else:
+            expect(newer, what).to_be_visible()
+        expect(total).to_have_text(f"{number - 1}.00")
+        page.evaluate(end)
+        wait(page, 2)
+        one_state(page, f"{number}.00", number)
+
+
+def test_a_filter_brings_the_cards_of_its_own_state(
+    new_page: NewPage, clock: time_machine.Traveller
+) -> None:  # C10 C12
+    nora = customers.newcomer(TUESDAY - timedelta(days=1))
+    use(nora, "3", "first")
+    page = new_page(nora)
+    polls = opened(page)
+    use(nora, "25", "second")
+    page.get_by_label("Dates").focus()
+    page.get_by_label("Dates").select_option("7d")
+    one_state(page, "28.00", 2)
+    expect(page.get_by_label("Dates")).to_be_focused()
+    wait(page, 31)
+    assert polls.statuses == [304]
+    use(nora, "1", "third")
+    wait(page, 31)
+    one_state(page, "29.00", 3)
+    expect(page.get_by_label("Dates")).to_have_value("7d")
+    expect(page.get_by_label("Dates")).to_be_focused()
 
 
 def test_a_notice_that_comes_is_read_out_once_and_figures_never(

@@ -157,7 +157,7 @@ def test_a_notice_that_comes_by_the_clock_is_a_change(browser: Client, alice: Us
 def test_the_page_brings_the_tag_of_its_cards(browser: Client, alice: User) -> None:
     use(alice, 2)
     html = browser.get("/dashboard/credits").content.decode()
-    found = re.search(r'data-live-tag="([^"]+)"', html)
+    found = re.search(r'id="balance"[^>]*data-live-tag="([^"]+)"', html)
     assert found
     tag = found[1].replace("&quot;", '"')
     assert poll(browser, BALANCE, tag).status_code == 304
@@ -167,7 +167,8 @@ def test_a_304_says_when_it_looked(browser: Client, alice: User, clock: time_mac
     User.objects.filter(id=alice.id).update(time_zone="Europe/Berlin")
     tag = tag_of(browser, BALANCE)
     clock.shift(30)
-    assert poll(browser, BALANCE, tag).headers["Sidekick-As-Of"] == "2026-05-10T14:08:00+02:00"
+    headers = poll(browser, BALANCE, tag).headers
+    assert (headers["Sidekick-As-Of"], headers["Sidekick-Clock"]) == ("2026-05-10T14:08:00+02:00", "14:08:00")
 
 
 def test_another_time_zone_is_another_page(browser: Client, alice: User) -> None:
@@ -182,15 +183,15 @@ def test_a_renamed_plan_is_a_change_of_the_page(browser: Client, alice: User) ->
     assert poll(browser, BALANCE, tag).status_code == 200
 
 
-def test_a_304_renders_nothing_and_asks_two_queries(
+def test_a_304_renders_nothing_and_asks_three_queries(
     browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One for the session, which can be ended at any moment, and one for the balance."""
+    """One for the session, which can be ended at any moment, one for the balance, and one for the sums below it."""
     tag = tag_of(browser, BALANCE)
     with CaptureQueriesContext(connection) as captured:
         answer = poll(browser, BALANCE, tag)
     assert answer.status_code == 304
-    assert len(captured) == 2
+    assert len(captured) == 3
     assert answer.templates == []
 
 

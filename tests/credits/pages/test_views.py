@@ -105,7 +105,9 @@ def all_rows(client: Client, query: str = "") -> list[dict[str, str]]:
     return rows
 
 
-def test_a_load_gives_the_page_a_tab_its_content_and_a_filter_only_the_table(browser: Client, used: User) -> None:  # N4
+def test_a_load_gives_the_page_a_tab_its_content_and_a_filter_the_table_with_its_cards(
+    browser: Client, used: User
+) -> None:  # N4 C10
     for path in (REQUESTS, MODELS):
         full, content, region = (
             page(browser, path),
@@ -115,11 +117,12 @@ def test_a_load_gives_the_page_a_tab_its_content_and_a_filter_only_the_table(bro
         assert full.startswith("<!doctype html>")
         assert content.count("<title>Credits · Sidekick</title>") == 1
         assert "<html" not in content
-        assert region.strip().startswith('<div id="usage">')
-        assert "card-value" not in region
+        assert region.strip().startswith('<div id="usage" ')
+        assert '<div id="balance" hx-swap-oob="true"' in region
+        assert "hx-swap-oob" not in full
         assert full.count('id="usage"') == content.count('id="usage"') == region.count('id="usage"') == 1
         assert table(full) == table(content) == table(region) != []
-        assert cards(full) == cards(content)
+        assert cards(full) == cards(content) == cards(region)
 
 
 def test_a_stranger_sees_only_their_own(client: Client, used: User, charlie: User, sign_in: SignIn) -> None:  # B10

@@ -205,14 +205,14 @@ def test_pages_of_twenty(browser: Client, alice: User) -> None:  # C8
     assert rows(browser, "?range=90d&page=99", 422) == told[0]
 
 
-def test_a_load_gives_the_page_a_tab_its_content_and_a_filter_only_the_table(browser: Client, alice: User) -> None:
+def test_a_load_gives_the_page_a_tab_its_content_and_a_filter_the_table_and_cards(browser: Client, alice: User) -> None:
     full, content, region = (
         browser.get(HISTORY, headers=headers).content.decode()
         for headers in (None, {"HX-Request": "true", "HX-Target": "main"}, {"HX-Request": "true", "HX-Target": "usage"})
     )
     assert full.startswith("<!doctype html>")
     assert "<html" not in content
-    assert region.strip().startswith('<div id="usage">')
+    assert region.strip().startswith('<div id="usage" ')
     assert [html.count("<b>Free plan</b>") for html in (full, content, region)] == [1, 1, 1]
 
 
