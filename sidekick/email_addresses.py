@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 import idna
-from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from sidekick.text import trimmed, without_hidden
+from sidekick.text import without_hidden
 
 LONGEST = 254
 
@@ -62,27 +60,3 @@ def _registered(domain: str) -> str:
     except (idna.IDNAError, UnicodeError) as error:
         shown = f"“{domain}”" if domain.isprintable() else "This"
         raise ValidationError(f"{shown} is not a domain that email can go to.", code="domain") from error
-
-
-class EmailField(forms.CharField):
-    """An email address as a person types it; its value is `normalised`.
-
-    Not of type "email": browsers refuse invisible characters in it, and say only that the address is wrong.
-    """
-
-    def __init__(self, *, autocomplete: str = "email", **kwargs: Any) -> None:
-        attrs = {
-            "inputmode": "email",
-            "autocomplete": autocomplete,
-            "autocapitalize": "none",
-            "autocorrect": "off",
-            "spellcheck": "false",
-        }
-        super().__init__(**{"label": "Email", "widget": forms.TextInput(attrs=attrs), **kwargs})
-
-    def clean(self, value: Any) -> str:
-        typed = trimmed(super().clean(value))
-        # An address of invisible characters is missing, not wrong.
-        if not typed and self.required:
-            raise ValidationError(self.error_messages["required"], code="required")
-        return normalised(typed) if typed else ""

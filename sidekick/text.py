@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-from django import forms
 
 # Space, controls, format characters and fillers, but for tab and the ends of lines. Listed in escapes, because Python
 # and PostgreSQL count different characters as space; SQL uses the same list (`sidekick.formatting`).
@@ -31,10 +28,3 @@ def trimmed(text: str) -> str:
 def without_hidden(text: str) -> str:
     """Without characters that are neither seen nor space nor controls, for identifiers: copying leaves them behind."""
     return HIDDEN.sub("", text)
-
-
-class TrimmedField(forms.CharField):
-    """Words, or "" where nothing of them can be seen: a required field then asks for them."""
-
-    def to_python(self, value: Any) -> str:
-        return trimmed(super().to_python(value) or "")

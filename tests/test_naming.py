@@ -106,7 +106,8 @@ def named(patterns: list[URLPattern | URLResolver], namespace: str = "") -> Iter
     """Every named URL but the admin's, with its view; the view of a class is the class."""
     for pattern in patterns:
         if isinstance(pattern, URLPattern):
-            if pattern.name:
+            # allauth's classes, which some of ours extend, keep allauth's names.
+            if pattern.name and not hasattr(pattern.callback, "view_class"):
                 view = getattr(pattern.callback, "cls", pattern.callback)
                 yield Page(namespace, pattern.name, inspect.unwrap(view))
         elif pattern.namespace != "admin":

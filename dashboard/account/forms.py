@@ -13,7 +13,7 @@ from django.utils.text import get_text_list
 
 from credits.reports import alerts
 from sidekick.accounts.models import User
-from sidekick.email_addresses import EmailField
+from sidekick.fields import EmailField
 from sidekick.text import trimmed
 
 LEVELS = get_text_list([f"{level}%" for level in sorted(alerts.LEVELS, reverse=True)], "and")

@@ -1,18 +1,21 @@
-"""Pages that allauth doesn't have: logout, reauthentication by email, disconnecting a provider."""
+"""Pages that allauth doesn't have: logout, cancelling, reauthentication by email, disconnecting a provider."""
 
 from __future__ import annotations
 
-from allauth.account.forms import ConfirmLoginCodeForm
 from allauth.account.utils import get_next_redirect_url
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from sidekick.accounts import allauth_internals
+from sidekick.accounts.sign_in.carried import next_of, with_next
+from sidekick.accounts.sign_in.codes import PendingCode
+from sidekick.accounts.sign_in.forms import EmailedCodeForm
 from sidekick.accounts.sign_in.reauthentication import (
     EmailedCode,
     needs_emailed_code,
@@ -32,27 +35,41 @@ def logout(request: HttpRequest) -> HttpResponseBase:
     return redirection(settings.HOME_URL)
 
 
+@require_POST
+def cancel_sign_in(request: HttpRequest) -> HttpResponseBase:
+    """Forget the code, second factor or new password that is being waited for, and begin again from where it began."""
+    wanted = next_of(request)
+    allauth_internals.forget_pending(request)
+    if request.user.is_authenticated:
+        return redirect(wanted or "account:profile")
+    return redirect(with_next(reverse("account_login"), wanted))
+
+
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def reauthenticate_by_email(request: HttpRequest) -> HttpResponseBase:
     """A code by email, for accounts that have neither a password nor a second factor to be asked for."""
     if not needs_emailed_code(request.user):
         return redirect_to_reauthenticate(request)
-    process = EmailedCode.resume(request)
-    form = ConfirmLoginCodeForm(code=process.code if process else None)
-    if request.method == "POST" and "send" in request.POST:
+    process = EmailedCode.find(request)
+    code = PendingCode(request, process) if process else None
+    form = EmailedCodeForm(code="")
+    sends = request.method == "POST" and request.POST.get("action") == "resend"
+    if sends and code is None:
         if not rate_limits.allow(request, "reauthentication_code"):
             return rate_limits.refuse(request)
         EmailedCode.begin(request)
         return redirect(request.get_full_path())
-    if request.method == "POST" and process:
-        form = ConfirmLoginCodeForm(request.POST, code=process.code)
+    if sends and code and code.send_again():
+        return redirect(request.get_full_path())
+    if request.method == "POST" and not sends and process and code and not code.is_over:
+        form = EmailedCodeForm(request.POST, code=process.code)
         if form.is_valid():
             process.finish()
             return redirect(get_next_redirect_url(request) or settings.LOGIN_REDIRECT_URL)
-        if not process.record_invalid_attempt():
-            process = None
-    return render(request, "account/reauthenticate_by_email.html", {"form": form, "sent": process is not None})
+        code.count_wrong(form)
+    context = {"form": form, "code": code, "email": code.email if code else "", "refused": sends}
+    return render(request, "account/reauthenticate_by_email.html", context)
 
 
 @reauthenticated

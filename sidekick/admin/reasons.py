@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from sidekick.admin.base import OperatorAdmin
-from sidekick.text import TrimmedField
+from sidekick.fields import TrimmedField
 
 Act = Callable[[Any, HttpRequest, Any, str], HttpResponse | None]
 # Rows of one bulk action: each is locked, changed and logged by itself.

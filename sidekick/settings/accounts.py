@@ -84,7 +84,8 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(SITE_URL).scheme
 ALLAUTH_USER_CODE_FORMAT = {"numeric": True, "length": 8}
 # Ten minutes, because an email may take a while to arrive.
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 600
-ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+# A code that expired is sent anew on the page that waits for it: that page lives as long as the flow's session.
+ACCOUNT_LOGIN_TIMEOUT = SESSION_COOKIE_AGE
 # A9, and the limits of all other pages: attempts/window/counted per. `ip` leaves room for an office behind one
 # address, `key` is the email typed.
 ACCOUNT_RATE_LIMITS = {
@@ -97,6 +98,7 @@ ACCOUNT_RATE_LIMITS = {
     "confirm_email": "1/10s/key",
     "reauthenticate": "10/m/user",
     "reauthentication_code": "3/5m/user",
+    "resend_code": "2/5m/key",
     "download_my_data": "5/h/user",
     "change_password": "5/m/user",
     "manage_email": "10/m/user",

@@ -5,10 +5,6 @@ import unicodedata
 
 import pytest
 
-from dashboard.account.forms import ProfileForm
-from feedback.admin.forms import AnswerForm
-from sidekick.accounts.sign_in.forms import PasskeyNameForm
-from sidekick.admin.reasons import ReasonForm
 from sidekick.text import trimmed, without_hidden
 
 # https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point, apart from category Cf.
@@ -34,14 +30,3 @@ def test_what_can_be_seen_stays_as_it_was_written(text: str) -> None:
 
 def test_identifiers_lose_hidden_characters_and_keep_space() -> None:
     assert without_hidden("a\u200bl\u00adi\ufeffce smith\u2060") == "alice smith"
-
-
-@pytest.mark.django_db
-def test_invisible_words_fill_no_field() -> None:  # A10 O1
-    assert "reason" in ReasonForm({"reason": "\u200b" * 5}).errors
-    answer = AnswerForm({"reason": "They asked.", "status": "", "reply": "\u200b\u00ad"})
-    assert answer.errors == {"__all__": ["Choose a status or write a reply."]}
-    assert "name" in PasskeyNameForm({"name": "\u2060"}).errors
-    profile = ProfileForm({"name": "\u200b", "time_zone": "UTC"})
-    assert profile.is_valid()
-    assert profile.cleaned_data["name"] == ""

@@ -72,8 +72,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_account_already_exists_mail(self, email: str) -> None:
         """Email the account that exists already."""
-        # Making an account would take as long: hashing a password is most of that (A9).
-        make_password(context.request.POST.get("password1", ""))
+        # Making an account would take as long: hashing a password is most of that (A9). A new code hashes none.
+        if password := context.request.POST.get("password1"):
+            make_password(password)
         super().send_account_already_exists_mail(email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

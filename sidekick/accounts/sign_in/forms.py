@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account import forms as account
+from allauth.core import context
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
+from django.http import HttpRequest
 
-from sidekick.email_addresses import EmailField
-from sidekick.text import TrimmedField
+from sidekick.accounts.models import User
+from sidekick.accounts.sign_in import begun
+from sidekick.fields import EmailField, TrimmedField
 
 
 class LoginForm(account.LoginForm):
@@ -27,6 +30,16 @@ class SignupForm(account.SignupForm):
         super().__init__(*args, **kwargs)
         self.fields["email"] = EmailField()
         self.order_fields(["email", "password1"])
+
+    def validate_unique_email(self, value: str) -> str:
+        own = begun.begun_account(context.request)
+        # The same address sent again after going back gets a code, not a letter about an account that exists.
+        return value if own and own.email == value else str(super().validate_unique_email(value))
+
+    def save(self, request: HttpRequest) -> User:
+        email, password = self.cleaned_data["email"], self.cleaned_data["password1"]
+        account: User = begun.correct_account(request, email=email, password=password) or super().save(request)
+        return account
 
 
 class RequestLoginCodeForm(account.RequestLoginCodeForm):

@@ -10,18 +10,21 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from sidekick.accounts import allauth_internals
 from sidekick.accounts.decorators import redirect_to_sign_in, return_path
 from sidekick.accounts.models import User
 
+BACK_KEY = "reauthentication_back"  # where Cancel leads
 STATE_KEY = "email_proof"  # in the flow's session, where the release before this one looks for it too
 CODE_SECONDS = 600
 MOST_ATTEMPTS = 3
@@ -49,6 +52,7 @@ def is_recent(request: HttpRequest) -> bool:
 
 def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:
     """To the page that asks, and from there back to where the visitor was."""
+    request.session[BACK_KEY] = _page_before(request)
     first = get_adapter().get_reauthentication_methods(request.user)[0]
     return HttpResponseRedirect(f"{first['url']}?{urlencode({'next': return_path(request)})}")
 
@@ -56,6 +60,17 @@ def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:
 def needs_emailed_code(user: User | AnonymousUser) -> bool:
     """Whether a signed-in account has neither a password nor a second factor to ask for."""
     return user.is_authenticated and not allauth_internals.can_reauthenticate(user)
+
+
+def _page_before(request: HttpRequest) -> str:
+    """The page with the link or form that led to a guarded one, without its query; "" where it is not known."""
+    page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}):
+        return ""
+    path = urlsplit(page).path
+    # A path of two slashes would lead to another site.
+    asks = path.startswith(reverse("account_reauthenticate"))
+    return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) and not asks else ""
 
 
 class EmailedCode(allauth_internals.AbstractCodeVerificationProcess):
@@ -73,13 +88,13 @@ class EmailedCode(allauth_internals.AbstractCodeVerificationProcess):
         process.persist()
 
     @classmethod
-    def resume(cls, request: HttpRequest) -> EmailedCode | None:
+    def find(cls, request: HttpRequest) -> EmailedCode | None:
+        """Returns the code that this account was sent last in this browser, expired or not."""
         state = request.session.get(STATE_KEY)
         # A code that was sent to one account is worth nothing after another signed in here.
         if not state or state.get("user_id") != cls.initial_state(request.user)["user_id"]:
             return None
-        process: EmailedCode | None = cls(request, state).abort_if_invalid()
-        return process
+        return cls(request, state)
 
     def send(self) -> None:
         adapter = get_adapter()

@@ -71,7 +71,7 @@ def test_new_account_verifies_its_email_by_code(client: Client) -> None:  # A1
         "/accounts/signup/",
         {"email": "New@Example.com", "password1": PASSWORD, "time_zone": "Europe/Vienna", "next": "/dashboard/billing"},
     )
-    assert response["Location"] == "/accounts/confirm-email/"
+    assert response["Location"] == "/accounts/confirm-email/?next=%2Fdashboard%2Fbilling"
     assert signed_in_as(client) == "AnonymousUser"
     user = User.objects.get()
     assert (user.email, user.time_zone) == ("new@example.com", "Europe/Vienna")

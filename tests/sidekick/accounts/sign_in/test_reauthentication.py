@@ -58,7 +58,7 @@ def test_an_account_without_one_is_asked_for_a_code_by_email(
     asked = client.get(path)["Location"]
     assert asked.startswith("/accounts/reauthenticate/code/?next=%2F")
     assert passwordless.email in client.get(asked).content.decode()
-    client.post(asked, {"send": "1"})
+    client.post(asked, {"action": "resend"})
     answer = client.post(asked, {"code": code_from_mail()})
     assert answer["Location"] == path
     assert client.get(path).status_code == 200
@@ -67,7 +67,7 @@ def test_an_account_without_one_is_asked_for_a_code_by_email(
 def test_three_wrong_codes_end_it(client: Client, passwordless: User, sign_in: SignIn) -> None:  # A9
     sign_in(client, passwordless)
     path = "/accounts/reauthenticate/code/"
-    client.post(path, {"send": "1"})
+    client.post(path, {"action": "resend"})
     code = code_from_mail()
     for _ in range(3):
         client.post(path, {"code": "AAAA-AAAA"})
@@ -80,7 +80,7 @@ def test_a_code_is_good_for_ten_minutes(
 ) -> None:  # A9
     sign_in(client, passwordless)
     path = "/accounts/reauthenticate/code/"
-    client.post(path, {"send": "1"})
+    client.post(path, {"action": "resend"})
     code = code_from_mail()
     pass_time(minutes=11)
     client.post(path, {"code": code})
@@ -95,17 +95,56 @@ def test_a_code_of_one_account_is_worth_nothing_to_another(
     charlie.save()
     path = "/accounts/reauthenticate/code/"
     sign_in(client, charlie)
-    client.post(path, {"send": "1"})
+    client.post(path, {"action": "resend"})
     code = code_from_mail()
     sign_in(client, passwordless)
     client.post(path, {"code": code})
     assert client.get("/dashboard/account/delete").status_code == 302
 
 
-def test_codes_are_limited(client: Client, passwordless: User, sign_in: SignIn) -> None:  # A9
+def test_a_new_code_says_what_it_did_and_when_there_may_be_another(
+    client: Client, passwordless: User, sign_in: SignIn, pass_time: PassTime
+) -> None:  # A1 A9
     sign_in(client, passwordless)
-    answers = [client.post("/accounts/reauthenticate/code/", {"send": "1"}).status_code for _ in range(4)]
-    assert answers == [302, 302, 302, 429]
+    path = "/accounts/reauthenticate/code/?next=/dashboard/account/delete"
+
+    def resend() -> str:
+        return re.sub(r"</?strong>", "", client.post(path, {"action": "resend"}, follow=True).content.decode())
+
+    assert f"If {passwordless.email} can receive it, a code is on its way." in resend()
+    assert "a moment ago. You can ask for another in 30 seconds." in resend()
+    first = code_from_mail()
+    pass_time(seconds=31)
+    assert f"We sent a new code to {passwordless.email}; the earlier one no longer works." in resend()
+    assert "2 tries left" in client.post(path, {"code": first}).content.decode()
+    pass_time(minutes=11)
+    assert "This code has expired" in client.post(path, {"code": code_from_mail()}).content.decode()
+    resend()
+    assert client.post(path, {"code": code_from_mail()})["Location"] == "/dashboard/account/delete"
+
+
+def test_codes_are_limited(client: Client, passwordless: User, sign_in: SignIn, pass_time: PassTime) -> None:  # A9
+    sign_in(client, passwordless)
+    for _ in range(5):
+        client.post("/accounts/reauthenticate/code/", {"action": "resend"})
+        pass_time(seconds=31)
+    assert len(delivered()) == 3
+
+
+@pytest.mark.parametrize("password", [True, False])
+def test_cancel_leads_back_to_the_page_before(client: Client, alice: User, sign_in: SignIn, password: bool) -> None:
+    if not password:  # N1
+        alice.set_unusable_password()
+        alice.save()
+    sign_in(client, alice)
+    for referer, back in (
+        ("http://testserver/dashboard/account/data?x=1", "/dashboard/account/data"),
+        ("http://testserver//evil.example/", "/dashboard/account/security"),
+        ("https://evil.example/dashboard", "/dashboard/account/security"),
+        ("", "/dashboard/account/security"),
+    ):
+        asked = client.get("/dashboard/account/delete", headers={"Referer": referer})["Location"]
+        assert f'<a class="button button-ghost" href="{back}">Cancel</a>' in client.get(asked).content.decode()
 
 
 def test_reauthentication_runs_out(client: Client, alice: User, sign_in: SignIn, pass_time: PassTime) -> None:  # A1
@@ -127,7 +166,7 @@ def test_reauthentication_never_leads_to_another_site(
 ) -> None:
     sign_in(client, passwordless)  # N1
     asked = f"/accounts/reauthenticate/code/?next={next_}"
-    client.post(asked, {"send": "1"})
+    client.post(asked, {"action": "resend"})
     assert client.post(asked, {"code": code_from_mail()})["Location"] == "/dashboard/credits"
 
 
