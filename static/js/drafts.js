@@ -1,0 +1,152 @@
+// [data-draft] in a form: the words that are typed there stay in this browser until the form is sent, for the account that
+// [data-draft-of] names. They only fill in a form without words, so they never replace any.
+
+const [PREFIX, DAYS] = ["draft:", 30];
+const discarded = new WeakMap();
+let filling = false;
+
+const notes = () => [...document.querySelectorAll("[data-draft]")];
+const keyOf = ({ dataset }, draft = dataset.draft) => `${PREFIX}${dataset.draftOf}:${draft}`;
+const controlsOf = (form) => [...form.elements].filter((one) => one.name && one.matches("textarea, select, [type=text], [type=radio]"));
+const wordsOf = (form) => controlsOf(form).filter((one) => one.matches("textarea, [type=text]"));
+
+const valuesOf = (form) => {
+  const values = {};
+  for (const one of controlsOf(form)) if (one.type !== "radio" || one.checked) values[one.name] = one.value;
+  return values;
+};
+const hasWords = (form) => wordsOf(form).some(({ value }) => value.trim());
+
+// A browser may refuse to keep anything, or have kept something else.
+const read = (key) => {
+  try {
+    const { at, values } = JSON.parse(localStorage.getItem(key));
+    return at > Date.now() - DAYS * 864e5 ? values : null;
+  } catch {
+    return null;
+  }
+};
+const forget = (key) => {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // Nothing is kept there.
+  }
+};
+const keep = (key, form) => {
+  try {
+    localStorage.setItem(key, JSON.stringify({ at: Date.now(), values: valuesOf(form) }));
+  } catch {
+    // Half of the words would be taken for all of them.
+    forget(key);
+  }
+};
+const storedKeys = () => {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+  } catch {
+    return [];
+  }
+};
+
+const announce = (words) => {
+  document.getElementById("announcer").textContent = words;
+};
+
+// Says whether there is a draft, and offers that of a form of the same fields.
+const tell = (note) => {
+  const form = note.closest("form");
+  const state = discarded.has(form) ? "discarded" : hasWords(form) && read(keyOf(note)) ? "kept" : "";
+  note.hidden = !state;
+  for (const part of note.querySelectorAll("[data-draft-when]")) part.hidden = part.dataset.draftWhen !== state;
+  for (const offer of form.querySelectorAll("[data-draft-offer]")) {
+    offer.hidden = hasWords(form) || !read(keyOf(note, offer.dataset.draftOffer));
+  }
+};
+
+const fill = (form, values) => {
+  filling = true;
+  for (const one of controlsOf(form)) {
+    if (!(one.name in values)) continue;
+    if (one.type === "radio") one.checked = one.value === values[one.name];
+    else one.value = values[one.name];
+    one.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  filling = false;
+};
+
+const restore = (note) => {
+  const [form, draft] = [note.closest("form"), read(keyOf(note))];
+  if (draft && !hasWords(form)) fill(form, draft);
+};
+
+const save = (note) => {
+  const form = note.closest("form");
+  discarded.delete(form);
+  if (hasWords(form)) keep(keyOf(note), form);
+  else forget(keyOf(note));
+  tell(note);
+};
+
+const acts = {
+  discard: (note, form) => {
+    discarded.set(form, valuesOf(form));
+    forget(keyOf(note));
+    fill(form, Object.fromEntries(wordsOf(form).map(({ name }) => [name, ""])));
+    announce("Draft discarded");
+  },
+  undo: (note, form) => {
+    fill(form, discarded.get(form));
+    save(note);
+    announce("Draft brought back");
+  },
+  take: (note, form, button) => {
+    const other = keyOf(note, button.closest("[data-draft-offer]").dataset.draftOffer);
+    fill(form, read(other) ?? {});
+    save(note);
+    if (read(keyOf(note))) forget(other);
+  },
+};
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-draft-act]");
+  const form = button?.closest("form");
+  const note = form?.querySelector("[data-draft]");
+  if (!note) return;
+  acts[button.dataset.draftAct](note, form, button);
+  tell(note);
+  // The button that was pressed gives way to another.
+  const next = [...note.querySelectorAll("[data-draft-act]")].find((one) => one.checkVisibility());
+  (button.dataset.draftAct === "take" ? wordsOf(form)[0] : next)?.focus();
+});
+
+document.addEventListener("input", ({ target }) => {
+  const note = !filling && target.form?.querySelector("[data-draft]");
+  if (note) save(note);
+});
+
+// A POST that is stored redirects; one that is refused, or whose session is over, comes back from its own address.
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const note = detail.requestConfig?.elt?.querySelector?.("[data-draft]");
+  const isStored = detail.xhr.status < 400 && detail.pathInfo.responsePath !== detail.pathInfo.requestPath;
+  if (note && detail.requestConfig.verb === "post" && isStored) forget(keyOf(note));
+});
+
+document.addEventListener("submit", ({ target }) => {
+  const account = target.dataset.signsOut;
+  if (account) storedKeys().filter((key) => key.startsWith(`${PREFIX}${account}:`)).forEach(forget);
+});
+
+for (const key of storedKeys()) if (!read(key)) forget(key);
+
+const tend = (root) => {
+  for (const note of root.querySelectorAll?.("[data-draft]") ?? []) {
+    restore(note);
+    tell(note);
+  }
+};
+tend(document);
+window.addEventListener("pageshow", () => tend(document));
+// Another tab has written, sent or discarded: what stands here stays.
+window.addEventListener("storage", () => notes().forEach(tell));
+document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));
