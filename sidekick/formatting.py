@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from math import floor
 from typing import TypeVar
 
 from sidekick.text import INVISIBLE
@@ -52,6 +54,60 @@ def sum_of(total: Decimal, parts: Mapping[str, Decimal]) -> list[tuple[str, str]
     rounded = [part.quantize(CENT, ROUND_HALF_UP) for part in parts.values()]
     tidy = sum(rounded) == total.quantize(CENT, ROUND_HALF_UP) and not any(0 < abs(p) < CENT for p in parts.values())
     return [(name, credits(part) if tidy else exact(part)) for name, part in parts.items() if part]
+
+
+def rounded_parts(parts: Sequence[Decimal], *, to: Decimal | None = None) -> list[Decimal]:
+    """The parts in hundredths, by largest remainder: they add up to `to`, and each differs by less than a hundredth.
+
+    `to` is their sum as shown, where it is not `credits` of it: the sum rounded up or down, as a part of another list.
+    A sum that is shown as "<0.01" counts as nothing. A larger part is never shown as less than a smaller one; of equal
+    parts the first ones get what is over. Raises `ValueError` where no such parts add up to `to`.
+    """
+    if to is None:
+        total = sum(parts, Decimal(0))
+        to = total.quantize(CENT, ROUND_HALF_UP) if abs(total) >= CENT else Decimal(0)
+    hundredths = _add_up([part.scaleb(2) for part in parts], int(to.scaleb(2)))
+    return [Decimal(number).scaleb(-2) for number in hundredths]
+
+
+def adding_up(parts: Sequence[Decimal], *, to: Decimal | None = None) -> list[str]:
+    """`rounded_parts` as shown. A part that is something and rounded to nothing is "<0.01", and counts as nothing."""
+    return [part_of(part, rounded) for part, rounded in zip(parts, rounded_parts(parts, to=to), strict=True)]
+
+
+def part_of(part: Decimal, rounded: Decimal) -> str:
+    """A part of a sum as shown, given its rounded figure."""
+    return credits(rounded if rounded else part)
+
+
+def shares(parts: Sequence[Decimal]) -> list[str]:
+    """Each part in percent of their sum, with one decimal: they add up to 100.0 %, as `rounded_parts` do.
+
+    "–" where the sum is nothing: there are no shares of it.
+    """
+    total = Fraction(sum(parts, Decimal(0)))
+    if not total:
+        return ["–"] * len(parts)
+    tenths = _add_up([Fraction(part) * 1000 / total for part in parts], 1000)
+    return [
+        f"{MINUS if number < 0 else ''}{abs(number) / 10:.1f}%" if number or not part else "<0.1%"
+        for part, number in zip(parts, tenths, strict=True)
+    ]
+
+
+def _add_up(parts: Sequence[Decimal | Fraction], to: int) -> list[int]:
+    """Whole numbers that add up to `to`: all parts rounded down, then those with the largest remainders up."""
+    numbers = [floor(part) for part in parts]
+    by_remainder = sorted(
+        (place for place, part in enumerate(parts) if part != numbers[place]),
+        key=lambda place: numbers[place] - parts[place],
+    )
+    over = to - sum(numbers)
+    if not 0 <= over <= len(by_remainder):
+        raise ValueError(f"The parts, rounded, do not add up to {to}.")
+    for place in by_remainder[:over]:
+        numbers[place] += 1
+    return numbers
 
 
 def day(moment: date) -> str:

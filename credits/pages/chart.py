@@ -51,7 +51,9 @@ class Chart:
         if not slices:
             return None
         series, places = _series(slices)
-        drawn = [Bar.with_parts(bars.name(index), parts) for index, parts in enumerate(_parts(slices, places, bars))]
+        parts = _parts(slices, places, bars)
+        rounded = formatting.rounded_parts([sum(each.values(), ZERO) for each in parts])
+        drawn = [Bar.with_parts(bars.name(index), *each) for index, each in enumerate(zip(parts, rounded, strict=True))]
         return cls(bars.unit, series, drawn, [bars.tick(index) for index in range(len(drawn))])
 
     @property
@@ -68,10 +70,18 @@ class Chart:
 
     @property
     def words(self) -> str:
-        """The text alternative of the picture."""
+        """The text alternative of the picture, or what stands in its place."""
+        if self.is_free:
+            return "These requests cost no credits, so there is nothing to draw."
         most = max(self.bars, key=lambda bar: bar.credits)
-        by_model = ", ".join(f"{series.name} {formatting.credits(series.credits)}" for series in self.series)
-        return f"{self.total} credits: {by_model}. Most on {most.name}: {formatting.credits(most.credits)}."
+        shown = formatting.adding_up([series.credits for series in self.series])
+        by_model = ", ".join(f"{series.name} {part}" for series, part in zip(self.series, shown, strict=True))
+        return f"{self.total} credits: {by_model}. Most on {most.name}: {most.total}."
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing of it cost anything, so that there is nothing to draw."""
+        return not any(bar.parts for bar in self.bars)
 
     @property
     def colours(self) -> dict[str, str]:

@@ -33,20 +33,36 @@ class Series(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """`parts` has credits by place in the chart's series, without those of nothing."""
+    """`parts` has credits by place in the chart's series, without those of nothing.
+
+    `rounded` is what the bar counts in the sum of all bars as shown, and `shown` its parts, which add up to that.
+    """
 
     name: str
     credits: Decimal
     parts: dict[int, Decimal]
+    rounded: Decimal
+    shown: dict[int, str]
 
     @classmethod
-    def with_parts(cls, name: str, parts: dict[int, Decimal]) -> Bar:
-        return cls(name, sum(parts.values(), ZERO), {place: part for place, part in sorted(parts.items()) if part})
+    def with_parts(cls, name: str, parts: dict[int, Decimal], rounded: Decimal) -> Bar:
+        some = {place: part for place, part in sorted(parts.items()) if part}
+        shown = formatting.adding_up(list(some.values()), to=rounded)
+        return cls(name, sum(some.values(), ZERO), some, rounded, dict(zip(some, shown, strict=True)))
+
+    @property
+    def total(self) -> str:
+        return formatting.part_of(self.credits, self.rounded)
+
+    @property
+    def height(self) -> Decimal:
+        """Credits that the picture shows: a correction takes from a sum, but no bar goes below the line."""
+        return sum((part for part in self.parts.values() if part > 0), ZERO)
 
 
 def plot(series: Sequence[Series], bars: Sequence[Bar], ticks: Sequence[str]) -> SafeString:
     """Grid, bars and words of the picture. `_chart_bar.html` has the markup of one bar."""
-    top, lines = _scale(max(bar.credits for bar in bars))
+    top, lines = _scale(max(bar.height for bar in bars))
     markup = render_to_string("credits/_chart_bar.html")
     slot = 100 / Decimal(len(bars))
     drawn = [_bar(markup, bar, series, slot * place, slot, top) for place, bar in enumerate(bars)]
@@ -55,7 +71,7 @@ def plot(series: Sequence[Series], bars: Sequence[Bar], ticks: Sequence[str]) ->
 
 def rows(series: Sequence[Series], bars: Sequence[Bar]) -> SafeString:
     """A row for each bar; a bar of nothing has none."""
-    return mark_safe("".join(_row(bar, series) for bar in bars if bar.credits))  # noqa: S308
+    return mark_safe("".join(_row(bar, series) for bar in bars if bar.parts))  # noqa: S308
 
 
 def _scale(most: Decimal) -> tuple[Decimal, list[Decimal]]:
@@ -84,17 +100,17 @@ def _short(value: Decimal) -> str:
 
 def _bar(markup: str, bar: Bar, series: Sequence[Series], left: Decimal, slot: Decimal, top: Decimal) -> str:
     width = min(slot * BAR, BROADEST)
-    stretch = max(bar.credits / top * 100, LOWEST) / bar.credits if bar.credits else ZERO
+    stretch = max(bar.height / top * 100, LOWEST) / bar.height if bar.height else ZERO
     foot, rects = Decimal(100), []
     for place, credits in bar.parts.items():
-        height = credits * stretch
+        height = max(credits, ZERO) * stretch
         foot -= height
         rects.append(
             f'<rect class="series-{series[place].colour}" x="{left + (slot - width) / 2:.3f}%" '
             f'y="{foot:.3f}%" width="{width:.3f}%" height="{height:.3f}%"/>'
         )
-    parts = [f"{series[place].name} {formatting.credits(credits)}" for place, credits in bar.parts.items()]
-    read = f"{bar.name}: {formatting.credits(bar.credits)}"
+    parts = [f"{series[place].name} {shown}" for place, shown in bar.shown.items()]
+    read = f"{bar.name}: {bar.total}"
     title = "\n".join([read, *(parts if len(series) > 1 else [])])
     return markup.format(html.escape(title), f"{left:.3f}", f"{slot:.3f}", "".join(rects), html.escape(read))
 
@@ -113,9 +129,9 @@ def _dates(ticks: Sequence[str], slot: Decimal) -> Iterable[str]:
 def _row(bar: Bar, series: Sequence[Series]) -> str:
     cells = [f'<th scope="row">{bar.name}</th>']
     for place, each in enumerate(series):
-        name, part = html.escape(each.name), bar.parts.get(place)
-        shown, none = (html.escape(formatting.credits(part)), "") if part else ("–", " none")
+        name, part = html.escape(each.name), bar.shown.get(place)
+        shown, none = (html.escape(part), "") if part else ("–", " none")
         cells.append(f'<td class="num{none}" data-label="{name}">{shown}</td>')
-    exact, shown = formatting.exact(bar.credits), html.escape(formatting.credits(bar.credits))
+    exact, shown = formatting.exact(bar.credits), html.escape(bar.total)
     cells.append(f'<td class="num strong" data-label="Credits" title="{exact}">{shown}</td>')
     return f"<tr>{''.join(cells)}</tr>"

@@ -29,8 +29,19 @@ def model_rows(sums: list[ModelUsage], chart: Chart | None) -> dict[str, Any]:
         return {"rows": [], "total": None}
     total = ModelUsage.sum_of(sums, name="Total")
     colours = chart.colours if chart else {}
-    rows = [_model_row(each, total) | {"colour": colours.get(each.model, REST)} for each in sums]
-    return {"rows": rows, "total": _model_row(total, total)}
+    # The same figures in every order of the table: those with the most credits get what is over.
+    ranked = sorted(sums, key=lambda each: (-each.credits, each.model))
+    parts = [each.credits for each in ranked]
+    figures = zip(formatting.adding_up(parts), formatting.shares(parts), strict=True)
+    shown = dict(zip((each.model for each in ranked), figures, strict=True))
+    rows = [
+        _model_row(each, *shown[each.model]) | _bar(each, total) | {"colour": colours.get(each.model, REST)}
+        for each in sums
+    ]
+    return {
+        "rows": rows,
+        "total": _model_row(total, formatting.credits(total.credits), "100.0%" if total.credits else "–"),
+    }
 
 
 def change_row(change: Change, zone: ZoneInfo) -> dict[str, Any]:
@@ -72,8 +83,12 @@ def _cells(row: UsageRow, zone: ZoneInfo) -> tuple[str, ...]:
     )
 
 
-def _model_row(usage: ModelUsage, total: ModelUsage) -> dict[str, str]:
+def _bar(usage: ModelUsage, total: ModelUsage) -> dict[str, str]:
     share = usage.credits / total.credits * 100 if total.credits else Decimal(0)
+    return {"bar": f"{min(max(share, Decimal(0)), Decimal(100)):.2f}"}
+
+
+def _model_row(usage: ModelUsage, credits: str, share: str) -> dict[str, str]:
     return {
         "model": usage.model,
         "requests": f"{usage.requests:,}",
@@ -81,11 +96,10 @@ def _model_row(usage: ModelUsage, total: ModelUsage) -> dict[str, str]:
         "output": f"{usage.output_tokens:,}",
         "cache_read": f"{usage.cache_read_tokens:,}",
         "cache_write": f"{usage.cache_write_tokens:,}",
-        "credits": (shown := formatting.credits(usage.credits)),
-        "long": _long(shown),
+        "credits": credits,
+        "long": _long(credits),
         "exact": formatting.exact(usage.credits),
-        "share": f"{share:.1f}",
-        "bar": f"{share:.2f}",
+        "share": share,
     }
 
 

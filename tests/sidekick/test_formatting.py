@@ -10,10 +10,12 @@ import time
 import unicodedata
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sidekick import formatting
@@ -71,6 +73,73 @@ def test_parts_add_up_to_their_total_as_shown(parts: list[Decimal]) -> None:  # 
     assert shown == total or shown == total.quantize(Decimal("0.01"), ROUND_HALF_UP)
     assert len(listed) == sum(part != 0 for part in parts)
     assert not any("<" in amount for _, amount in listed)
+
+
+SMALL = st.decimals(-(10**4), 10**4, places=6) | st.decimals("-0.02", "0.02", places=6)
+
+
+def counted(shown: str) -> Decimal:
+    """A figure as it counts in the sum of its column: what is less than a hundredth counts as nothing."""
+    return Decimal(0) if "<" in shown else value(shown)
+
+
+@given(parts=st.lists(SMALL, max_size=130))
+@example(parts=[Decimal("0.333330")] * 3)
+@example(parts=[Decimal("0.045740")] * 127)
+@example(parts=[Decimal("0.003")] * 3)
+@example(parts=[Decimal("5.008"), Decimal(-5)])
+def test_rounded_parts_add_up_to_their_total_as_shown(parts: list[Decimal]) -> None:  # C4
+    shown = formatting.adding_up(parts)
+    assert sum(map(counted, shown)) == counted(formatting.credits(sum(parts, Decimal(0))))
+    for part, text in zip(parts, shown, strict=True):
+        assert abs(counted(text) - part) < Decimal("0.01")
+        assert ("<" in text) <= (0 < abs(part) < Decimal("0.01"))
+        assert (text == "0.00") == (part == 0)
+    in_order = [counted(text) for _, text in sorted(zip(parts, shown, strict=True), key=lambda pair: pair[0])]
+    distinct = sorted(set(parts))
+    for less, more in pairwise(distinct):
+        assert max(counted(t) for p, t in zip(parts, shown, strict=True) if p == less) <= min(
+            counted(t) for p, t in zip(parts, shown, strict=True) if p == more
+        )
+    assert len(in_order) == len(parts)
+
+
+@given(rows=st.lists(st.lists(SMALL, min_size=1, max_size=7), min_size=1, max_size=20))
+def test_rows_of_parts_add_up_to_their_rows_and_those_to_the_total(rows: list[list[Decimal]]) -> None:  # C6
+    sums = formatting.rounded_parts([sum(row, Decimal(0)) for row in rows])
+    assert sum(sums) == counted(formatting.credits(sum((sum(row, Decimal(0)) for row in rows), Decimal(0))))
+    for row, to in zip(rows, sums, strict=True):
+        assert sum(map(counted, formatting.adding_up(row, to=to))) == to
+
+
+@given(parts=st.lists(st.decimals(0, 10**6, places=6), min_size=1, max_size=130))
+@example(parts=[Decimal(1)] * 3)
+@example(parts=[Decimal(1)] * 127)
+@example(parts=[Decimal(10**6), Decimal("0.000001")])
+@example(parts=[Decimal(-1), Decimal(4)])
+def test_shares_add_up_to_a_hundred(parts: list[Decimal]) -> None:  # C4
+    total, shown = sum(parts, Decimal(0)), formatting.shares(parts)
+    if not total:
+        assert shown == ["–"] * len(parts)
+        return
+    assert sum(counted(text.removesuffix("%")) for text in shown) == 100
+    for part, text in zip(parts, shown, strict=True):
+        exact = Fraction(part) * 100 / Fraction(total)
+        assert abs(Fraction(counted(text.removesuffix("%"))) - exact) < Fraction(1, 10)
+        assert (text == "0.0%") == (part == 0)
+
+
+def test_a_share_of_nothing_is_none() -> None:  # C4
+    assert formatting.shares([]) == []
+    assert formatting.shares([Decimal(0), Decimal(0)]) == ["–", "–"]
+    assert formatting.shares([Decimal(5), Decimal(-5)]) == ["–", "–"]
+    assert formatting.shares([Decimal(3), Decimal(0)]) == ["100.0%", "0.0%"]
+    assert formatting.shares([Decimal(10**5), Decimal(1)]) == ["100.0%", "<0.1%"]
+
+
+def test_a_total_that_no_rounded_parts_add_up_to_is_refused() -> None:
+    with pytest.raises(ValueError, match="rounded"):
+        formatting.adding_up([Decimal("0.333")] * 3, to=Decimal("1.03"))
 
 
 def test_days_and_times_are_short() -> None:

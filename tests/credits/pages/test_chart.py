@@ -264,6 +264,93 @@ def with_models(count: int) -> list[AIModel]:
     return made
 
 
+def even(user: User, count: int, tokens: int, price: int) -> None:
+    """One request of this many tokens with each of so many models, all at the same price a million."""
+    versions: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), Decimal(price))
+    made = [AIModel.objects.create(name=f"even-{n:03d}") for n in range(count)]
+    for model in made:
+        ModelPrice.objects.create(model=model, valid_from=NOW - DAY, **versions)
+    recording.record(
+        [event(user, model.name, model=model.name, input_tokens=tokens, output_tokens=0) for model in made], now=NOW
+    )
+
+
+def counted(shown: str) -> Decimal:
+    return Decimal(0) if "<" in shown or shown in {"–", ""} else exact(shown.removesuffix("%"))
+
+
+def column(html: str, label: str) -> list[Decimal]:
+    """The figures of a column as they are shown, its total last where it has one."""
+    cells = re.findall(rf'data-label="{label}"[^>]*>(.*?)</td>', html, re.S)
+    return [counted(unescape(re.sub(r"<[^>]+>", "", cell)).strip()) for cell in cells]
+
+
+@pytest.mark.parametrize(("count", "tokens", "price"), [(3, 33_333, 10), (127, 4_537, 10), (127, 40, 10), (3, 300, 10)])
+def test_what_is_shown_adds_up_to_what_is_shown_as_its_total(
+    browser: Client, alice: User, count: int, tokens: int, price: int
+) -> None:  # C4 C6
+    even(alice, count, tokens, price)
+    figure, below = page(browser, MODELS).split("</figure>")
+    *credits, total = column(below, "Credits")
+    assert (len(credits), sum(credits)) == (count, total)
+    *shares, hundred = column(below, "Share")
+    assert (sum(shares), hundred) == (100, 100)
+    assert len(set(credits)) <= 2
+    drawn_total = re.search(r'chart-head">.*?<b[^>]*>(.*?)</b>', figure, re.S)
+    assert drawn_total
+    assert counted(unescape(drawn_total[1])) == total
+    words = re.search(r'id="chart-words">(.*?)</desc>', figure)
+    assert words
+    parts = re.findall(r" (<?[\d.,]+\d)(?:,|\. Most)", unescape(words[1]).split(":", 1)[1])
+    assert (len(parts), sum(map(counted, parts))) == (min(count, 7), total)
+    day = re.search(r'class="chart-rows">(.*?)</tbody>', figure, re.S)
+    assert day
+    *models, bar = [counted(unescape(cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", day[1])]
+    assert sum(models) == bar == total
+    assert sorted(credits) == sorted(column(page(browser, f"{MODELS}?sort=model"), "Credits")[-1 - count : -1])
+
+
+def test_days_add_up_to_the_chart_s_total(browser: Client, alice: User) -> None:  # C6
+    record(alice, [NOW - timedelta(hours=7 * n) for n in range(60)])
+    html = page(browser, f"{REQUESTS}?range=90d").split("</figure>")[0]
+    total = re.search(r'chart-head">.*?<b[^>]*>(.*?)</b>', html, re.S)
+    assert total
+    rows = re.findall(r"<tr>(.*?)</tr>", html.split('class="chart-rows">')[1], re.S)
+    figures = [[counted(unescape(cell)) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] for row in rows]
+    assert all(sum(parts) == bar for *parts, bar in figures)
+    assert sum(bar for *_, bar in figures) == exact(total[1])
+    titles = [title.splitlines()[0].split(": ")[1] for title in drawn(html)]
+    assert [counted(title) for title in titles if title != "0.00"][::-1] == [bar for *_, bar in figures][::-1]
+
+
+def test_free_models_alone_are_said_to_cost_nothing(browser: Client, alice: User) -> None:  # C4 C6
+    even(alice, 3, 1000, 0)
+    for path in (REQUESTS, MODELS):
+        html = page(browser, path)
+        assert "These requests cost no credits, so there is nothing to draw." in html
+        assert drawn(html) == []
+        assert "Most on" not in html
+        assert shown_total(html) == 0
+    shares = re.findall(r'data-label="Share"[^>]*>(.*?)</td>', page(browser, MODELS), re.S)
+    assert [re.sub(r"<[^>]+>", "", cell).strip() for cell in shares] == ["–"] * 4
+    use(alice, 1)
+    html = page(browser, MODELS)
+    assert drawn(html) != []
+    assert column(html, "Share")[-5:] == [100, 0, 0, 0, 100]
+
+
+def test_a_correction_takes_from_a_day_and_nothing_is_drawn_below_the_line() -> None:
+    bars = [
+        chart_svg.Bar.with_parts("a", {0: Decimal("2.5"), 1: Decimal("-0.5")}, Decimal(2)),
+        chart_svg.Bar.with_parts("b", {0: Decimal(-3)}, Decimal(-3)),
+        chart_svg.Bar.with_parts("c", {0: Decimal(1), 1: Decimal(-1)}, Decimal(0)),
+    ]
+    series = [chart_svg.Series("one", "1", Decimal("0.5")), chart_svg.Series("two", "2", Decimal("-1.5"))]
+    heights = re.findall(r'class="series-\d"[^>]* height="([^"]+)%"', chart_svg.plot(series, bars, ["a", "b", "c"]))
+    assert [float(height) for height in heights] == [83.333, 0, 0, 33.333, 0]
+    assert chart_svg.rows(series, bars).count("<tr>") == 3
+
+
 def test_six_models_have_a_colour_and_the_others_share_one(browser: Client, alice: User) -> None:  # C6
     made = with_models(9)
     events = [event(alice, model.name, model=model.name, input_tokens=10_000 * (n + 1)) for n, model in enumerate(made)]
