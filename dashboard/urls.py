@@ -9,5 +9,6 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("pricing", views.pricing, name="pricing"),
     path("dashboard", views.dashboard, name="dashboard"),
+    path("about/<slug:page>", views.placeholder, name="placeholder"),
     path("theme", views.theme, name="theme"),
 ]

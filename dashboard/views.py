@@ -8,16 +8,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
 from billing.models import PlanPrice
 from billing.pages.offers import offers_for
-from dashboard.context import THEME_COOKIE, THEMES
+from credits.reports.rate_card import TYPICAL_INPUT, TYPICAL_OUTPUT, what_a_credit_buys
+from dashboard.context import OWNERS_PAGES, THEME_COOKIE, THEMES
 from sidekick.web.rendering import is_fragment
 
 
@@ -32,8 +34,25 @@ def home(request: HttpRequest) -> HttpResponse:
 def pricing(request: HttpRequest) -> HttpResponse:
     if reverse("dashboard:pricing") != settings.PRICING_URL:
         return redirect(settings.PRICING_URL)
-    context = {"title": "Pricing", "credit": PlanPrice.objects.per_credit().first(), **_plans(request)}
+    context = {
+        "title": "Pricing",
+        "credit": PlanPrice.objects.per_credit().first(),
+        "buys": what_a_credit_buys(timezone.now()),
+        "typical": {"input": TYPICAL_INPUT, "output": TYPICAL_OUTPUT},
+        **_plans(request),
+    }
     return render(request, "dashboard/pricing.html", context)
+
+
+@require_safe
+def placeholder(request: HttpRequest, page: str) -> HttpResponse:
+    """Stands where the owner's terms, privacy policy or support will be."""
+    if page not in OWNERS_PAGES:
+        raise Http404
+    setting = OWNERS_PAGES[page]
+    if address := getattr(settings, setting):
+        return HttpResponseRedirect(address)
+    return render(request, "dashboard/placeholder.html", {"title": page.capitalize(), "setting": setting})
 
 
 @require_safe

@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 from django.template.defaultfilters import linebreaks_filter
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from feedback import csv_export, kinds, triage, webhook
@@ -39,7 +39,7 @@ TONES = {
 @admin.register(Report)
 class ReportAdmin(ReasonedAdmin):
     form = ReportForm
-    list_display = ["reference", "title", "priority", "state", "images", "created_at", account]
+    list_display = ["reference", "report", "priority", "state", "created_at"]
     list_select_related = ["account"]
     list_filter = ["status", "kind", "priority", WithImages, Forwarding]
     search_fields = ["account_email", "account__email", "title"]
@@ -93,9 +93,12 @@ class ReportAdmin(ReasonedAdmin):
     def state(self, report: Report) -> SafeString:
         return badge(report.get_status_display(), TONES[Report.Status(report.status)])
 
-    @admin.display(boolean=True, description="Images")
-    def images(self, report: Report) -> bool:
-        return bool(report.has_images)  # type: ignore[attr-defined]
+    @admin.display(ordering="title", description="Report")
+    def report(self, report: Report) -> SafeString:
+        """The title, and below it who sent the report; a column each would not fit a small screen."""
+        sender = account(report)
+        pictured = ", with images" if report.has_images else ""  # type: ignore[attr-defined]
+        return format_html('{}<span class="below">{}{}</span>', report.title, sender, pictured)
 
     @admin.display(description="Description")
     def words(self, report: Report) -> str:

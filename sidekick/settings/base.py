@@ -39,6 +39,10 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 # N6: the logo and "pricing" may point at another site.
 HOME_URL = env.str("HOME_URL", default="/")
 PRICING_URL = env.str("PRICING_URL", default="/pricing")
+# The owner's own pages. Until they are set, a placeholder says so.
+TERMS_URL = env.str("TERMS_URL", default="")
+PRIVACY_URL = env.str("PRIVACY_URL", default="")
+SUPPORT_URL = env.str("SUPPORT_URL", default="")
 
 INSTALLED_APPS = [
     "dashboard",

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
 TAG = "settings"
@@ -55,6 +56,13 @@ def _production_site() -> Iterator[Error]:
             "is not set. Set how many proxies before the application write X-Forwarded-For, 0 if there is none: rate "
             "limits count by address, and a proxy's address is everyone's.",
         )
+
+
+@register(TAG, deploy=True)
+def owners_pages(**_: Any) -> Iterable[CheckMessage]:
+    for name in ("TERMS_URL", "PRIVACY_URL", "SUPPORT_URL"):
+        if settings.PRODUCTION and not getattr(settings, name):
+            yield checks.Warning(f"{name} is not set: customers see a placeholder.", id=f"settings.{name}")
 
 
 @register(TAG)

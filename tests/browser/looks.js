@@ -81,6 +81,25 @@
     return found;
   },
 
+  // WCAG 2.4.11: after each step of focus, neither bar, dock nor a message covers most of the focused control.
+  coveredFocus() {
+    const found = [];
+    for (const element of document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")) {
+      if (!element.checkVisibility({ visibilityProperty: true }) || element.matches(".skip")) continue;
+      element.focus();
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      const [middle, name] = [(left + right) / 2, element.outerHTML.slice(0, 80)];
+      const points = [[middle, top + 2], [middle, (top + bottom) / 2], [middle, bottom - 2]].filter(([, y]) => y > 0 && y < innerHeight);
+      const covers = ([x, y]) => document.elementFromPoint(x, y)?.closest(".bar, .dock, .toasts");
+      if (!points.length) found.push(`${name} is out of sight`);
+      const covered = points.filter((point) => covers(point) && !covers(point).contains(element));
+      // Of a tall text field the browser shows the line with the cursor, not always the last one.
+      if (covered.length > 1) found.push(`${name} is covered`);
+    }
+    document.activeElement.blur();
+    return found;
+  },
+
   // Who asks for less motion gets none that can be seen.
   motion() {
     const moves = (element) => {

@@ -17,6 +17,7 @@ from tests.browser import customers
 from tests.browser.conftest import TUESDAY, NewPage, Theme
 from tests.conftest import PASSWORD, make_user
 from tests.credits.books import assert_books_balance
+from tests.feedback import reports
 
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
 
@@ -118,3 +119,11 @@ def test_the_admin_fits_and_can_be_read(  # N8 O1
         assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, name
         found = Axe().run(page, options=CONTRAST).response["violations"]
         assert found == [], (name, [node["html"] for fault in found for node in fault["nodes"]])
+
+
+def test_the_list_of_reports_fits_a_small_screen(new_page: NewPage, petra: User, operator: User) -> None:  # F6
+    reports.made(petra, pictured=1, title="The chart of the Credits page stays empty after a change of the time zone")
+    page = new_page(operator, width=1280)
+    page.goto("/admin/feedback/report/")
+    expect(page.locator("#result_list")).to_contain_text("petra@example.com timeline, with images")
+    assert page.locator(".results").evaluate("box => box.scrollWidth - box.clientWidth") == 0

@@ -48,6 +48,31 @@ def test_dashboard_opens_credits(client: Client) -> None:  # N2
     assert client.get("/dashboard").headers["Location"] == "/dashboard/credits"
 
 
+@pytest.mark.parametrize("page", ["terms", "privacy", "support"])
+def test_the_owners_pages_are_placeholders_until_their_addresses_are_set(
+    client: Client, settings: Settings, page: str
+) -> None:  # N6
+    link = f'href="/about/{page}"'
+    for path in ("/", "/pricing", "/accounts/login/"):
+        assert link in client.get(path).content.decode()
+    words = client.get(f"/about/{page}").content.decode()
+    assert "placeholder" in words
+    assert f"{page.upper()}_URL" in words
+    setattr(settings, f"{page.upper()}_URL", f"https://sidekick.example/{page}")
+    assert f'href="https://sidekick.example/{page}"' in client.get("/").content.decode()
+    assert client.get(f"/about/{page}").headers["Location"] == f"https://sidekick.example/{page}"
+
+
+def test_there_are_no_other_placeholders(client: Client) -> None:  # N7
+    assert client.get("/about/secret-key").status_code == 404
+
+
+def test_pricing_says_what_a_credit_buys_on_each_model(client: Client) -> None:  # N6
+    page = client.get("/pricing").content.decode()
+    assert "1,000 tokens in and 300 out" in page
+    assert '<td class="num" data-label="Input tokens">50,000</td>' in page
+
+
 # The theme
 
 
