@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from dashboard import owners_pages
 from sidekick.web.rendering import is_fragment
 
 THEME_COOKIE = "theme"
@@ -21,8 +22,6 @@ SECTIONS = (
     ("feedback:form", "Feedback", "message-square"),
     ("billing:overview", "Billing", "credit-card"),
 )
-# The owner's pages by the word in their placeholder's address, with the setting that holds the address of each.
-OWNERS_PAGES = {"terms": "TERMS_URL", "privacy": "PRIVACY_URL", "support": "SUPPORT_URL"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "theme": theme_of(request),
         "home_url": settings.HOME_URL,
         "pricing_url": settings.PRICING_URL,
-        "owners_pages": owners_pages(),
+        "owners_pages": owners_pages.links(),
         "development": settings.DEVELOPMENT,
         # A request that was refused before htmx's middleware ran has no `htmx`.
         "swap": hasattr(request, "htmx") and is_fragment(request),
@@ -60,16 +59,6 @@ def tabs(path: str) -> list[Tab]:
         Tab(label, icon, urls[name], active=path == urls[name] or path.startswith(urls[name] + "/"))
         for name, label, icon in SECTIONS
     ]
-
-
-def owners_pages() -> list[tuple[str, str]]:
-    """Returns label and address of the owner's terms, privacy policy and support."""
-    return [(page.capitalize(), getattr(settings, name) or _placeholder(page)) for page, name in OWNERS_PAGES.items()]
-
-
-@cache
-def _placeholder(page: str) -> str:
-    return reverse("dashboard:placeholder", args=[page])
 
 
 @cache

@@ -19,7 +19,8 @@ from django_htmx.http import trigger_client_event
 from billing.models import PlanPrice
 from billing.pages.offers import offers_for
 from credits.reports.rate_card import TYPICAL_INPUT, TYPICAL_OUTPUT, what_a_credit_buys
-from dashboard.context import OWNERS_PAGES, THEME_COOKIE, THEMES
+from dashboard import owners_pages
+from dashboard.context import THEME_COOKIE, THEMES
 from sidekick.web.rendering import is_fragment
 
 
@@ -47,9 +48,9 @@ def pricing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def placeholder(request: HttpRequest, page: str) -> HttpResponse:
     """Stands where the owner's terms, privacy policy or support will be."""
-    if page not in OWNERS_PAGES:
+    setting = owners_pages.SETTINGS.get(page)
+    if setting is None:
         raise Http404
-    setting = OWNERS_PAGES[page]
     if address := getattr(settings, setting):
         return HttpResponseRedirect(address)
     return render(request, "dashboard/placeholder.html", {"title": page.capitalize(), "setting": setting})

@@ -1,0 +1,21 @@
+"""Terms, privacy policy and support, which the owner writes elsewhere; placeholders stand for them until then."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+from django.urls import reverse
+
+# The setting with the address of each page, by the word in its placeholder's address.
+SETTINGS = {"terms": "TERMS_URL", "privacy": "PRIVACY_URL", "support": "SUPPORT_URL"}
+
+
+def links() -> list[tuple[str, str]]:
+    """Returns label and address of each page, for the footer."""
+    return [(page.capitalize(), getattr(settings, name) or _placeholder(page)) for page, name in SETTINGS.items()]
+
+
+@cache
+def _placeholder(page: str) -> str:
+    return reverse("dashboard:placeholder", args=[page])
