@@ -59,7 +59,6 @@ TESTED_BY = {
     "credits.pages.unsubscribe": "credits.test_emails",
     "dashboard.admin": "dashboard.backoffice.test_admin",
     "dashboard.backoffice.search": "dashboard.backoffice.test_admin",
-    "dashboard.owners_pages": "dashboard.test_views",
     "dashboard.templatetags.icons": "dashboard.test_context",
     "sidekick.accounts.http": "sidekick.accounts.test_middleware",
     "sidekick.accounts.tasks": "sidekick.accounts.test_emails",
