@@ -76,6 +76,7 @@ TESTED_BY = {
 TOPICS = {
     "billing.paddle.test_recorded": "deliveries recorded elsewhere",
     "billing.paddle.test_whole_lives": "whole lives of accounts, in any order of events",
+    "billing.pages.test_signing_up_for_a_plan": "journeys from the pricing page to the checkout",
     "billing.test_prices": "prices in models, and those that migrations add",
     "credits.ledger.test_concurrency": "threads",
     "credits.ledger.test_ledger_machine": "a state machine over all writers",

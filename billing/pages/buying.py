@@ -7,8 +7,9 @@ from here (B5).
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from csp.decorators import csp_update
 from django.conf import settings
@@ -24,16 +25,18 @@ from billing import checkout, subscriptions
 from billing.models import PlanPrice, Purchase, Transaction
 from billing.paddle.api import PaddleFault
 from billing.pages import bills
-from billing.pages.actions import check_rate, leave, posted
+from billing.pages.actions import check_rate, leave, posted, show
 from billing.pages.billing_page import back_from_checkout, show_billing
 from billing.pages.bills import Bill
 from billing.pages.forms import CreditsForm, token_of
+from billing.pages.offers import how_offered
 from billing.pages.purchase_progress import Progress, waiting_since
 from billing.refusals import ActionRefused, PurchaseRefused
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.http import Request
 from sidekick.web.rendering import is_fragment
 
+JUST_SIGNED_IN = timedelta(minutes=1)
 TRANSACTION_ID = re.compile(r"txn_[A-Za-z0-9]{1,46}", re.ASCII)
 
 
@@ -65,6 +68,32 @@ def subscribe(request: Request, price_id: int) -> HttpResponse:
         bought = checkout.begin(request.user, price, 1, token=token_of(request.POST))
     except (ActionRefused, PaddleFault) as problem:
         return show_billing(request, problem=problem)
+    return _to_checkout(request, bought)
+
+
+@signed_in
+@require_safe
+def plan_checkout(request: Request, price_id: int) -> HttpResponse:
+    """The checkout of a plan for accounts that have just signed up for it or in; a page with its button later (B6).
+
+    Only a session that has just begun buys by this address alone: another site may link here, and Back leads here.
+    """
+    price = get_object_or_404(PlanPrice.objects.of_plans(), pk=price_id)
+    how = how_offered(subscriptions.state_of(request.user), price)
+    if how == "change":
+        return redirect("billing:change_plan", price.pk)
+    if how != "subscribe":
+        return redirect("billing:overview")
+    context = {"title": f"Get {price.plan.name}", "price": price, "token": uuid4()}
+    session = request.device_session
+    if session is None or timezone.now() - session.created_at > JUST_SIGNED_IN:
+        return show(request, "plan_checkout", context)
+    try:
+        check_rate(request, "checkout")
+        # A reload within that minute finds the same purchase.
+        bought = checkout.begin(request.user, price, 1, token=session.id)
+    except (ActionRefused, PaddleFault) as problem:
+        return show(request, "plan_checkout", context, problem)
     return _to_checkout(request, bought)
 
 

@@ -40,7 +40,7 @@ def offers_for(visitor: User | AnonymousUser) -> list[Offer]:
             plan=found["month"].plan,
             monthly=found["month"],
             yearly=found.get("year"),
-            how=_how(state, found["month"]),
+            how=how_offered(state, found["month"]),
             featured=slug == FEATURED,
         )
         for slug, found in by_plan.items()
@@ -48,7 +48,8 @@ def offers_for(visitor: User | AnonymousUser) -> list[Offer]:
     ]
 
 
-def _how(state: SubscriptionState | None, price: PlanPrice) -> str:
+def how_offered(state: SubscriptionState | None, price: PlanPrice) -> str:
+    """Returns what an offer's button does, as in `Offer.how`."""
     if state is None:
         return "sign_up"
     if state.plan == price.plan:

@@ -10,6 +10,7 @@ urlpatterns = [
     path("dashboard/billing", billing_page.overview, name="overview"),
     path("dashboard/billing/credits", buying.buy_credits, name="buy_credits"),
     path("dashboard/billing/subscribe/<int:price_id>", buying.subscribe, name="subscribe"),
+    path("dashboard/billing/checkout/<int:price_id>", buying.plan_checkout, name="plan_checkout"),
     path("dashboard/billing/plan", plan_changes.plan, name="plan"),
     path("dashboard/billing/plan/<int:price_id>", plan_changes.change_plan, name="change_plan"),
     path("dashboard/billing/cancel", plan_changes.cancel, name="cancel"),

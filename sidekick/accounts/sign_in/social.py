@@ -14,12 +14,13 @@ from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
-from allauth.socialaccount.providers.base import AuthProcess
-from django.http import Http404, HttpRequest
+from allauth.socialaccount.providers.base import AuthError, AuthProcess, Provider
+from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 
 from sidekick.accounts.models import User
-from sidekick.accounts.sign_in import reauthentication
+from sidekick.accounts.sign_in import carried, reauthentication
 from sidekick.email_addresses import is_same_mailbox, normalised
 from sidekick.text import trimmed
 
@@ -47,6 +48,20 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         state["time_zone"] = self.request.POST.get("time_zone", "")
         return str(super().generate_state_param(state))
 
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Provider,
+        error: str | None = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep the page that was asked for: signing in another way leads on to it."""
+        wanted = ((extra_context or {}).get("state") or {}).get("next", "")
+        if error == AuthError.CANCELLED and wanted:
+            page = carried.with_next(reverse("socialaccount_login_cancelled"), wanted)
+            raise ImmediateHttpResponse(HttpResponseRedirect(page))
+
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         if sociallogin.state.get("process") != AuthProcess.CONNECT and not sociallogin.is_existing:
             self._begin_account(request, sociallogin)
@@ -67,6 +82,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         email = normalised(verified[0].email)
         taken = EmailAddress.objects.filter(email__iexact=email).exists() or User.objects.filter(email=email).exists()
         if taken:
+            carried.carry_email(request, email)
             _refuse(request, sociallogin, "socialaccount/email_taken.html")
         sociallogin.user.email = email
         zone = sociallogin.state.get("time_zone", "")
@@ -76,4 +92,5 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
 def _refuse(request: HttpRequest, sociallogin: SocialLogin, template: str) -> None:
     """Say why no account begins. The provider has verified the address, so it is safe to say that it has one here."""
-    raise ImmediateHttpResponse(render(request, template, {"provider": sociallogin.provider}, status=409))
+    context = {"provider": sociallogin.provider, "next": sociallogin.state.get("next", "")}
+    raise ImmediateHttpResponse(render(request, template, context, status=409))

@@ -25,6 +25,9 @@ def store(settings: Settings) -> Iterator[Store]:
         yield opened
 
 
+SIGN_UP = "/accounts/signup/?next="
+
+
 def plans(client: Client, path: str = "/pricing") -> dict[str, str]:
     """Returns the markup of each plan by its name."""
     html = client.get(path).content.decode()
@@ -34,14 +37,14 @@ def plans(client: Client, path: str = "/pricing") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/pricing"])
-def test_a_visitor_signs_up_and_comes_back(client: Client, path: str) -> None:  # N6 B6
+def test_a_visitor_signs_up_for_a_plan(client: Client, store: Store, path: str) -> None:  # N6 B6
     offered = plans(client, path)
     assert 'href="/accounts/signup/"' in offered["Free"]
     for name in ("Starter", "Pro"):
-        assert 'href="/accounts/signup/?next=/pricing"' in offered[name]
+        on = f"/dashboard/billing/checkout/{price(name.lower()).pk}"
+        assert f'href="/accounts/signup/?next={on}"' in offered[name]
         assert "<form" not in offered[name]
-    sign_up = client.get("/accounts/signup/?next=/pricing").content.decode()
-    assert '<input type="hidden" name="next" value="/pricing">' in sign_up
+        assert f'<input type="hidden" name="next" value="{on}">' in client.get(SIGN_UP + on).content.decode()
 
 
 def test_a_free_account_can_buy_either_plan(browser: Client, store: Store) -> None:  # B6

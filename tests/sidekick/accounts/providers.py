@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
+import requests
 from allauth.socialaccount.providers.github.views import GitHubOAuth2Adapter
 from allauth.socialaccount.providers.google.views import GoogleOAuth2Adapter
 from pytest_django import Settings
@@ -100,3 +101,8 @@ def opened(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prov
     finally:
         provider.shutdown()
         provider.server_close()
+
+
+def follow(url: str) -> str:
+    """Visit the provider as the browser does, and return the address that it sends the browser back to."""
+    return requests.get(url, allow_redirects=False, timeout=5).headers["Location"]
