@@ -58,11 +58,18 @@ class Rejected:
 
 @dataclass(slots=True)
 class Receipt:
-    """`accepted + duplicates + len(rejected)` is the number of events sent."""
+    """`accepted + duplicates + len(rejected)` is the number of events sent. `repeated` are the places of duplicates."""
 
     accepted: int = 0
-    duplicates: int = 0
+    repeated: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+
+    @property
+    def duplicates(self) -> int:
+        return len(self.repeated)
+
+    def repeat(self, index: int) -> None:
+        self.repeated.append(index)
 
     def reject(self, index: int, event: Event, code: RejectionCode, detail: str) -> None:
         self.rejected.append(Rejected(index, event["request_id"], code, detail))

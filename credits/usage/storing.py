@@ -29,15 +29,19 @@ def store(priced: list[Priced], receipt: Receipt) -> tuple[list[Priced], list[Pr
     repeated = []
     if len(fresh) < len(priced):
         again += [p for key, p in first.items() if key not in inserted]
-        stored = _stored_contents(again)
+        stored = stored_contents(again)
         for p in again:
             if stored[p.key] == p.content:
                 repeated.append(p)
+                receipt.repeat(p.position)
             else:
-                detail = "This request id was recorded with other content."
-                receipt.reject(p.position, p.event, RejectionCode.CONFLICT, detail)
-    receipt.duplicates += len(repeated)
+                reject_conflict(p, receipt)
     return fresh, repeated
+
+
+def reject_conflict(p: Priced, receipt: Receipt) -> None:
+    detail = "This request id was recorded with other content."
+    receipt.reject(p.position, p.event, RejectionCode.CONFLICT, detail)
 
 
 def roll_up(fresh: list[Priced]) -> None:
@@ -112,7 +116,8 @@ def _insert(priced: Iterable[Priced]) -> set[tuple[str, str]]:
         return set(cursor.fetchall())
 
 
-def _stored_contents(priced: Iterable[Priced]) -> dict[tuple[str, str], tuple[object, ...]]:
+def stored_contents(priced: Iterable[Priced]) -> dict[tuple[str, str], tuple[object, ...]]:
+    """Returns what is stored of these requests, by account and request id, as `Priced.content` compares it."""
     rows = [{"a": p.account_id, "r": p.event["request_id"]} for p in priced]
     with connection.cursor() as cursor:
         cursor.execute(
