@@ -49,7 +49,10 @@ OF_EVENTS = {
     "account": "The account’s id.",
     "model": "As the price book names it.",
     "occurred_at": "With its offset; at most 7 days ago, and 5 minutes ahead of our clock.",
-    "input_tokens": "Without those read from the cache or written to it.",
+    "input_tokens": (
+        "Without those read from the cache or written to it. OpenAI, OpenRouter and LiteLLM count them inside "
+        "`prompt_tokens`: subtract them, or they are paid twice."
+    ),
     "hold": "The `id` of the hold this call was made with; it is settled.",
 }
 

@@ -1,91 +1,119 @@
-import io
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 from tqdm import tqdm
 
-from credits.models import AIModel
-from credits.usage import importing
-from sidekick.accounts.models import User
+from credits.usage import recording
+from credits.usage.files import arguments, report
+from credits.usage.files import options as given
+from credits.usage.files.accounts import Accounts
+from credits.usage.files.checking import Checked, check
+from credits.usage.files.fields import Fields
+from credits.usage.files.ids import IdMaker
+from credits.usage.files.parsing.lines import Refused
+from credits.usage.files.parsing.source import Source, opened
+from credits.usage.files.recognising import reading_of
+from credits.usage.files.requests import RequestReader
+from credits.usage.foreseeing import Foresight
+from credits.usage.importing import Import
 
-READERS = {"csv": importing.read_csv, "jsonl": importing.read_json_lines}
-SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 
 
 class Command(BaseCommand):
-    help = (
-        "Load usage from a CSV or JSON-lines file, of any age, through the same code as the API. Running it again "
-        "adds nothing, so a load that was interrupted is simply started anew."
-    )
+    help = arguments.HELP
+
+    def create_parser(self, *args: Any, **options: Any) -> CommandParser:
+        return super().create_parser(*args, formatter_class=RawDescriptionHelpFormatter, **options)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path)
-        parser.add_argument("--account", help="Email or id; else a column names each request's account.")
-        parser.add_argument("--model", help="Else a column names each request's model.")
-        parser.add_argument(
-            "--map",
-            action="append",
-            default=[],
-            metavar="FIELD=COLUMN",
-            help=f"Which column holds a field, where it is called otherwise; may be given often, or several joined "
-            f"by commas. Fields: {', '.join(importing.FIELDS)}.",
-        )
-        parser.add_argument("--time-zone", default="UTC", help="Of moments without an offset (default: UTC).")
-        parser.add_argument("--format", choices=list(READERS), help="Default: by the file's name.")
+        arguments.add_contents(parser)
+        arguments.add_effects(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        path: Path = options["file"]
-        kind = options["format"] or SUFFIXES.get(path.suffix.lower())
-        if kind is None:
-            raise CommandError(f"What is {path.name}? Say --format csv or --format jsonl.")
-        columns = importing.Columns(_mapping(options["map"]), _constants(options), _zone(options["time_zone"]))
         try:
-            size = path.stat().st_size
-            raw = path.open("rb")
-        except OSError as error:
-            raise CommandError(f"{path} can't be read: {error.strerror}.") from None
-        result = importing.ImportResult()
-        file = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
-        with file, tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
-            for current in importing.load(READERS[kind](file), columns):
-                result = current
-                bar.update(raw.tell() - bar.n)
+            load = self._load(options)
+        except Refused as error:
+            raise CommandError(str(error)) from None
+        result, unit = load.result, load.reading.unit
         for number, why in result.bad:
-            self.stderr.write(f"line {number}: {why}")
-        self.stdout.write(
-            f"{result.accepted:,} added, {result.duplicates:,} known already, {len(result.bad):,} bad lines."
-        )
+            self.stderr.write(f"{unit} {number}: {why}")
+        if result.equal:
+            self.stderr.write(report.equal(result, unit))
         if result.bad:
-            raise CommandError("Some lines were not loaded. Mend them and run this again: nothing is added twice.")
+            be = "would not be" if options["dry_run"] else "were not"
+            raise CommandError(f"Some {unit}s {be} loaded. Mend them and run this again: nothing is added twice.")
+
+    def _load(self, options: dict[str, Any]) -> Import:
+        columns = given.columns(options["map"])
+        constants = given.constants(options["account"], options["model"], columns)
+        fields = Fields({}, constants, given.zone(options["time_zone"]), options["cached_inside_input"])
+        models, chosen = given.models(options["model_map"]), given.chosen(options["only_lines"])
+        file_id, trying = options["file_id"] or "", options["dry_run"]
+        if file_id and not chosen:
+            raise Refused("--file-id needs --only-lines: otherwise all lines of the file might be charged again.")
+        form, delimiter = _form(options), given.delimiter(options["delimiter"])
+        with opened(options["file"], options["encoding"]) as source:
+            reading = reading_of(source, form, fields, columns, delimiter)
+            ids = IdMaker(reading.fields, file_id)
+            reader = RequestReader(reading.fields, Accounts(), models, timezone.now(), ids, reading.shape.sums)
+            with _progress(source, "Checking") as progress:
+                checked = check(reading, reader, columns, chosen, progress)
+            charged = self._charges_early(checked, reading.unit, options)
+            foresight = Foresight()
+            record = foresight.record if trying else recording.record
+            load = Import(reading, reader, record, chosen, charged, source.must_be_unchanged)
+            with _progress(source, "Trying" if trying else "Loading") as progress:
+                for _ in load.load():
+                    progress()
+        self.stdout.write(f"{'Would be: ' if trying else ''}{report.counts(load.result, reading.unit)}")
+        if trying:
+            self._tell(foresight, checked, load)
+        return load
+
+    def _charges_early(self, checked: Checked, unit: str, options: dict[str, Any]) -> bool:
+        """Returns whether lines from before sign-up are charged. Raises `Refused` where nobody says so."""
+        answer = options["before_sign_up"]
+        if checked.early and not answer and not options["dry_run"]:
+            question = report.early(checked, unit)
+            if not sys.stdin.isatty():
+                raise Refused(f"Nothing was loaded. {question}")
+            self.stderr.write(question)
+            answer = input("skip, charge, or nothing to stop: ").strip()
+            if answer not in arguments.EARLY:
+                raise Refused("Nothing was loaded.")
+        return bool(answer == "charge")
+
+    def _tell(self, foresight: Foresight, checked: Checked, load: Import) -> None:
+        """Say what a load would do beyond its counts."""
+        for sentence in report.credits(foresight.totals):
+            self.stdout.write(sentence)
+        if load.result.early:
+            self.stdout.write(report.early(checked, load.reading.unit))
+        if unread := report.unread(checked, load.reading.fields):
+            self.stdout.write(f"Columns that are not read: {unread}.")
 
 
-def _mapping(given: list[str]) -> dict[str, str]:
-    pairs = [pair for text in given for pair in text.split(",")]
-    mapping = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    wrong = [pair for pair in pairs if "=" not in pair] + [name for name in mapping if name not in importing.FIELDS]
-    if wrong:
-        raise CommandError(f"--map {wrong[0]}: give FIELD=COLUMN, with a field of {', '.join(importing.FIELDS)}.")
-    return mapping
+def _form(options: dict[str, Any]) -> str:
+    path: Path = options["file"]
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    form = options["format"] or SUFFIXES.get(suffixes[-1] if suffixes else "")
+    if form is None:
+        raise CommandError(f"What is {path.name}? Say --format csv or --format jsonl.")
+    return str(form)
 
 
-def _constants(options: dict[str, Any]) -> dict[str, str]:
-    constants = {}
-    if options["account"]:
-        account = User.objects.named(options["account"])
-        if account is None:
-            raise CommandError(f"There is no account {options['account']}.")
-        constants["account"] = str(account.id)
-    if options["model"]:
-        if not AIModel.objects.filter(name=options["model"]).exists():
-            raise CommandError(f"The price book has no model {options['model']}.")
-        constants["model"] = options["model"]
-    return constants
+@contextmanager
+def _progress(source: Source, doing: str) -> Iterator[Callable[[], None]]:
+    with tqdm(total=source.size, desc=doing, unit="B", unit_scale=True, disable=None) as bar:
 
+        def progress() -> None:
+            bar.update(source.position - bar.n)
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise CommandError(f"There is no time zone {name}.") from None
+        yield progress

@@ -21,35 +21,12 @@ from credits.usage import recording
 from sidekick.accounts import device_sessions
 from sidekick.accounts.models import User
 from tests.credits.books import assert_books_balance
+from tests.credits.usage.conftest import ForFile
+from tests.credits.usage.imports import load, load_with_bad_lines
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("older")]
 TRACE = Path(__file__).parents[4] / "shared" / "data" / "azure_llm_inference_trace_code.csv"
 TRACE_COLUMNS = "occurred_at=TIMESTAMP,input_tokens=ContextTokens,output_tokens=GeneratedTokens"
-ForFile = Callable[[str, str], Path]
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> ForFile:
-    def file(name: str, content: str) -> Path:
-        path = tmp_path / name
-        path.write_text(content)
-        return path
-
-    return file
-
-
-def load(path: Path, *arguments: str) -> tuple[str, str]:
-    """Run the command, which must succeed. Returns its output and its complaints."""
-    out, err = io.StringIO(), io.StringIO()
-    call_command("import_usage", str(path), *arguments, stdout=out, stderr=err)
-    return out.getvalue().strip(), err.getvalue().strip()
-
-
-def load_with_bad_lines(path: Path, *arguments: str) -> tuple[str, list[str]]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.raises(CommandError, match="Some lines were not loaded"):
-        call_command("import_usage", str(path), *arguments, stdout=out, stderr=err)
-    return out.getvalue().strip(), err.getvalue().strip().splitlines()
 
 
 def stored() -> list[tuple[str, datetime, int, int]]:
