@@ -111,7 +111,8 @@ class Identity:
         asked = "session" in self.__dict__
         known = asked and self.session is not None
         # A poll leaves cookies alone that it can't use: another request of the same browser may be refreshing them.
-        over = self.signed_out_now or (asked and not known and self._has_cookies and not self.is_poll)
+        dead = asked and not known and self._has_cookies and not self._is_ahead
+        over = self.signed_out_now or (dead and not self.is_poll)
         if self.pair:
             tokens.set_cookies(response, self.pair, self.now)
         elif over:
@@ -125,6 +126,11 @@ class Identity:
     @property
     def _has_cookies(self) -> bool:
         return bool({tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys())
+
+    @property
+    def _is_ahead(self) -> bool:
+        names = {tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys()
+        return any(tokens.is_ahead(self.request.COOKIES[name]) for name in names)
 
     def _put(self, session: DeviceSession | None) -> None:
         """Replace the lazy objects by their values, so that `device_session is None` holds."""

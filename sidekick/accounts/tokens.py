@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http.response import HttpResponseBase
+from jwt import ImmatureSignatureError, InvalidSignatureError
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.tokens import Token
@@ -27,24 +27,35 @@ class RotatingBackend(TokenBackend):
         try:
             return dict(super().decode(token, verify))
         except TokenBackendError:
-            formers = [TokenBackend(self.algorithm, key) for key in settings.SECRET_KEY_FALLBACKS]
-            for former in formers:
-                with suppress(TokenBackendError):
+            for key in settings.SECRET_KEY_FALLBACKS:
+                former = TokenBackend(self.algorithm, key, leeway=self.leeway)
+                try:
                     return dict(former.decode(token, verify))
+                except TokenBackendError as error:
+                    if not isinstance(error.__cause__, InvalidSignatureError):
+                        raise
             raise
 
 
-BACKEND = RotatingBackend(str(settings.SIMPLE_JWT["ALGORITHM"]), settings.SECRET_KEY)
+BACKEND = RotatingBackend(str(settings.SIMPLE_JWT["ALGORITHM"]), settings.SECRET_KEY, leeway=settings.TOKEN_LEEWAY)
+# Anything may stand in a cookie or a header, and the library raises most of these for one forgery or another.
+UNREADABLE = (TokenError, TokenBackendError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
 
 
-class AccessToken(Token):
+class StrictToken(Token):
     _token_backend = BACKEND
+
+    def check_exp(self, claim: str = "exp", current_time: datetime | None = None) -> None:
+        # The library's leeway is for `exp` too.
+        super().check_exp(claim, (current_time or self.current_time) + settings.TOKEN_LEEWAY)
+
+
+class AccessToken(StrictToken):
     token_type = "access"  # noqa: S105
     lifetime = settings.ACCESS_TOKEN_LIFETIME
 
 
-class RefreshToken(Token):
-    _token_backend = BACKEND
+class RefreshToken(StrictToken):
     token_type = "refresh"  # noqa: S105
     lifetime = settings.SESSION_IDLE_LIMIT
 
@@ -83,9 +94,17 @@ def read(kind: type[Token], token: str) -> Claims | None:
         encoded: Any = token  # the library's annotation names the class instead of the text it takes
         claims = kind(encoded)
         return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
-    # Anything may stand in a cookie or a header, and the library raises most of these for one forgery or another.
-    except (TokenError, KeyError, ValueError, TypeError, AttributeError, OverflowError):
+    except UNREADABLE:
         return None
+
+
+def is_ahead(token: str) -> bool:
+    """Whether we signed it, and it can't be read only because it was issued by a clock too far ahead of this one."""
+    try:
+        BACKEND.decode(token)
+    except UNREADABLE as error:
+        return isinstance(error.__cause__, ImmatureSignatureError)
+    return False
 
 
 def set_cookies(response: HttpResponseBase, pair: TokenPair, now: datetime) -> None:

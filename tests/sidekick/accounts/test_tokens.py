@@ -75,6 +75,43 @@ def test_forged_expired_and_malformed_tokens_are_refused(alice: User) -> None:  
         assert tokens.read(tokens.AccessToken, token) is None, name
 
 
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+@pytest.mark.parametrize("kind", [tokens.AccessToken, tokens.RefreshToken])
+def test_a_clock_may_be_thirty_seconds_ahead(
+    alice: User, pass_time: PassTime, settings: Settings, kind: type[tokens.AccessToken], claim: str
+) -> None:  # A2
+    """Servers of one site differ; what they issue is dated to the second."""
+    pair = device_sessions.start(alice, **HERE)
+    claims = jwt.decode(
+        pair.access if kind is tokens.AccessToken else pair.refresh, options={"verify_signature": False}
+    )
+    now, former = int(pass_time().timestamp()), "a-former-secret-key-of-fifty-characters-or-somewhat-more"
+    for key in (settings.SECRET_KEY, former):
+        for ahead, reads in [(29, True), (30, True), (31, False), (86_400, False)]:
+            token = jwt.encode({**claims, claim: now + ahead}, key, "HS256")
+            assert bool(tokens.read(kind, token)) == reads, ahead
+            assert tokens.is_ahead(token) != reads, ahead
+        settings.SECRET_KEY_FALLBACKS = [former]
+
+
+def test_expiry_allows_for_no_clock(alice: User, pass_time: PassTime) -> None:  # A2
+    pair = device_sessions.start(alice, **HERE)
+    pass_time(minutes=4, seconds=59)
+    assert tokens.read(tokens.AccessToken, pair.access)
+    pass_time(seconds=1)
+    assert tokens.read(tokens.AccessToken, pair.access) is None
+    assert not tokens.is_ahead(pair.access)
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_a_forged_token_is_not_ahead(alice: User) -> None:  # A2
+    session = device_sessions.start(alice, **HERE).session
+    for name, token in bad_tokens(session).items():
+        assert not tokens.is_ahead(token), name
+    forged = jwt.encode({"sub": str(alice.id), "iat": 4_000_000_000, "exp": 4_000_000_001}, "x" * 64, "HS256")
+    assert not tokens.is_ahead(forged)
+
+
 def test_a_new_secret_key_signs_nobody_out(alice: User, settings: Settings, pass_time: PassTime) -> None:  # A2 O5
     former = "a-former-secret-key-of-fifty-characters-or-somewhat-more"
     claims = jwt.decode(device_sessions.start(alice, **HERE).access, options={"verify_signature": False})
