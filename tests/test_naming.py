@@ -60,7 +60,6 @@ TESTED_BY = {
     "dashboard.admin": "dashboard.backoffice.test_admin",
     "dashboard.backoffice.search": "dashboard.backoffice.test_admin",
     "dashboard.templatetags.icons": "dashboard.test_context",
-    "sidekick.accounts.http": "sidekick.accounts.test_middleware",
     "sidekick.accounts.tasks": "sidekick.accounts.test_emails",
     "sidekick.accounts.views": "sidekick.accounts.test_sign_in",
     "sidekick.admin.base": "dashboard.backoffice.test_admin",
@@ -86,6 +85,7 @@ TOPICS = {
     "dashboard.backoffice.test_admin_lists": "lists that read no whole tables",
     "dashboard.backoffice.test_admin_lookups": "lookups that nobody offers",
     "sidekick.accounts.test_pages": "every page below /accounts/",
+    "sidekick.accounts.test_rotation": "owner, tabs and thief side by side",
     "sidekick.accounts.test_service_keys": "a model and its commands",
 }
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 from functools import cache
-from typing import TypedDict
-from uuid import UUID, uuid4
+from typing import Any, NamedTuple, TypedDict
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, Model, OuterRef
+from django.db.models import Exists, F, Model, OuterRef
 from django.http import HttpRequest
 from django.utils import timezone
 
+from sidekick.accounts.http import is_poll
 from sidekick.accounts.models import DeviceSession, User
 from sidekick.accounts.sign_in.adapter import AccountAdapter
 from sidekick.accounts.tokens import Claims, RefreshToken, TokenPair, read
@@ -26,47 +27,61 @@ class Device(TypedDict):
     user_agent: str
 
 
+class Refreshed(NamedTuple):
+    session: DeviceSession
+    pair: TokenPair | None  # None: this request is served, but only the successors that were handed out go on
+
+
 def start(user: User, *, ip: str, user_agent: str, now: datetime | None = None) -> TokenPair:
     """Sign `user` in on one more device; the others stay as they are."""
     now = now or timezone.now()
+    jti = uuid4()
     session = DeviceSession.objects.create(
         user=user,
-        current_jti=uuid4(),
+        current_jti=jti,
         rotated_at=now,
         created_at=now,
         last_seen=now,
         **_device(ip, user_agent),
     )
-    return TokenPair.for_session(session, now)
+    return TokenPair.for_session(session, jti, now)
 
 
-def rotate(refresh_token: str, *, now: datetime, ip: str, user_agent: str) -> TokenPair | None:
-    """Spend a refresh token: the next pair, or None when its session is over.
+def rotate(refresh_token: str, *, now: datetime, ip: str, user_agent: str, poll: bool = False) -> Refreshed | None:
+    """Spend a refresh token: the session with its next pair, or None when the session is over. A poll prolongs nothing.
 
-    A token spent less than `REFRESH_REUSE_WINDOW` ago gets its successor again. One spent earlier was
-    copied: its session ends, whoever holds the rest (RFC 9700, section 4.14.2).
+    A spent token gets one more successor while `owing_a_sibling` says so, for the other tab or after a lost answer.
+    Once more within `REFRESH_REUSE_WINDOW` after that it speaks for its session without a pair. Later it was copied, as
+    was the successor that did not go on: the session ends, whoever holds the rest (RFC 9700, section 4.14.2). So of two
+    holders of one token both can follow it to its successors, and not to theirs.
     """
     claims = read(RefreshToken, refresh_token)
     if claims is None:
         return None
-    session = DeviceSession.objects.filter(id=claims.sid, user_id=claims.sub)
-    active = Exists(User.objects.filter(id=OuterRef("user_id"), is_active=True))
+    session, jti = DeviceSession.objects.filter(id=claims.sid, user_id=claims.sub), uuid4()
+    live = session.live(now).filter(Exists(User.objects.filter(id=OuterRef("user_id"), is_active=True)))
+    handed: dict[str, Any] = {"current_jti": jti, "rotated_at": now}
+    if not poll:
+        handed |= {"last_seen": now, **_device(ip, user_agent)}
     # Two tabs present R1 at once, under READ COMMITTED: both run this UPDATE; one takes the row lock and commits R2.
     # The other waits, then PostgreSQL checks its WHERE again on the new row: current_jti is R2, so no row matches.
     # That second check needs plain columns of this table in the WHERE: a subquery over the same table (which a join
     # in `filter` would make of it) is not run again, and both would win. A session that is ended meanwhile fails
-    # `revoked_at IS NULL` in the same way, whichever comes first.
-    rotated = (
-        session.live(now)
-        .filter(active, current_jti=claims.jti)
-        .update(current_jti=uuid4(), previous_jti=claims.jti, rotated_at=now, last_seen=now, **_device(ip, user_agent))
-    )
-    # The tab that waited reads after the other's commit, sees previous_jti = R1 and hands out R2 too: it does not
-    # matter which response the browser stores last, or whether one is lost because the visitor clicked on.
+    # `revoked_at IS NULL` in the same way, whichever comes first. The second UPDATE decides between two that waited.
+    again = False
+    rotated = live.filter(DeviceSession.unspent(claims.jti)).update(previous_jti=claims.jti, unused_jti=jti, **handed)
+    if not rotated:
+        sibling = {"sibling_jti": F("current_jti"), "sibling_for": claims.jti}
+        again = bool(live.owing_a_sibling(claims.jti, now).update(**sibling, **handed))
     found = session.live(now).with_active_user().first()
-    if found and (rotated or _spent_just_now(found, claims.jti, now)):
-        return TokenPair.for_session(found, now, rotated=bool(rotated))
-    if session.exclude(current_jti=claims.jti).end(DeviceSession.Ended.REUSE, now):
+    if found and (rotated or again):
+        if again:
+            logger.info("Second successor of a refresh token: device session %s of account %s", claims.sid, claims.sub)
+        return Refreshed(found, TokenPair.for_session(found, jti, now))
+    if found and found.previous_jti == claims.jti and now - found.rotated_at <= settings.REFRESH_REUSE_WINDOW:
+        return Refreshed(found, None)
+    # An unspent token is no reuse: its session ran out, or its account isn't active.
+    if session.exclude(DeviceSession.unspent(claims.jti)).end(DeviceSession.Ended.REUSE, now):
         logger.warning("Spent refresh token came back: ended device session %s of account %s", claims.sid, claims.sub)
     return None
 
@@ -89,13 +104,20 @@ def find(claims: Claims, now: datetime) -> DeviceSession | None:
     return session
 
 
-def find_by_refresh_token(refresh_token: str, now: datetime) -> DeviceSession | None:
-    """Returns the session a refresh token could prolong, without prolonging it: what a poll may use (A6)."""
-    claims = read(RefreshToken, refresh_token)
-    session = find(claims, now) if claims else None
-    if claims and session and (session.current_jti == claims.jti or _spent_just_now(session, claims.jti, now)):
-        return session
-    return None
+def note_use(request: HttpRequest, session: DeviceSession, claims: Claims, now: datetime) -> None:
+    """Note that a successor arrived, and that a person came after a poll had refreshed. Both happen once a generation.
+
+    `session` is as `find` returned it for `claims`.
+    """
+    noted: dict[str, Any] = {}
+    if claims.gen and claims.gen == session.unused_jti:
+        noted["unused_jti"] = None
+    # While a page polls, its polls get nearly all tokens, and its owner's clicks come with them.
+    if session.last_seen < session.rotated_at and not is_poll(request):
+        noted |= {"last_seen": max(now, session.rotated_at), **_device(**device_of(request))}
+    if noted:
+        # Nothing was handed out since `find`, nor did the session end.
+        DeviceSession.objects.filter(id=session.id, rotated_at=session.rotated_at, revoked_at=None).update(**noted)
 
 
 def device_of(request: HttpRequest) -> Device:
@@ -119,10 +141,6 @@ def _session_statement() -> str:
 @cache
 def _columns(model: type[Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]
-
-
-def _spent_just_now(session: DeviceSession, jti: UUID, now: datetime) -> bool:
-    return session.previous_jti == jti and now - session.rotated_at <= settings.REFRESH_REUSE_WINDOW
 
 
 def _device(ip: str, user_agent: str) -> dict[str, str | None]:

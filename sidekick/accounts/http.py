@@ -1,4 +1,4 @@
-"""The request as the views see it; for annotations."""
+"""The request as the views see it, and whether a person made it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from django_htmx.middleware import HtmxDetails
 
 from sidekick.accounts.models import DeviceSession, User
 
+POLL_HEADER = "Sidekick-Poll"
+
 
 class Request(HttpRequest):
     """A request after the middleware, of an account that is signed in: a decorator guards the view."""
@@ -14,3 +16,8 @@ class Request(HttpRequest):
     htmx: HtmxDetails
     user: User
     device_session: DeviceSession | None
+
+
+def is_poll(request: HttpRequest) -> bool:
+    """Whether a script only looks (A6). A script that acts prolongs the session as a person does."""
+    return POLL_HEADER in request.headers and request.method in {"GET", "HEAD"}

@@ -17,9 +17,8 @@ from django.utils.functional import SimpleLazyObject, cached_property
 
 from sidekick.accounts import device_sessions, known_devices, tokens
 
+from .http import is_poll
 from .models import DeviceSession, User
-
-POLL_HEADER = "Sidekick-Poll"
 
 
 class SessionTokenMiddleware(AuthenticationMiddleware):
@@ -59,28 +58,19 @@ class Identity:
     @cached_property
     def session(self) -> DeviceSession | None:
         """Looked up when it is first asked for: one query for a request with a token, none without."""
-        session = None
-        if self.claims:
-            session = device_sessions.find(self.claims, self.now)
-        elif self.refresh_token and self.is_poll:
-            session = device_sessions.find_by_refresh_token(self.refresh_token, self.now)
+        session = device_sessions.find(self.claims, self.now) if self.claims else None
         self._put(session)
         return session
-
-    @property
-    def is_poll(self) -> bool:
-        """Whether a script only looks (A6). A script that acts prolongs the session as a person does."""
-        return POLL_HEADER in self.request.headers and self.request.method in {"GET", "HEAD"}
 
     def refresh(self) -> None:
         """Rotate when the access token has run out. The JSON API doesn't take cookies."""
         # This runs before the view, not when the view first asks for the user: a rollback of the view's transaction
         # would forget the token that the browser is about to get.
-        if self.claims or not self.refresh_token or self.is_poll or self.request.path.startswith("/api/v1/"):
+        if self.claims or not self.refresh_token or self.request.path.startswith("/api/v1/"):
             return
         device = device_sessions.device_of(self.request)
-        self.pair = device_sessions.rotate(self.refresh_token, now=self.now, **device)
-        self.session = self.pair.session if self.pair else None
+        refreshed = device_sessions.rotate(self.refresh_token, now=self.now, poll=is_poll(self.request), **device)
+        self.session, self.pair = refreshed or (None, None)
         self._put(self.session)
 
     def sign_in(self, user: User) -> None:
@@ -110,27 +100,27 @@ class Identity:
                 known_devices.remember(self.request, response, self.session)
         asked = "session" in self.__dict__
         known = asked and self.session is not None
-        # A poll leaves cookies alone that it can't use: another request of the same browser may be refreshing them.
-        dead = asked and not known and self._has_cookies and not self._is_ahead
-        over = self.signed_out_now or (dead and not self.is_poll)
+        over = self.signed_out_now or (asked and not known and self._has_dead_cookies)
         if self.pair:
             tokens.set_cookies(response, self.pair, self.now)
         elif over:
             tokens.clear_cookies(response)
         if asked:
             patch_vary_headers(response, ["Cookie"])
+        # After the view: its transaction may be read-only, and would keep the row locked.
+        if known and self.claims and self.session:
+            device_sessions.note_use(self.request, self.session, self.claims, self.now)
         # No-store also keeps Back from showing a page after logging out (A5).
         if self.pair or ((known or over) and "Cache-Control" not in response.headers):
             response.headers["Cache-Control"] = "private, no-store"
 
     @property
-    def _has_cookies(self) -> bool:
-        return bool({tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys())
-
-    @property
-    def _is_ahead(self) -> bool:
-        names = {tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys()
-        return any(tokens.is_ahead(self.request.COOKIES[name]) for name in names)
+    def _has_dead_cookies(self) -> bool:
+        """Whether cookies that speak for nobody should go."""
+        # A poll may overlap with a new sign-in in another tab and would delete its cookies; the next click may do it.
+        cookies = {tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys()
+        ahead = any(tokens.is_ahead(self.request.COOKIES[name]) for name in cookies)
+        return bool(cookies) and not ahead and not is_poll(self.request)
 
     def _put(self, session: DeviceSession | None) -> None:
         """Replace the lazy objects by their values, so that `device_session is None` holds."""

@@ -105,13 +105,27 @@ class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def with_active_user(self) -> DeviceSessionQuerySet:
         return self.filter(user__is_active=True).select_related("user")
 
+    def owing_a_sibling(self, jti: uuid.UUID, now: datetime) -> DeviceSessionQuerySet:
+        """Sessions in which this spent refresh token may have a second successor.
+
+        It was spent within `REFRESH_REUSE_WINDOW`; or within `REFRESH_RETRY_WINDOW`, and the first was never used.
+        """
+        soon = models.Q(rotated_at__gte=now - settings.REFRESH_REUSE_WINDOW)
+        lost = models.Q(rotated_at__gte=now - settings.REFRESH_RETRY_WINDOW, unused_jti=models.F("current_jti"))
+        return self.filter(soon | lost, previous_jti=jti).exclude(sibling_for=jti)
+
     def end(self, because: DeviceSession.Ended, now: datetime | None = None) -> int:
         """End those which haven't ended yet, at once and everywhere; returns their number."""
         return self.filter(revoked_at=None).update(revoked_at=now or timezone.now(), revoked_because=because)
 
 
 class DeviceSession(models.Model):
-    """One signed-in device. Tokens name it in their `sid` claim; ending it ends them all at once (A4–A6)."""
+    """One signed-in device. Tokens name it in their `sid` claim; ending it ends them all at once (A4–A6).
+
+    A refresh token has up to two successors, for two tabs or a lost answer. Of these one goes on, and the other, should
+    it come later, was copied. `device_sessions.rotate` writes this down so that nothing has to be reset: a jti counts
+    only beside those it was noted with.
+    """
 
     class Ended(models.TextChoices):
         SIGNED_OUT = "signed_out", "signed out"
@@ -123,9 +137,12 @@ class DeviceSession(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="device_sessions")
-    current_jti = models.UUIDField()
-    previous_jti = models.UUIDField(null=True, blank=True)
-    rotated_at = models.DateTimeField(default=timezone.now)
+    current_jti = models.UUIDField(help_text="Of the refresh token that was handed out last.")
+    previous_jti = models.UUIDField(null=True, blank=True, help_text="Of the one that was spent last.")
+    sibling_jti = models.UUIDField(null=True, help_text="Of the other successor of `sibling_for`.")
+    sibling_for = models.UUIDField(null=True, help_text="Of the last one that got two successors.")
+    unused_jti = models.UUIDField(null=True, help_text="Of a successor that nobody has used, nor its access token.")
+    rotated_at = models.DateTimeField(default=timezone.now, help_text="When a refresh token was last handed out.")
     created_at = models.DateTimeField(default=timezone.now)
     last_seen = models.DateTimeField(default=timezone.now)
     ip = models.GenericIPAddressField(null=True, blank=True)
@@ -149,10 +166,20 @@ class DeviceSession(models.Model):
     def __str__(self) -> str:
         return str(self.id)
 
+    @staticmethod
+    def unspent(jti: uuid.UUID) -> models.Q:
+        """Whether a refresh token can be spent: it is the newest, or that one's sibling."""
+        return models.Q(current_jti=jti) | models.Q(sibling_jti=jti, sibling_for=models.F("previous_jti"))
+
     @property
     def expires_at(self) -> datetime:
         """When it ends unless it is used again: the idle limit, or the absolute one if that comes first."""
-        return min(self.last_seen + settings.SESSION_IDLE_LIMIT, self.created_at + settings.SESSION_ABSOLUTE_LIMIT)
+        return min(self.last_seen + settings.SESSION_IDLE_LIMIT, self.over_at)
+
+    @property
+    def over_at(self) -> datetime:
+        """When it ends however much it is used."""
+        return self.created_at + settings.SESSION_ABSOLUTE_LIMIT
 
 
 class LetterQuerySet(models.QuerySet["Letter"]):

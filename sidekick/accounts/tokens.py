@@ -57,35 +57,34 @@ class AccessToken(StrictToken):
 
 class RefreshToken(StrictToken):
     token_type = "refresh"  # noqa: S105
-    lifetime = settings.SESSION_IDLE_LIMIT
+    lifetime = settings.SESSION_ABSOLUTE_LIMIT
 
 
 class Claims(NamedTuple):
     sub: UUID  # the account
     sid: UUID  # the device session
     jti: UUID
+    gen: UUID | None = None  # in an access token: the jti of the refresh token that came with it
 
 
 @dataclass(frozen=True)
 class TokenPair:
-    """`rotated` is false when a token spent a moment ago was answered with its successor again."""
-
     access: str
     refresh: str
     session: DeviceSession
-    rotated: bool = True
 
     @classmethod
-    def for_session(cls, session: DeviceSession, now: datetime, *, rotated: bool = True) -> TokenPair:
+    def for_session(cls, session: DeviceSession, jti: UUID, now: datetime) -> TokenPair:
+        """Returns the refresh token of this jti with an access token of its own."""
         access, refresh = AccessToken(), RefreshToken()
         for token in (access, refresh):
             token["sub"], token["sid"] = str(session.user_id), str(session.id)
             token.set_iat(at_time=now)
-        # Neither token outlives the session.
+        access["gen"] = refresh["jti"] = jti.hex
         access.set_exp(from_time=now, lifetime=min(settings.ACCESS_TOKEN_LIFETIME, session.expires_at - now))
-        refresh["jti"] = session.current_jti.hex
-        refresh.set_exp(from_time=session.expires_at, lifetime=timedelta(0))
-        return cls(str(access), str(refresh), session, rotated)
+        # Only the row knows the idle limit: a click after a poll moves it, and hands out no token.
+        refresh.set_exp(from_time=session.over_at, lifetime=timedelta(0))
+        return cls(str(access), str(refresh), session)
 
 
 def read(kind: type[Token], token: str) -> Claims | None:
@@ -93,7 +92,8 @@ def read(kind: type[Token], token: str) -> Claims | None:
     try:
         encoded: Any = token  # the library's annotation names the class instead of the text it takes
         claims = kind(encoded)
-        return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]))
+        gen = claims.get("gen")
+        return Claims(UUID(claims["sub"]), UUID(claims["sid"]), UUID(claims["jti"]), UUID(gen) if gen else None)
     except UNREADABLE:
         return None
 
@@ -110,7 +110,7 @@ def is_ahead(token: str) -> bool:
 def set_cookies(response: HttpResponseBase, pair: TokenPair, now: datetime) -> None:
     lifetimes = {
         ACCESS_COOKIE: (pair.access, settings.ACCESS_TOKEN_LIFETIME),
-        REFRESH_COOKIE: (pair.refresh, pair.session.expires_at - now),
+        REFRESH_COOKIE: (pair.refresh, pair.session.over_at - now),
     }
     for name, (value, lifetime) in lifetimes.items():
         response.set_cookie(

@@ -44,8 +44,8 @@ REFUSALS = {
     ),
     "refresh_token_spent": Refusal(
         401,
-        "Use the pair this token was refreshed for.",
-        "Within 30 seconds; later a spent token is `invalid_token` and ends its session.",
+        "Use the newest pair that this token was refreshed for.",
+        "It was refreshed twice, last within 30 seconds; later it is `invalid_token` and ends its session.",
     ),
     "insufficient_credits": Refusal(
         402,

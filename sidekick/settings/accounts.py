@@ -32,6 +32,7 @@ ACCESS_TOKEN_LIFETIME = timedelta(seconds=env.int("ACCESS_TOKEN_SECONDS", defaul
 SESSION_IDLE_LIMIT = timedelta(days=env.int("SESSION_IDLE_DAYS", default=14))
 SESSION_ABSOLUTE_LIMIT = timedelta(days=env.int("SESSION_ABSOLUTE_DAYS", default=90))
 REFRESH_REUSE_WINDOW = timedelta(seconds=env.int("REFRESH_REUSE_SECONDS", default=30))
+REFRESH_RETRY_WINDOW = timedelta(seconds=env.int("REFRESH_RETRY_SECONDS", default=600))
 # How far the clock of the server that issued a token may be ahead of this one's. Expiry allows nothing.
 TOKEN_LEEWAY = timedelta(seconds=30)
 ACCESS_COOKIE = f"{COOKIE_PREFIX}sidekick_access"

@@ -138,6 +138,55 @@ def test_two_tabs_that_refresh_at_once_both_stay(
     assert session.revoked_at is None
 
 
+def test_an_answer_that_brought_new_tokens_and_was_lost_signs_nobody_out(
+    new_page: NewPage, petra: User, clock: time_machine.Traveller, expected_faults: list[str]
+) -> None:  # A6
+    page = new_page(petra)
+    open_credits(page)
+    clock.shift(timedelta(minutes=6))
+    expected_faults += ["ERR_CONNECTION_RESET", "htmx:sendError", "htmx:afterRequest"]
+    kept = page.context.cookies()
+
+    def lose(route: Route) -> None:
+        assert route.fetch().ok
+        # Playwright puts the cookies of an answer into the browser even if it is lost.
+        page.context.clear_cookies()
+        page.context.add_cookies([dict(cookie) for cookie in kept])  # type: ignore[misc]
+        route.abort("connectionreset")
+
+    page.route("**/dashboard/billing", lose, times=1)
+    click_tab(page, "Billing")
+    expect(page.get_by_role("status", name="Messages")).to_contain_text("Sidekick can’t be reached.")
+    spent = DeviceSession.objects.get().previous_jti
+    assert spent
+    clock.shift(timedelta(minutes=9))
+    for section in ("Billing", "Feedback", "Credits"):
+        click_tab(page, section)
+        expect_section(page, section)
+        clock.shift(timedelta(minutes=6))
+    assert DeviceSession.objects.get().revoked_at is None
+
+
+def test_a_poll_that_refreshes_leaves_its_tokens_in_the_browser(
+    new_page: NewPage, petra: User, clock: time_machine.Traveller
+) -> None:  # A6
+    """Also when nothing changed: the answer is a 304 with cookies."""
+    page = new_page(petra)
+    page.clock.install()
+    open_credits(page)
+    for _ in range(3):
+        before = DeviceSession.objects.get()
+        clock.shift(timedelta(minutes=20))
+        wait_for_a_poll(page)
+        session = DeviceSession.objects.get()
+        assert session.previous_jti == before.current_jti
+        cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+        claims = tokens.read(tokens.RefreshToken, cookies[tokens.REFRESH_COOKIE])
+        assert claims
+        assert claims.jti == session.current_jti
+        assert (session.last_seen, session.revoked_at) == (before.last_seen, None)
+
+
 def test_an_answer_that_fails_shows_a_message_and_leaves_the_page(
     new_page: NewPage, petra: User, monkeypatch: pytest.MonkeyPatch, expected_faults: list[str]
 ) -> None:  # N7

@@ -20,18 +20,20 @@ CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 class BearerAuthentication(BaseAuthentication):
-    """A customer's access token; `request.auth` is the device session. One query."""
+    """A customer's access token; `request.auth` is the device session. One query, and one more after a refresh."""
 
     def authenticate(self, request: Request) -> tuple[User, DeviceSession] | None:
         token = bearer(request)
         if token is None or token.startswith(ServiceKey.PREFIX):
             return None
         claims = tokens.read(tokens.AccessToken, token)
-        session = device_sessions.find(claims, timezone.now()) if claims else None
-        if session is None:
+        now = timezone.now()
+        session = device_sessions.find(claims, now) if claims else None
+        if claims is None or session is None:
             raise Problem(
                 401, "invalid_token", "The access token is not valid, or its session ended.", headers=CHALLENGE
             )
+        device_sessions.note_use(request._request, session, claims, now)
         return session.user, session
 
     def authenticate_header(self, request: Request) -> str:

@@ -50,7 +50,7 @@ class Refresh(serializers.Serializer[Any]):
 
 class Pair(serializers.Serializer[Any]):
     access = serializers.CharField(help_text="Send it as `Authorization: Bearer`; lives for five minutes.")
-    refresh = serializers.CharField(help_text="Good for one refresh.")
+    refresh = serializers.CharField(help_text="Good for one refresh, which may be sent again after a lost answer.")
 
 
 OF_BODIES = ("invalid", "parse_error", "too_large", "unsupported_media_type")

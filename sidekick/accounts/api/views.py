@@ -53,19 +53,23 @@ def token(request: Request) -> Response:
 def refresh(request: Request) -> Response:
     """Spend a refresh token for the next pair.
 
-    The same token again within 30 seconds is refused as `refresh_token_spent` and the session goes on
-    (two threads of one client); later it is `invalid_token` and ends the session, for it was copied.
+    After a lost answer send the same token again, once: within 30 seconds, or within ten minutes if the
+    pair it was refreshed for was never used, it gets one more pair. Keep the newest pair and forget the
+    other, for only one of the two goes on. Sent a third time within 30 seconds it is refused as
+    `refresh_token_spent`, and the session goes on. Any later use of a spent token, or of the pair that
+    was forgotten, is `invalid_token` and ends the session, for it was copied.
     """
     form = Refresh(data=request.data)
     form.is_valid(raise_exception=True)
     _limit(request._request, "api_refresh")
     device = device_sessions.device_of(request._request)
-    pair = device_sessions.rotate(form.validated_data["refresh"], now=timezone.now(), **device)
-    if pair is None:
+    refreshed = device_sessions.rotate(form.validated_data["refresh"], now=timezone.now(), **device)
+    if refreshed is None:
         raise Problem(401, "invalid_token", "The refresh token is not valid, or its session ended.", headers=CHALLENGE)
-    if not pair.rotated:
-        raise Problem(401, "refresh_token_spent", "Use the pair this token was refreshed for.", headers=CHALLENGE)
-    return _answer(pair)
+    if refreshed.pair is None:
+        detail = "Use the newest pair that this token was refreshed for."
+        raise Problem(401, "refresh_token_spent", detail, headers=CHALLENGE)
+    return _answer(refreshed.pair)
 
 
 @signs_out

@@ -22,8 +22,13 @@ from tests.sidekick.accounts.test_tokens import HERE, expiry
 PassTime = Callable[..., datetime]
 
 
-def rotate(pair: tokens.TokenPair) -> tokens.TokenPair | None:
+def refresh(pair: tokens.TokenPair) -> device_sessions.Refreshed | None:
     return device_sessions.rotate(pair.refresh, now=timezone.now(), **HERE)
+
+
+def rotate(pair: tokens.TokenPair) -> tokens.TokenPair | None:
+    refreshed = refresh(pair)
+    return refreshed.pair if refreshed else None
 
 
 def test_rotation_spends_the_token_and_notes_the_device(alice: User, pass_time: PassTime) -> None:  # A6 A4
@@ -31,11 +36,12 @@ def test_rotation_spends_the_token_and_notes_the_device(alice: User, pass_time: 
     now = pass_time(days=1)
     again = device_sessions.rotate(pair.refresh, now=now, ip="192.0.2.9", user_agent="Firefox 2" + "\0" * 400)
     assert again
-    assert again.rotated
+    assert again.pair
     session = DeviceSession.objects.get()
     assert (session.last_seen, session.created_at) == (now, NOON)
     assert (session.ip, session.user_agent) == ("192.0.2.9", "Firefox 2")
-    assert expiry(again.refresh) == session.expires_at == now + settings.SESSION_IDLE_LIMIT
+    assert session.expires_at == now + settings.SESSION_IDLE_LIMIT
+    assert expiry(again.pair.refresh) == NOON + settings.SESSION_ABSOLUTE_LIMIT, "only the row knows the idle limit"
 
 
 def test_replayed_refresh_token_ends_the_session_and_is_logged(  # A6
@@ -43,7 +49,7 @@ def test_replayed_refresh_token_ends_the_session_and_is_logged(  # A6
 ) -> None:
     stolen = device_sessions.start(alice, **HERE)
     newest = rotate(stolen)
-    pass_time(seconds=31)
+    pass_time(minutes=11)
     with caplog.at_level(logging.WARNING):
         assert rotate(stolen) is None
     session = DeviceSession.objects.get()
@@ -64,18 +70,38 @@ def test_token_spent_twice_ago_ends_the_session_even_within_the_window(alice: Us
     assert DeviceSession.objects.get().revoked_because == DeviceSession.Ended.REUSE
 
 
-def test_token_spent_just_now_gets_its_successor_again(alice: User, pass_time: PassTime) -> None:  # A6
-    """The first answer may be lost: whoever clicks twice throws it away."""
+@pytest.mark.parametrize("poll", [False, True])
+def test_second_successor_is_another_token_and_prolongs_unless_a_poll_asked(
+    alice: User, pass_time: PassTime, poll: bool
+) -> None:  # A6
     pair = device_sessions.start(alice, **HERE)
-    lost = rotate(pair)
-    pass_time(seconds=29)
-    again = rotate(pair)
-    assert lost
+    first = rotate(pair)
+    now = pass_time(seconds=29)
+    again = device_sessions.rotate(pair.refresh, now=now, poll=poll, ip="192.0.2.9", user_agent="Firefox 2")
+    assert first
     assert again
-    assert not again.rotated
-    assert again.session.last_seen == NOON, "only a rotation prolongs"
+    assert again.pair
+    assert again.pair.refresh != first.refresh
+    session = DeviceSession.objects.get()
+    assert (session.last_seen, session.ip) == ((NOON, HERE["ip"]) if poll else (now, "192.0.2.9"))
     pass_time(minutes=10)
-    assert rotate(again), "the successor that arrived is the current one"
+    assert rotate(first), "either of the two goes on"
+
+
+@pytest.mark.parametrize("why", ["idle", "ended", "inactive"])
+def test_second_successor_is_not_for_a_session_that_is_over(alice: User, pass_time: PassTime, why: str) -> None:  # A6
+    pair = device_sessions.start(alice, **HERE)
+    assert rotate(pair)
+    if why == "idle":
+        DeviceSession.objects.update(last_seen=NOON - settings.SESSION_IDLE_LIMIT)
+    elif why == "ended":
+        DeviceSession.objects.all().end(DeviceSession.Ended.SIGNED_OUT)
+    else:
+        User.objects.update(is_active=False)
+    before = DeviceSession.objects.get()
+    assert rotate(pair) is None
+    after = DeviceSession.objects.get()
+    assert (after.current_jti, after.last_seen) == (before.current_jti, before.last_seen)
 
 
 def test_replay_of_a_forged_or_unknown_token_ends_nothing(alice: User, pass_time: PassTime) -> None:  # A6
@@ -185,13 +211,39 @@ def test_two_tabs_refreshing_at_once_stay_signed_in() -> None:  # A6
     user = make_user("alice@example.com")
     for _ in range(20):
         pair = device_sessions.start(user, **HERE)
-        answers = at_once(*[partial(rotate, pair)] * 3)
-        pairs = [answer for answer in answers if isinstance(answer, tokens.TokenPair)]
-        assert len(pairs) == 3
-        assert sorted(answer.rotated for answer in pairs) == [False, False, True], "the token was spent once"
+        answers = at_once(*[partial(refresh, pair)] * 4)
+        assert all(answers), "all are served"
+        pairs = [answer.pair for answer in answers if isinstance(answer, device_sessions.Refreshed) and answer.pair]
+        assert len({answer.refresh for answer in pairs}) == len(pairs) == 2, "the token has two successors, never more"
         session = DeviceSession.objects.get(id=pair.session.id)
-        assert {answer.session.current_jti for answer in pairs} == {session.current_jti}
         assert session.revoked_at is None
+        handed = {tokens.read(tokens.RefreshToken, answer.refresh) for answer in pairs}
+        assert {claims.jti for claims in handed if claims} == {session.current_jti, session.sibling_jti}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lost_answer_is_handed_out_again_once_to_those_who_ask_at_once() -> None:  # A6
+    user = make_user("alice@example.com")
+    for _ in range(20):
+        pair = device_sessions.start(user, **HERE)
+        assert rotate(pair)
+        DeviceSession.objects.filter(id=pair.session.id).update(rotated_at=timezone.now() - timedelta(minutes=9))
+        answers = at_once(*[partial(refresh, pair)] * 3)
+        assert all(answers)
+        handed = [answer for answer in answers if isinstance(answer, device_sessions.Refreshed) and answer.pair]
+        assert len(handed) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_holders_of_siblings_who_refresh_at_once_end_the_session() -> None:  # A6
+    user = make_user("alice@example.com")
+    for _ in range(20):
+        pair = device_sessions.start(user, **HERE)
+        one, two = rotate(pair), rotate(pair)
+        assert one
+        assert two
+        at_once(partial(refresh, one), partial(refresh, two))
+        assert DeviceSession.objects.get(id=pair.session.id).revoked_because == DeviceSession.Ended.REUSE
 
 
 @pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 from pytest_django import Settings
 
-from sidekick.accounts import device_sessions
+from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import DeviceSession, User
 from tests.conftest import PASSWORD
 from tests.sidekick.accounts.test_tokens import HERE, bad_tokens
@@ -113,12 +113,57 @@ def test_refresh_spends_the_token(client: Client, alice: User, pass_time: PassTi
     first = signed_in(client)
     second = post(client, "refresh", {"refresh": first["refresh"]}).json()
     assert get(client, second["access"]).status_code == 200
-    assert refused(post(client, "refresh", {"refresh": first["refresh"]}), 401, "refresh_token_spent")
-    assert DeviceSession.objects.live().exists(), "two threads of one client may ask at once"
     pass_time(seconds=31)
     assert refused(post(client, "refresh", {"refresh": first["refresh"]}), 401, "invalid_token")
     assert refused(post(client, "refresh", {"refresh": second["refresh"]}), 401, "invalid_token")
     assert refused(get(client, second["access"]), 401, "invalid_token")
+
+
+@pytest.mark.parametrize("seconds", [0, 30, 540])
+def test_refresh_whose_answer_was_lost_may_be_sent_again_once(
+    client: Client, alice: User, pass_time: PassTime, seconds: int
+) -> None:  # A8 A6
+    first = signed_in(client)
+    lost = post(client, "refresh", {"refresh": first["refresh"]}).json()
+    pass_time(seconds=seconds)
+    second = post(client, "refresh", {"refresh": first["refresh"]}).json()
+    assert second["refresh"] != lost["refresh"]
+    assert get(client, second["access"]).status_code == 200
+    pass_time(seconds=30)
+    assert refused(post(client, "refresh", {"refresh": first["refresh"]}), 401, "refresh_token_spent")
+    third = post(client, "refresh", {"refresh": second["refresh"]}).json()
+    assert get(client, third["access"]).status_code == 200, "the session went on"
+    assert refused(post(client, "refresh", {"refresh": lost["refresh"]}), 401, "invalid_token"), (
+        "one of the two goes on"
+    )
+    assert refused(get(client, third["access"]), 401, "invalid_token")
+
+
+def test_a_successor_that_an_api_client_used_is_the_only_one_after_the_window(
+    client: Client, alice: User, pass_time: PassTime, django_assert_num_queries: Any
+) -> None:  # A8 A6
+    first = signed_in(client)
+    second = post(client, "refresh", {"refresh": first["refresh"]}).json()
+    for queries in (2, 1):
+        with django_assert_num_queries(queries):
+            assert get(client, second["access"]).status_code == 200
+    pass_time(seconds=31)
+    assert refused(post(client, "refresh", {"refresh": first["refresh"]}), 401, "invalid_token")
+
+
+def test_polls_of_the_api_prolong_nothing(client: Client, alice: User, pass_time: PassTime) -> None:  # A8 A6
+    pair = signed_in(client)
+    pass_time(minutes=6)
+    browser = Client()
+    browser.cookies[tokens.REFRESH_COOKIE] = pair["refresh"]
+    browser.get("/test/who", headers={"Sidekick-Poll": "1"})
+    access = browser.cookies[tokens.ACCESS_COOKIE].value
+    before = DeviceSession.objects.get()
+    poll = {"Authorization": f"Bearer {access}", "Sidekick-Poll": "1"}
+    assert client.get("/api/v1/test/customers", headers=poll).status_code == 200
+    assert DeviceSession.objects.get().last_seen == before.last_seen
+    assert get(client, access).status_code == 200
+    assert DeviceSession.objects.get().last_seen > before.last_seen
 
 
 def test_logout_ends_the_session(client: Client, alice: User) -> None:  # A8 A5
