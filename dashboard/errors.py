@@ -6,10 +6,12 @@ import sys
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import requires_csrf_token
 
+from dashboard import old_tokens
 from dashboard.context import theme_of
 from dashboard.middleware import toast
 from sidekick import database, metrics
@@ -49,7 +51,10 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 
 
 @requires_csrf_token
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    # A form of another site gets no page that it could fill in.
+    if reason.startswith("CSRF") and (drawn := old_tokens.draw_again(request)):
+        return drawn
     return refuse(request, 403, template="403_csrf.html", title="This page is too old")
 
 

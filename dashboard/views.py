@@ -79,7 +79,7 @@ def theme(request: HttpRequest) -> HttpResponse:
         choice,
         timedelta(days=365),
         secure=settings.PRODUCTION,
-        httponly=True,
+        # Not HttpOnly: scripts read it where Back brings a page of before.
         samesite="Lax",
     )
     return response

@@ -36,6 +36,7 @@ OTHER_VIEWS = {
     "billing:paddle_webhook": "the webhook's endpoint, in billing.paddle",
 }
 NO_TEMPLATE = {
+    "account_logout": "shares `logout.html`",
     "api_docs": "its template is in templates/sidekick",
     "billing:coming": "a fragment for a page that is open",
     "billing:invoice": "leads to a PDF",

@@ -57,6 +57,14 @@ def form(request: Request, kind: Report.Kind) -> HttpResponse:
 
 
 @signed_in
+def draw_again(request: Request, words: str, kind: Report.Kind) -> HttpResponse:
+    """The form with what was typed and a reason why it was not sent; 403. Images have to be chosen again."""
+    unsent = ReportForm(kind, request.POST)
+    unsent.add_error(None, words)
+    return _show_form(request, unsent, status=403)
+
+
+@signed_in
 @require_safe
 def reports(request: Request) -> HttpResponse:
     """My reports, newest first (F4)."""

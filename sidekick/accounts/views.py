@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from sidekick.accounts import allauth_internals
 from sidekick.accounts.sign_in.carried import next_of, with_next
@@ -27,12 +27,20 @@ from sidekick.web import rate_limits
 from .decorators import signed_in
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def logout(request: HttpRequest) -> HttpResponseBase:
-    """End this device's session on the server and open the homepage, which may be another site (A5)."""
-    allauth_internals.logout(request)
-    redirection = HttpResponseClientRedirect if "HX-Request" in request.headers else HttpResponseRedirect
-    return redirection(settings.HOME_URL)
+    """End this device's session on the server and open the homepage, which may be another site (A5).
+
+    Only a POST ends it; a GET asks, for a page whose CSRF token is too old.
+    """
+    if request.method != "POST" and request.user.is_authenticated:
+        return render(request, "account/logout.html")
+    if request.method == "POST":
+        allauth_internals.logout(request)
+    if "HX-Request" not in request.headers:
+        return HttpResponseRedirect(settings.HOME_URL)
+    # Pages of other tabs hear of it at once (`other_tabs.js`).
+    return trigger_client_event(HttpResponseClientRedirect(settings.HOME_URL), "sidekick:signed-out")
 
 
 @require_POST

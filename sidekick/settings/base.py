@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "sidekick.accounts.stamps.middleware.AccountStampMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "sidekick.accounts.middleware.SessionTokenMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -100,7 +101,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["dashboard.templatetags.icons"],
+            "builtins": ["dashboard.templatetags.icons", "sidekick.accounts.stamps.tags"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

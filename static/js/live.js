@@ -94,13 +94,18 @@ const confirm = (headers) => {
   }
 };
 
+const leave = (address, words) => document.dispatchEvent(new CustomEvent("sidekick:leave", { detail: { address, words } }));
+
 const ask = async (element, anew) => {
   const { live, liveTag } = element.dataset;
   const headers = { "HX-Request": "true", "HX-Current-URL": location.href, "Sidekick-Poll": "1" };
+  const account = document.querySelector("meta[name=sidekick-account]");
+  if (account) headers["Sidekick-Account"] = account.content;
   if (liveTag && !anew) headers["If-None-Match"] = liveTag;
   const answer = await fetch(live, { headers, signal: AbortSignal.timeout(15_000) });
+  document.dispatchEvent(new CustomEvent("sidekick:reached"));
   const elsewhere = answer.headers.get("HX-Redirect");
-  if (elsewhere) location.assign(elsewhere);
+  if (elsewhere) leave(elsewhere, await answer.text());
   else if (answer.status === 304) confirm(answer.headers);
   else if (!answer.ok) throw new Error(answer.status);
   else {

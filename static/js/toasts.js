@@ -2,7 +2,11 @@
 
 const region = () => document.getElementById("toasts");
 
-const show = (template) => region().append(document.getElementById(template).content.cloneNode(true));
+const show = (template) => {
+  const toast = document.getElementById(template).content.cloneNode(true);
+  toast.querySelector(".toast").dataset.from = template;
+  region().append(toast);
+};
 
 // The server's own words arrive as a toast with a 4xx or 5xx status, which htmx would not swap by itself.
 const speaksForItself = (xhr) => xhr.getResponseHeader("HX-Retarget") === "#toasts";
@@ -13,6 +17,9 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   if (!speaksForItself(detail.xhr)) show("toast-failed");
 });
 for (const event of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(event, () => show("toast-unreachable"));
+// Any answer shows that the connection is back.
+const forget = () => document.querySelector(".toast[data-from=toast-unreachable]")?.remove();
+for (const event of ["htmx:afterOnLoad", "sidekick:reached"]) document.addEventListener(event, forget);
 for (const event of ["htmx:swapError", "htmx:targetError"]) document.addEventListener(event, () => show("toast-failed"));
 
 document.addEventListener("click", ({ target }) => target.closest("[data-dismiss]")?.closest(".toast").remove());

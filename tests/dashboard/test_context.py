@@ -64,7 +64,7 @@ def test_bar_holds_logo_theme_and_a_menu_with_email_and_logout(browser: Client, 
     assert 'class="logo" href="/"' in html
     assert 'action="/theme"' in html
     assert alice.email in html
-    assert '<form method="post" action="/accounts/logout">' in html
+    assert '<form method="post" action="/accounts/logout" ' in html
 
 
 def test_a_page_below_a_section_marks_its_tab() -> None:
