@@ -198,8 +198,9 @@ def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
             ),
         )
     except PaddleFault as fault:
-        if not fault.unknown_outcome and not looked_before:
-            Purchase.objects.filter(id=purchase.id).update(asked_at=None)
+        if fault.code == "crowded" or not (fault.unknown_outcome or looked_before):
+            # Nothing was asked, so nobody has to wait for an answer before trying again.
+            Purchase.objects.filter(id=purchase.id).update(asked_at=purchase.asked_at)
         raise
 
 

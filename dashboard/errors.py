@@ -22,12 +22,23 @@ TITLES = {
     400: "That request makes no sense",
     403: "This page isn’t yours to open",
     404: "Page not found",
+    408: "That took too long to arrive",
+    413: "That was too large to send",
     429: "That was a bit fast",
     500: "Something went wrong",
     503: "We’ll be right back",
 }
 RETRY_AFTER = "10"
-CODES = {400: "invalid", 403: "permission_denied", 404: "not_found", 429: "throttled", 500: "error", 503: "unavailable"}
+CODES = {
+    400: "invalid",
+    403: "permission_denied",
+    404: "not_found",
+    408: "too_slow",
+    413: "too_large",
+    429: "throttled",
+    500: "error",
+    503: "unavailable",
+}
 
 
 @requires_csrf_token

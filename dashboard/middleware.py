@@ -14,6 +14,8 @@ MESSAGES = {
     400: "Sidekick couldn’t read that request. Reload the page and try again.",
     403: "That wasn’t allowed. This page may be too old: reload it and try again.",
     404: "That isn’t there any more. Reload the page to see what is.",
+    408: "That took too long to arrive. Check your connection and try again.",
+    413: "That was too large to send. Send less at once.",
     429: "That was a bit fast. Wait a minute, then try again.",
     503: "Sidekick can’t reach its data for a moment. Please try again shortly.",
 }

@@ -69,11 +69,13 @@ TESTED_BY = {
     "sidekick.admin.reasons": "dashboard.backoffice.test_admin",
     "sidekick.api.calls": "sidekick.api.test_docs",
     "sidekick.formats.en.formats": "sidekick.test_formatting",
+    "sidekick.asgi": "test_slow_clients",
     "sidekick.wsgi": "sidekick.test_settings",
     "sidekick.web.pagination": "credits.pages.test_views",
 }
 # Tests of a topic instead of a module. All tests directly in tests/ and in tests/browser are.
 TOPICS = {
+    "billing.paddle.test_silence": "a Paddle that never answers",
     "billing.paddle.test_recorded": "deliveries recorded elsewhere",
     "billing.paddle.test_whole_lives": "whole lives of accounts, in any order of events",
     "billing.pages.test_signing_up_for_a_plan": "journeys from the pricing page to the checkout",

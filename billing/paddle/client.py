@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from paddle_billing_client import endpoints as library_endpoints
 
 from billing.paddle.errors import PaddleFault
 from billing.paddle.transport import Answer, Entity, ErrorAnswer, JsonBody, Wire, unanswered
+from sidekick.serving.shares import OTHER_COMPANIES
 
 Method = Literal["POST", "PATCH"]
 
@@ -29,6 +31,8 @@ ID = re.compile(r"[a-z]+_[a-z0-9]{26}")
 # a page waiting for three times as long.
 PAUSES = (0.2, 0.6)
 WORTH_ANOTHER_TRY = {"unreachable", "broken"}
+# In seconds, for customers who are turned away because others wait already.
+LATER = 10
 
 logger = logging.getLogger(__name__)
 # At DEBUG these two write request bodies and query strings, and with them customers' names and emails.
@@ -93,7 +97,8 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
         return self._sent(method, endpoint, body, ids, writes=False)
 
     def _sent(self, method: Method, endpoint: str, body: Entity, ids: dict[str, str], *, writes: bool) -> Entity:
-        data: Entity = self._once(method, self._url(endpoint, ids), dict, data=body, writes=writes)["data"]
+        with _waiting():
+            data: Entity = self._once(method, self._url(endpoint, ids), dict, data=body, writes=writes)["data"]
         return data
 
     def _url(self, endpoint: str, ids: dict[str, str]) -> str:
@@ -104,14 +109,15 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
         return url
 
     def _read(self, url: str, shape: type, params: dict[str, str] | None) -> Entity:
-        for pause in PAUSES:
-            try:
-                return self._once("GET", url, shape, params=params)
-            except PaddleFault as fault:
-                if fault.code not in WORTH_ANOTHER_TRY:
-                    raise
-            time.sleep(pause)
-        return self._once("GET", url, shape, params=params)
+        with _waiting():
+            for pause in PAUSES:
+                try:
+                    return self._once("GET", url, shape, params=params)
+                except PaddleFault as fault:
+                    if fault.code not in WORTH_ANOTHER_TRY:
+                        raise
+                time.sleep(pause)
+            return self._once("GET", url, shape, params=params)
 
     def _once(self, method: str, url: str, shape: type, *, writes: bool = False, **given: Entity | None) -> Entity:
         """One request, whose answer's `data` has this shape. Faults are logged here, without bodies and queries."""
@@ -141,3 +147,13 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
             logger.error("paddle sent a page link to another host")
             raise PaddleFault("broken")
         return link
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Wait for Paddle inside. Where enough pages of this process wait already, raises `crowded`: nothing was asked."""
+    with OTHER_COMPANIES.place() as taken:
+        if not taken:
+            logger.warning("paddle is slow: a request was turned away")
+            raise PaddleFault("crowded", retry_after=LATER)
+        yield

@@ -28,7 +28,7 @@ def check(header: str, body: bytes, *, secrets: Sequence[str], now: datetime, ma
     `stale`. The age is looked at last: only who knows a secret learns anything from it. An empty secret matches
     nothing.
     """
-    stamp, signatures = _parts(header)
+    stamp, signatures = parts(header)
     text = stamp.encode() + b":" + body
     expected = [hmac.digest(secret.encode(), text, "sha256").hex().encode() for secret in secrets if secret]
     if not any(hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures):
@@ -39,8 +39,11 @@ def check(header: str, body: bytes, *, secrets: Sequence[str], now: datetime, ma
         raise SignatureRefused("stale", f"This was signed {abs(age):.0f} seconds {when}.")
 
 
-def _parts(header: str) -> tuple[str, list[bytes]]:
-    """The time as it was written and every h1, in whatever order; parts of other names are Paddle's to add."""
+def parts(header: str) -> tuple[str, list[bytes]]:
+    """Returns the time as it was written and every h1, in whatever order; parts of other names are Paddle's to add.
+
+    Raises `SignatureRefused`: `unsigned`.
+    """
     pairs = [part.strip().partition("=") for part in header.split(";")]
     stamps = [value for name, _, value in pairs if name == "ts"]
     signatures = [value.encode(errors="replace") for name, _, value in pairs if name == "h1"]

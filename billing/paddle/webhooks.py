@@ -19,6 +19,7 @@ from billing.paddle.schemas import MalformedData
 from billing.paddle.signature import SignatureRefused
 from sidekick import metrics
 from sidekick.api.problems import problem_response
+from sidekick.serving.bodies import takes_body
 
 MAX_BODY = 256 * 1024
 
@@ -26,18 +27,24 @@ logger = logging.getLogger(__name__)
 
 
 @csrf_exempt
+@takes_body(most=MAX_BODY, header="Paddle-Signature")
 def paddle(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         response = _refuse(405, "method_not_allowed", "Events are sent here by POST.")
         response.headers["Allow"] = "POST"
         return response
+    header = request.headers.get("Paddle-Signature", "")
     try:
+        # Before the body: a stranger's is not read.
+        signature.parts(header)
         body = request.read(MAX_BODY + 1)
+    except SignatureRefused as refused:
+        return _refuse(401, refused.code, str(refused))
     except UnreadablePostError:
         return _refuse(400, "malformed", "The body broke off.")
     if len(body) > MAX_BODY:
         return _refuse(413, "too_large", f"The body is larger than {MAX_BODY:,} bytes.")
-    return _receive(request.headers.get("Paddle-Signature", ""), body)
+    return _receive(header, body)
 
 
 def _receive(header: str, body: bytes) -> HttpResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from django.http import FileResponse, HttpResponse
+from django.http import FileResponse
 from django.http.response import HttpResponseBase
 
 from credits.pages.filters import Filters
@@ -13,7 +13,7 @@ from credits.reports.balance import Balance
 from credits.reports.history import changes_in
 
 FILES = {"requests", "models", "history"}
-# In bytes: a large file is read and sent in pieces of this size.
+# In bytes: a file is read and sent in pieces of this size.
 BLOCK = 64 * 1024
 
 
@@ -41,13 +41,8 @@ def download(view: str, balance: Balance, filters: Filters) -> HttpResponseBase:
 
 
 def _response(file: IO[bytes], name: str) -> HttpResponseBase:
-    size = file.tell()
     file.seek(0)
-    # Either way the length is declared, so that a browser notices a broken download. A small file goes as one piece,
-    # which the server takes over at once; a large one holds this thread until it is sent.
-    if size <= csv_export.IN_MEMORY:
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
-        return HttpResponse(file.read(), content_type="text/csv; charset=utf-8", headers=headers)
+    # It declares the length, so that a browser notices a broken download.
     response = FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
     response.block_size = BLOCK
     return response

@@ -26,8 +26,6 @@ from sidekick.formatting import FORMULA_FIRST, FORMULA_FURTHER, csv_safe
 
 # The rows that a spreadsheet can show, less the header. The limit also bounds the size on disk.
 MOST_ROWS = 1_048_575
-# In bytes. A file of this size is read into memory to be sent; a larger one goes out bit by bit.
-IN_MEMORY = 4 * 1024 * 1024
 # Without it a spreadsheet reads names in the alphabet of its country.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

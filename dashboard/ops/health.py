@@ -19,6 +19,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sidekick import metrics as sidekick_metrics
+from sidekick.serving.front import LIVENESS_PATH
 
 PATIENCE = timedelta(seconds=2)
 # procrastinate's workers report every ten seconds.
@@ -100,7 +101,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
 
 
-PROBES = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
+PROBES = {LIVENESS_PATH: healthz, "/readyz": readyz, "/metrics": metrics}
 
 
 def needed() -> list[Check]:

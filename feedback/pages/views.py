@@ -18,8 +18,10 @@ from feedback import images, submission
 from feedback.forms import ReportForm, path_or_nothing
 from feedback.models import Report, ReportImage
 from feedback.submission import KeptImagesGone, TooManyReports
+from feedback.uploads import MOST_OF_A_BODY
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.http import Request
+from sidekick.serving.bodies import takes_body
 from sidekick.web import rate_limits
 from sidekick.web.pagination import Pages
 from sidekick.web.rendering import render_page
@@ -29,6 +31,7 @@ GONE = "An image that was kept from your last try is gone: they stay for a day. 
 
 
 @signed_in
+@takes_body(most=MOST_OF_A_BODY)
 @require_http_methods(["GET", "HEAD", "POST"])
 def form(request: Request, kind: Report.Kind) -> HttpResponse:
     if request.method != "POST":

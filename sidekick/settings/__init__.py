@@ -11,3 +11,4 @@ from sidekick.settings.database import *  # noqa: F403
 from sidekick.settings.feedback import *  # noqa: F403
 from sidekick.settings.operations import *  # noqa: F403
 from sidekick.settings.security import *  # noqa: F403
+from sidekick.settings.serving import *  # noqa: F403

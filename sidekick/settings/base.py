@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "dashboard.unread_bodies.UnreadBodyMiddleware",
     "sidekick.accounts.stamps.middleware.AccountStampMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "sidekick.accounts.middleware.SessionTokenMiddleware",

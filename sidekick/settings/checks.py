@@ -93,6 +93,12 @@ def operations(**_: Any) -> Iterable[CheckMessage]:
 
 
 @register(TAG)
+def serving(**_: Any) -> Iterable[CheckMessage]:
+    if settings.WEB_THREADS < 1:
+        yield _error("WEB_THREADS", "is 0, so no page could be served: set 1 or more, 8 as a rule.")
+
+
+@register(TAG)
 def feedback_webhook(**_: Any) -> Iterable[CheckMessage]:
     url, secret = settings.FEEDBACK_WEBHOOK_URL, settings.FEEDBACK_WEBHOOK_SECRET
     if bool(url) != bool(secret):

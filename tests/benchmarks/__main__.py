@@ -1,6 +1,7 @@
-"""`make bench`."""
+"""`make bench`; `ARGS=slow` measures one part."""
 
 import os
+import sys
 
 import django
 
@@ -13,7 +14,7 @@ def run() -> None:
     database.start_embedded()
     from tests.benchmarks.bench import main
 
-    main()
+    main(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.test.utils import setup_databases, teardown_databases
 from pydantic import TypeAdapter
@@ -30,12 +31,15 @@ from credits.usage import recording as usage_recording
 from credits.usage.schemas import Event
 from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import ServiceKey, User
-from tests.benchmarks import exports, webhooks
+from tests import proxy
+from tests.benchmarks import exports, slow, webhooks
+from tests.benchmarks.slow import Door, Times
 
 BATCHES = 60
 PAGE_ROUNDS = 40
 PAGES_A_ROUND = 20
 EXPORTED = 1_000_000
+SIDEKICK = "sidekick"
 MODELS = ("claude-haiku-4-5", "claude-opus-4-1", "claude-sonnet-4-5", "gemini-2.5-pro", "gpt-5", "gpt-5-mini")
 NOW = datetime.now(UTC).replace(microsecond=0)
 EVENTS = TypeAdapter(list[Event])
@@ -50,21 +54,35 @@ def verdict(name: str, ratio: float, aim: str, met: bool) -> None:
     say(f"{name:<72} {ratio:5.2f}   aim {aim}{'' if met else '   NOT MET'}")
 
 
-def main() -> None:
+def main(chosen: list[str]) -> None:
+    """Measure these `PARTS`, or all of them."""
+    unknown = set(chosen) - PARTS.keys()
+    if unknown:
+        sys.exit(f"There is no {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}.")
     connection.settings_dict["TEST"]["NAME"] = "bench_sidekick"
     databases = setup_databases(verbosity=0, interactive=False)
     try:
-        url = _url()
-        # First, while nothing else was written: the two million rows below keep the disk busy long after.
-        with served(url, "sidekick.wsgi:application", workers=2) as app:
-            bench_webhooks(app)
-        with served(url, "sidekick.wsgi:application") as app, served(url, "tests.benchmarks.wsgi:application") as bare:
-            bench_metering(app)
-            bench_pages(app, bare)
-        with served(url, "sidekick.wsgi:application") as app:
-            bench_exports(app)
+        for name, measure in PARTS.items():
+            if not chosen or name in chosen:
+                measure(_url())
     finally:
         teardown_databases(databases, verbosity=0)
+
+
+def _webhooks(url: str) -> None:
+    with served(url, workers=2) as app:
+        bench_webhooks(app)
+
+
+def _pages(url: str) -> None:
+    with served(url) as app, served(url, "tests.benchmarks.wsgi:application") as bare:
+        bench_metering(app)
+        bench_pages(app, bare)
+
+
+def _files(url: str) -> None:
+    with served(url) as app:
+        bench_exports(app)
 
 
 # Metering -------------------------------------------------------------------------------------------------------
@@ -284,6 +302,83 @@ def bench_webhooks(port: int) -> None:
     verdict("99th percentile, in ms", slow * 1000, "≤ 50", slow <= 0.05)
 
 
+# Slow company ---------------------------------------------------------------------------------------------------
+
+
+def bench_slow(url: str) -> None:
+    """A page's time beside slow company ÷ its usual time, and the slowest `/healthz`, with two processes."""
+    user = make_user("unhurried@example.com")
+    periods.open_due([user.id], NOW)
+    _fill(user, 60_000)
+    headers = cookies(user)
+    buyers = [buying(make_user(f"buyer{number}@example.com")) for number in range(slow.CUSTOMERS)]
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    say("\nSlow company: a page ÷ its usual time, and the slowest /healthz")
+    with (
+        slow.silent_paddle() as paddle,
+        served(url, workers=2, PADDLE_SIMULATOR_URL=f"http://127.0.0.1:{paddle}") as app,
+    ):
+        door = Door(app)
+        usual = _usual(door, headers)
+        with slow.purchases(door, buyers) as statuses:
+            _compare(f"{slow.CUSTOMERS} press Purchase, Paddle never answers", slow.measure(door, headers), usual)
+        say(f"  of their presses {statuses.count(503)} were told that Paddle is slow")
+    with served(url, workers=2) as app:
+        _beside_all(Door(app), headers, "")
+        if proxy.is_installed():
+            # They all come from this machine's one address.
+            with proxy.before(app, CONNECTIONS_OF_ONE_ADDRESS="5000") as before:
+                _beside_all(Door(before.https, before.trusting), headers, ", through the proxy")
+        else:
+            say("  not through the proxy: nginx is not installed")
+    _cost_of_threads(url, headers)
+
+
+def _usual(door: Door, headers: dict[str, str]) -> Times:
+    slow.measure(door, headers, 1)
+    return slow.measure(door, headers, 3)
+
+
+def _beside_all(door: Door, headers: dict[str, str], where: str) -> None:
+    for company in slow.kinds(headers):
+        usual = _usual(door, headers)
+        with slow.beside(door, company):
+            _compare(f"{company.name}{where}", slow.measure(door, headers), usual)
+
+
+def _compare(name: str, beside: Times, usual: Times) -> None:
+    ratio = beside.page / usual.page
+    verdict(name, ratio, "≤ 2.00", ratio <= 2)
+    verdict("  /healthz at its slowest, in seconds", beside.health, "≤ 0.20", beside.health <= 0.2)
+
+
+def _cost_of_threads(url: str, headers: dict[str, str]) -> None:
+    """Eight clients at once; the yardstick is Django in one thread of granian's, without the front."""
+    with served(url) as app, served(url, "sidekick.wsgi:application") as alone:
+        found: dict[int, list[float]] = {app: [], alone: []}
+        for _ in range(6):
+            for port, speeds in found.items():
+                speeds.append(slow.requests_a_second(Door(port), headers))
+    ratio = statistics.median(found[app][1:]) / statistics.median(found[alone][1:])
+    verdict("Requests/s with the front and its threads ÷ one thread without", ratio, "≥ 0.85", ratio >= 0.85)
+
+
+def buying(user: User) -> dict[str, str]:
+    headers = cookies(user)
+    token = headers["Cookie"].rpartition("csrftoken=")[2]
+    return {**headers, "X-CSRFToken": token}
+
+
+PARTS: dict[str, Callable[[str], None]] = {
+    # First, while nothing else was written: the two million rows of pages keep the disk busy long after.
+    "webhooks": _webhooks,
+    "pages": _pages,
+    "files": _files,
+    "slow": bench_slow,
+}
+
+
 # Around it ------------------------------------------------------------------------------------------------------
 
 
@@ -304,24 +399,27 @@ def make_user(email: str) -> User:
 
 def _url() -> str:
     # The test database has the server of the settings, under another name.
-    settings = connection.settings_dict
-    parts = {"host": settings["HOST"], "port": settings["PORT"], "user": settings["USER"], "dbname": settings["NAME"]}
-    if settings["PASSWORD"]:
-        parts["password"] = settings["PASSWORD"]
+    its = connection.settings_dict
+    parts = {"host": its["HOST"], "port": its["PORT"], "user": its["USER"], "dbname": its["NAME"]}
+    if its["PASSWORD"]:
+        parts["password"] = its["PASSWORD"]
     return " ".join(f"{name}={value}" for name, value in parts.items() if value)
 
 
 @contextmanager
-def served(url: str, application: str, workers: int = 1) -> Iterator[int]:
-    """granian on a free port."""
+def served(url: str, application: str = SIDEKICK, workers: int = 1, **changed: str) -> Iterator[int]:
+    """granian on a free port: Sidekick as `deploy/start` starts it, or a WSGI application in one thread."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--port", str(port)]
-    command += ["--workers", str(workers), "--blocking-threads", "1", "--log-level", "error", application]
-    environment = {**os.environ, "DATABASE_URL": url, "ACCESS_TOKEN_SECONDS": "86400"}
-    environment.pop("DJANGO_SETTINGS_MODULE")
-    server = subprocess.Popen(command, env=environment)
+    programs = Path(sys.executable).parent
+    environment = {**os.environ, "DATABASE_URL": url, "ACCESS_TOKEN_SECONDS": "86400", **changed}
+    environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "HOST": "127.0.0.1", "PORT": str(port)}
+    environment["WEB_PROCESSES"] = str(workers)
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = ["granian", "--interface", "wsgi", "--port", str(port), "--blocking-threads", "1", "--log-level", "error"]
+    command = ["deploy/start", "web"] if application == SIDEKICK else [*command, application]
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and server.poll() is None:
@@ -333,4 +431,5 @@ def served(url: str, application: str, workers: int = 1) -> Iterator[int]:
         yield port
     finally:
         server.terminate()
-        server.wait(10)
+        # Longer than granian gives a thread that waits for Paddle.
+        server.wait(30)

@@ -22,6 +22,8 @@ from billing.refusals import ChangeRefused, PurchaseRefused
 from billing.simulator.schemas.transactions import Transaction as PaddleTransaction
 from credits.models import Grant
 from sidekick.accounts.models import User
+from sidekick.serving import shares
+from sidekick.serving.shares import OTHER_COMPANIES
 from tests.billing import store as stores
 from tests.billing.store import Store, price
 from tests.credits.books import assert_books_balance, at_once, period
@@ -42,6 +44,13 @@ def store(settings: Settings) -> Iterator[Store]:
 @pytest.fixture
 def pro(store: Store, alice: User) -> str:
     return store.subscribe(alice, "pro")
+
+
+@pytest.fixture
+def only_one_waits(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This thread serves pages, in a process where one may wait for Paddle at once."""
+    settings.WEB_THREADS = 1
+    monkeypatch.setattr(shares._thread, "serves_pages", True, raising=False)
 
 
 def begin(account: User, quantity: int = 137, token: uuid.UUID = TOKEN, after: timedelta = timedelta()) -> Purchase:
@@ -242,6 +251,31 @@ def test_soon_after_a_lost_answer_paddle_is_not_asked_anew(store: Store, pro: st
     with pytest.raises(PaddleFault):
         begin(alice)
     assert checkout.purchase_state(begin(alice)) == PurchaseState.OPENING
+    assert len(transactions(store, alice)) == 1
+
+
+def test_a_customer_who_was_turned_away_loses_nothing_and_need_not_wait(
+    store: Store, pro: str, alice: User, only_one_waits: None
+) -> None:  # B4 O6
+    for tries in range(2):
+        with OTHER_COMPANIES.place(), pytest.raises(PaddleFault) as raised:
+            begin(alice)
+        assert (raised.value.code, raised.value.unknown_outcome, raised.value.retry_after) == ("crowded", False, 10)
+        assert transactions(store, alice) == []
+        assert Purchase.objects.filter(price__interval="credit", asked_at=None).count() == 1, tries
+    assert begin(alice).transaction_id == begin(alice).transaction_id != ""
+    assert len(transactions(store, alice)) == 1
+
+
+def test_who_is_turned_away_after_a_lost_answer_still_finds_what_was_made(
+    store: Store, pro: str, alice: User, only_one_waits: None
+) -> None:  # B4 O6
+    store.world.faults.add("unanswered", method="POST", path="/transactions")
+    with pytest.raises(PaddleFault):
+        begin(alice)
+    with OTHER_COMPANIES.place(), pytest.raises(PaddleFault, match="slow right now"):
+        begin(alice, after=A_WHILE)
+    assert begin(alice, after=A_WHILE).transaction_id
     assert len(transactions(store, alice)) == 1
 
 

@@ -57,6 +57,7 @@ def test_production_starts_with_everything_it_needs() -> None:
         ({"EMAIL_HOST": ""}, "EMAIL_HOST is not set"),
         ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES is not set"),
         ({"TRUSTED_PROXIES": "two"}, "whole number"),
+        ({"WEB_THREADS": "0"}, "WEB_THREADS is 0"),
         ({"PADDLE_WEBHOOK_SECRETS": ""}, "PADDLE_WEBHOOK_SECRETS is not set"),
         ({"PADDLE_WEBHOOK_SECRETS": "   "}, "PADDLE_WEBHOOK_SECRETS is not set"),
         ({"PADDLE_WEBHOOK_SECRETS": ","}, "empty secret"),

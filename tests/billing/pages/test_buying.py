@@ -17,6 +17,8 @@ from pytest_django import Settings
 from billing.models import PlanPrice, Purchase, Transaction
 from credits.models import Grant
 from sidekick.accounts.models import User
+from sidekick.serving import shares
+from sidekick.serving.shares import OTHER_COMPANIES
 from tests.billing.pages.reading import ACT, HOME, NOW, PANEL, SWAP, buy, page, rows, said, words
 from tests.billing.store import Store, price
 
@@ -148,6 +150,21 @@ def test_the_same_form_sent_twice_is_one_purchase(browser: Client, pro: str) -> 
     first, second = buy(browser, 137, token=token), buy(browser, 137, token=token)
     assert first["Location"] == second["Location"]
     assert Purchase.objects.filter(quantity=137).count() == 1
+
+
+def test_while_others_wait_for_paddle_the_form_says_so_and_keeps_its_number(
+    browser: Client, pro: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:  # B4 O6
+    settings.WEB_THREADS = 1
+    monkeypatch.setattr(shares._thread, "serves_pages", True, raising=False)
+    with OTHER_COMPANIES.place():
+        turned_away, swapped = buy(browser, 137), buy(browser, 137, headers=PANEL)
+    assert (turned_away.status_code, turned_away["Retry-After"]) == (503, "10")
+    for answer in (turned_away, swapped):
+        html = answer.content.decode()
+        assert "Paddle, which handles our payments, is slow right now. Nothing was changed" in words(html)
+        assert 'value="137"' in html
+    assert buy(browser, 137).status_code == 303
 
 
 def test_price_and_account_are_not_the_browser_s_to_choose(

@@ -107,10 +107,10 @@ def _start_simulator() -> subprocess.Popen[bytes]:
 
 def _start(port: int, workers: int) -> list[subprocess.Popen[bytes]]:
     # A session of its own for each: Ctrl-C reaches this process only, which then stops them.
-    environment = {**os.environ, "DATABASE_URL": settings.DATABASE_URL, "PORT": str(port)}
-    granian = str(Path(sys.executable).with_name("granian"))
-    web = [granian, "--interface", "wsgi", "--port", str(port), "--workers", str(workers)]
-    web += ["--blocking-threads", "1", "--log-level", "warning", "sidekick.wsgi:application"]
+    programs = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "DATABASE_URL": settings.DATABASE_URL}
+    environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_PROCESSES": str(workers)}
+    web = ["deploy/start", "web"]
     worker = [sys.executable, "manage.py", "procrastinate", "worker", "--shutdown-graceful-timeout", "5"]
     return [
         subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, start_new_session=True)

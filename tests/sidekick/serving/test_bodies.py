@@ -1,0 +1,105 @@
+"""Bodies are read before a thread is taken, and not at all where the headers rule them out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.conf import settings as project
+from pytest_django import Settings
+
+from billing.paddle.webhooks import MAX_BODY
+from feedback.uploads import MOST_OF_A_BODY
+from sidekick.serving import bodies
+from sidekick.serving.bodies import UNREAD, ClientGone
+from sidekick.serving.environ import Environ, environ_of
+from tests.sidekick.serving.requests import Receive, scope, sending, unasked
+
+MEBIBYTE = 1024 * 1024
+SIGNED = {"Paddle-Signature": "ts=1;h1=00"}
+BEARER = {"Authorization": "Bearer sk_x"}
+SESSION = {"Cookie": f"theme=dark; {project.ACCESS_COOKIE}=eyJ"}
+
+
+def request(method: str, path: str, length: int | str = 10, headers: dict[str, str] | None = None) -> Environ:
+    return environ_of(scope(method, path, {**(headers or {}), "Content-Length": str(length)}))
+
+
+def read(environ: Environ, receive: Receive) -> bytes:
+    async def all_of_it() -> bytes:
+        with await bodies.read(environ, receive) as body:
+            return b"" if UNREAD in environ else body.read()
+
+    return asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize(
+    ("why", "environ"),
+    [
+        pytest.param("unwanted", request("POST", "/webhooks/paddle"), id="no signature"),
+        pytest.param("too_large", request("POST", "/webhooks/paddle", MAX_BODY + 1, SIGNED), id="too long a webhook"),
+        pytest.param("unwanted", request("POST", "/api/v1/usage"), id="no service key"),
+        pytest.param("too_large", request("POST", "/api/v1/usage", 3 * MEBIBYTE, BEARER), id="too many events"),
+        pytest.param("too_large", request("POST", "/api/v1/auth/token", 3 * MEBIBYTE), id="too long a sign-in"),
+        pytest.param("signed_out", request("POST", "/dashboard/feedback", MEBIBYTE), id="not signed in"),
+        pytest.param(
+            "too_large", request("POST", "/dashboard/feedback", MOST_OF_A_BODY + 1, SESSION), id="too large images"
+        ),
+        pytest.param(
+            "too_large", request("POST", "/dashboard/billing/keep", 3 * MEBIBYTE, SESSION), id="too long a form"
+        ),
+        pytest.param("unwanted", request("POST", "/nothing/here"), id="no such page"),
+        pytest.param("unwanted", request("GET", "/pricing"), id="GET"),
+    ],
+)
+def test_a_body_that_headers_rule_out_is_not_read(why: str, environ: Environ) -> None:  # O6
+    async def refused() -> None:
+        with await bodies.read(environ, unasked) as body, pytest.raises(OSError, match="not read"):
+            body.read()
+
+    asyncio.run(refused())
+    assert environ[UNREAD] == why
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        request("POST", "/webhooks/paddle", MAX_BODY, SIGNED),
+        request("POST", "/api/v1/usage", 10, BEARER),
+        request("POST", "/api/v1/auth/token"),
+        request("POST", "/accounts/login/"),
+        request("POST", "/dashboard/feedback", MOST_OF_A_BODY, SESSION),
+        request("POST", "/admin/login/"),
+    ],
+    ids=lambda environ: str(environ["PATH_INFO"]),
+)
+def test_any_other_body_is_read_whole(environ: Environ) -> None:
+    assert read(environ, sending(b"0123", b"456789")) == b"0123456789"
+    assert environ["CONTENT_LENGTH"] == "10"
+
+
+def test_a_body_in_chunks_is_read_up_to_its_limit() -> None:  # O6
+    chunked = environ_of(scope("POST", "/webhooks/paddle", {**SIGNED, "Transfer-Encoding": "chunked"}))
+    assert bodies.has_body(chunked)
+    assert read(chunked, sending(b"{", b"}")) == b"{}"
+    assert chunked["CONTENT_LENGTH"] == "2"
+    endless = environ_of(scope("POST", "/webhooks/paddle", {**SIGNED, "Transfer-Encoding": "chunked"}))
+    read(endless, sending(*[b"x" * MAX_BODY] * 2, then="stays"))
+    assert endless[UNREAD] == "too_large"
+
+
+def test_a_body_has_a_deadline(settings: Settings) -> None:  # O6
+    settings.BODY_SECONDS = 0
+    silent = request("POST", "/accounts/login/")
+    read(silent, sending(b"0", then="stays"))
+    assert silent[UNREAD] == "too_slow"
+
+
+def test_a_client_that_goes_has_sent_nothing() -> None:  # O6
+    with pytest.raises(ClientGone):
+        read(request("POST", "/accounts/login/"), sending(b"half", then="goes"))
+
+
+def test_without_a_body_there_is_nothing_to_read() -> None:
+    assert not bodies.has_body(environ_of(scope("POST", "/accounts/logout/")))
+    assert not bodies.has_body(request("POST", "/accounts/logout/", 0))
