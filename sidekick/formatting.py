@@ -15,6 +15,7 @@ from sidekick.text import INVISIBLE
 T = TypeVar("T")
 CENT = Decimal("0.01")
 MINUS = "−"
+NO_BREAK = "\u00a0"
 # Spreadsheets skip these before a formula, or nobody sees them there. The quotation mark is among them: a file taken
 # apart at semicolons reads one inside a cell as an empty quotation.
 SKIPPED = rf'"{INVISIBLE}'
@@ -124,8 +125,18 @@ def days(first: date, last: date) -> str:
     return f"{since} – {day(last)}"
 
 
-def clock(moment: datetime) -> str:
-    return f"{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
+def clock(moment: datetime, *, seconds: bool = True) -> str:
+    """The time of an aware moment; in the hour that a zone repeats when clocks go back, with its offset."""
+    shown = f"{moment.hour:02}:{moment.minute:02}" + (f":{moment.second:02}" if seconds else "")
+    if moment.utcoffset() == moment.replace(fold=1 - moment.fold).utcoffset():
+        return shown
+    # As in the files: an abbreviation such as CST means one offset to some and another to others.
+    return f"{shown} {moment.isoformat()[-6:]}"
+
+
+def spaced(name: str) -> str:
+    """A name for places where browsers show several spaces as one, and none at the ends: those don't break."""
+    return re.sub(r"^ | $|(?<= ) | (?= )", NO_BREAK, name)
 
 
 def csv_safe(cell: T) -> T | str:

@@ -60,6 +60,7 @@ TESTED_BY = {
     "credits.pages.unsubscribe": "credits.test_emails",
     "dashboard.admin": "dashboard.backoffice.test_admin",
     "dashboard.backoffice.search": "dashboard.backoffice.test_admin",
+    "dashboard.templatetags.clocks": "dashboard.test_context",
     "dashboard.templatetags.icons": "dashboard.test_context",
     "sidekick.accounts.tasks": "sidekick.accounts.test_emails",
     "sidekick.accounts.views": "sidekick.accounts.test_sign_in",

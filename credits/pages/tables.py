@@ -50,7 +50,7 @@ def change_row(change: Change, zone: ZoneInfo) -> dict[str, Any]:
         "what": change.what,
         "note": change.note,
         "day": formatting.day(change.day or moment),
-        "clock": "" if change.day else formatting.clock(moment)[:5],
+        "clock": "" if change.day else formatting.clock(moment, seconds=False),
         "iso": change.day.isoformat() if change.day else moment.isoformat(timespec="seconds"),
         "change": (shown := formatting.change(change.change)),
         "long": _long(shown),

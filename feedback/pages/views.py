@@ -19,6 +19,7 @@ from feedback.forms import ReportForm, path_or_nothing
 from feedback.models import Report, ReportImage
 from feedback.submission import KeptImagesGone, TooManyReports
 from feedback.uploads import MOST_OF_A_BODY
+from sidekick import formatting
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.http import Request
 from sidekick.serving.bodies import takes_body
@@ -154,7 +155,7 @@ def _show_form(request: Request, shown: ReportForm, *, status: int = 200) -> Htt
 
 def _too_many(refused: TooManyReports, now: datetime, zone: ZoneInfo) -> str:
     minutes = -(-(refused.again_at - now).total_seconds() // 60)
-    clock = timezone.localtime(refused.again_at, zone).strftime("%H:%M")
+    clock = formatting.clock(timezone.localtime(refused.again_at, zone), seconds=False)
     wait = "a minute" if minutes <= 1 else f"{minutes:.0f} minutes"
     return (
         f"You have sent {submission.MOST_IN_AN_HOUR} reports within an hour, which is the most we take. "

@@ -102,7 +102,11 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["dashboard.templatetags.icons", "sidekick.accounts.stamps.tags"],
+            "builtins": [
+                "dashboard.templatetags.clocks",
+                "dashboard.templatetags.icons",
+                "sidekick.accounts.stamps.tags",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.template import Context, Template
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dashboard.context import context, tabs
@@ -105,3 +109,13 @@ def test_icons_are_drawn_not_spelt_out(client: Client) -> None:
     page = client.get("/pricing").content.decode()
     assert '<svg class="icon"' in page
     assert "&lt;svg" not in page
+
+
+def test_a_time_in_a_template_is_the_page_s_own_and_shows_the_offset_of_an_hour_that_comes_twice() -> None:  # A10
+    template = Template("{{ moment|clock }}")
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        shown = [
+            template.render(Context({"moment": datetime(2026, 10, 25, hour, 30, 59, tzinfo=UTC)})) for hour in (0, 1, 2)
+        ]
+    assert shown == ["02:30 +02:00", "02:30 +01:00", "03:30"]
+    assert template.render(Context({})) == ""

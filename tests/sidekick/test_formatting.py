@@ -147,6 +147,28 @@ def test_days_and_times_are_short() -> None:
     assert (formatting.day(moment), formatting.clock(moment)) == ("4 May 2026", "05:44:07")
 
 
+@pytest.mark.parametrize(
+    ("moment", "zone", "shown"),
+    [
+        ("2026-10-25T00:30:07Z", "Europe/Berlin", "02:30:07 +02:00"),
+        ("2026-10-25T01:30:07Z", "Europe/Berlin", "02:30:07 +01:00"),
+        ("2026-10-24T23:59:59Z", "Europe/Berlin", "01:59:59"),
+        ("2026-10-25T02:00:00Z", "Europe/Berlin", "03:00:00"),
+        ("2026-11-01T05:30:00Z", "America/New_York", "01:30:00 -04:00"),
+        ("2026-11-01T06:30:00Z", "America/New_York", "01:30:00 -05:00"),
+        ("2026-04-04T14:45:00Z", "Australia/Lord_Howe", "01:45:00 +11:00"),
+        ("2026-04-04T15:15:00Z", "Australia/Lord_Howe", "01:45:00 +10:30"),
+        ("2026-03-29T00:59:59Z", "Europe/Berlin", "01:59:59"),
+        ("2026-03-29T01:00:00Z", "Europe/Berlin", "03:00:00"),
+        ("2026-10-25T01:30:00Z", "UTC", "01:30:00"),
+    ],
+)
+def test_an_hour_that_comes_twice_shows_its_offset(moment: str, zone: str, shown: str) -> None:  # C3
+    local = datetime.fromisoformat(moment).astimezone(ZoneInfo(zone))
+    assert formatting.clock(local) == shown
+    assert formatting.clock(local, seconds=False) == shown[:5] + shown[8:]
+
+
 FORMULAS = [
     "=1",
     "=1+1",

@@ -1,0 +1,17 @@
+"""`{{ moment|clock }}`: hours and minutes in the page's time zone, with the offset in an hour that comes twice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+
+from sidekick import formatting
+
+register = template.Library()
+
+
+@register.filter(expects_localtime=True)
+def clock(moment: datetime | str) -> str:
+    # As Django's `date` does: nothing of what is missing.
+    return formatting.clock(moment, seconds=False) if isinstance(moment, datetime) else ""
