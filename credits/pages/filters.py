@@ -50,7 +50,8 @@ class FilterForm(forms.Form):
         error_messages={"invalid_choice": "There is no such range; this is the current period."},
     )
     to = DayField(required=False, error_messages={"invalid": "Give the last day as a date, like 2026-05-31."})
-    model = forms.CharField(required=False, max_length=100)
+    # A name may begin or end with a space.
+    model = forms.CharField(required=False, max_length=100, strip=False)
 
     def __init__(self, data: QueryDict, balance: Balance) -> None:
         super().__init__(data)

@@ -21,6 +21,7 @@ from credits.reports import usage
 from credits.reports.balance import Balance
 from credits.reports.history import changes_in
 from credits.reports.usage import ModelUsage, UsagePage
+from sidekick import formatting
 from sidekick.accounts.http import Request
 from sidekick.web.etags import etag_of
 from sidekick.web.pagination import Pages, number_of
@@ -141,7 +142,7 @@ def context(request: Request, view: str, balance: Balance, filters: Filters) -> 
         "newest": filters.link(**reading.newest),
         "filters": filters,
         "filters_tag": etag_of(names, has_usage),
-        "models": names,
+        "models": [(name, formatting.spaced(name)) for name in names],
         "has_usage": has_usage,
         "errors": filters.errors + reading.errors,
         **reading.table,

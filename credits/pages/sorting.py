@@ -43,8 +43,9 @@ class Sorting:
         return self.parameter == USUAL
 
     def apply(self, sums: list[ModelUsage]) -> list[ModelUsage]:
-        # Names decide between equal figures, so that the order is always the same.
-        return sorted(sums, key=lambda each: (getattr(each, self.column), each.model), reverse=self.descending)
+        # Names decide between equal figures, from A on, so that the order is always the same, and the chart's.
+        by_name = sorted(sums, key=lambda each: each.model)
+        return sorted(by_name, key=lambda each: getattr(each, self.column), reverse=self.descending)
 
     def headings(self, link: Callable[..., str]) -> list[dict[str, Any]]:
         """The headings of the columns, each a link that sorts by it. `link` makes one with the page's filters."""

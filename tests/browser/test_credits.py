@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 import time_machine
 from playwright.sync_api import Download, Page, expect
 
-from credits.models import UsageEvent
+from credits.models import AIModel, ModelPrice, UsageEvent
+from credits.usage.schemas import Event
 from sidekick.accounts.models import User
 from tests.browser import customers
 from tests.browser.conftest import TUESDAY, NewPage
 from tests.browser.test_looks import look
+from tests.conftest import make_user
 
 CREDITS, HISTORY = "/dashboard/credits", "/dashboard/credits/history"
 PAGES = {
@@ -129,3 +132,52 @@ def test_history_is_read_without_javascript(new_page: NewPage, clock: time_machi
     expect(page.locator(".pagination-count")).to_contain_text("21–40 of")
     page.get_by_role("link", name=re.compile(r"^\d+ requests? on ")).first.click()
     expect(page).to_have_url(re.compile(r"/dashboard/credits\?range=custom&from=(.*)&to=\1$"))
+
+
+ARN = "arn:aws:bedrock:{}:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-v1:{}"
+NAMES = [ARN.format("us-east-1", 0), ARN.format("us-east-1", 1), ARN.format("eu-west-1", 0), "acme two", "acme  two"]
+# Texts that don't fit into their boxes, which is where a browser cuts them.
+CUT = """
+() => [...document.querySelectorAll("#usage tbody :is(th, td, .model, time), .chart-legend li")]
+  .filter((part) => part.getClientRects().length && getComputedStyle(part).overflowX !== "visible"
+    && part.scrollWidth > part.clientWidth + 1).map((part) => part.innerText)
+"""
+PLACE = "(select, name) => [...select.options].findIndex(({ value }) => value === name)"
+
+
+def named_alike(now: datetime) -> User:
+    """Requests of models whose names differ at the end, in the middle and in spaces, in an hour that came twice."""
+    user = make_user("aria@example.com", time_zone="Europe/Berlin", date_joined=now - timedelta(days=3))
+    price = dict.fromkeys(("input", "output", "cache_read", "cache_write"), Decimal(10))
+    events: list[Event] = []
+    for number, name in enumerate(NAMES):
+        model = AIModel.objects.create(name=name)
+        ModelPrice.objects.create(model=model, valid_from=now - timedelta(days=9), **price)
+        template = next(iter(customers.requests(user, 1, start=now, end=now)))
+        for hour in (0, 1):
+            events.append({**template, "request_id": f"{number}-{hour}", "model": name})
+            events[-1]["occurred_at"] = now - timedelta(hours=hour)
+    customers.record(events)
+    return user
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_models_of_similar_names_are_told_apart(new_page: NewPage, width: int) -> None:  # C3 C4 C5 C6
+    autumn = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    with time_machine.travel(autumn, tick=True):
+        page = new_page(named_alike(autumn), width=width)
+        for path in ("/dashboard/credits", "/dashboard/credits/models"):
+            page.goto(path)
+            assert page.evaluate(CUT) == []
+            shown = {each.strip() for each in page.locator("#usage tbody .model").all_inner_texts()}
+            assert set(NAMES) <= shown
+            assert set(NAMES) <= set(page.locator(".chart-legend li").all_inner_texts())
+            for name in NAMES:
+                # Playwright takes runs of spaces for one wherever it compares words.
+                choice = page.get_by_label("Model", exact=True)
+                choice.select_option(index=choice.evaluate(PLACE, name))
+                expect(page.locator(".chart-head .model")).to_have_js_property("innerText", name)
+                assert set(page.locator("#usage > .table-wrap tbody .model").all_inner_texts()) == {name}
+        page.goto("/dashboard/credits")
+        times = page.locator("#usage > .table-wrap tbody time").all_inner_texts()
+        assert {time.split(" ", 3)[3] for time in times} == {"02:30:00 +01:00", "02:30:00 +02:00"}

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -480,6 +481,49 @@ def test_times_stand_in_the_account_s_zone(browser: Client, alice: User) -> None
     assert "times in Asia/Kathmandu" in page(browser, REQUESTS)
     User.objects.filter(id=alice.id).update(time_zone="Mars/Olympus")
     assert table(page(browser, REQUESTS))[0]["heading"] == "10 May 2026 12:07:30"
+
+
+def test_an_hour_that_comes_twice_shows_its_offset(
+    browser: Client, alice: User, clock: time_machine.Traveller, sign_in: SignIn
+) -> None:  # C3 C8 C10
+    User.objects.filter(id=alice.id).update(time_zone="Europe/Berlin")
+    first, second = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    clock.move_to(second)
+    sign_in(browser, alice)
+    for moment in (first, second):
+        use(alice, 1, now=moment)
+        grants.grant(alice.id, Decimal(1), kind=Grant.Kind.COURTESY, source_key=str(moment), now=moment)
+    html = page(browser, REQUESTS)
+    assert [row["heading"] for row in table(html)] == ["25 Oct 2026 02:30:00 +01:00", "25 Oct 2026 02:30:00 +02:00"]
+    assert "As of <time" in html
+    assert ">02:30:00 +01:00</time>" in html
+    assert browser.get(BALANCE).headers["Sidekick-Clock"] == "02:30:00 +01:00"
+    shown = words(page(browser, HISTORY))
+    assert "25 Oct 2026 02:30 +01:00" in shown
+    assert "25 Oct 2026 02:30 +02:00" in shown
+
+
+NAMES = ["acme two", "acme  two", " acme", "acme ", "  "]
+
+
+def test_names_that_differ_in_their_spaces_are_told_apart_and_filtered(browser: Client, alice: User) -> None:  # C5
+    price: dict[str, Any] = dict.fromkeys(("input", "output", "cache_read", "cache_write"), Decimal(20))
+    for name in NAMES:
+        ModelPrice.objects.create(model=AIModel.objects.create(name=name), valid_from=NOW - DAY, **price)
+    recording.record([event(alice, f"r{n}", model=name, occurred_at=NOW) for n, name in enumerate(NAMES)], now=NOW)
+    html = page(browser, REQUESTS)
+    options = dict(re.findall(r'<option value="([^"]*)"[^>]*>([^<]*)</option>', html))
+    assert set(NAMES) <= set(options)
+    # A browser shows runs of spaces in a choice as one, but not these.
+    assert len({" ".join(options[name].split(" ")).strip(" ") for name in NAMES}) == len(NAMES)
+    for name in NAMES:
+        for path in (REQUESTS, MODELS):
+            html = page(browser, f"{path}?{urlencode({'model': name})}")
+            assert len(table(html)) == 1
+            assert f'<span class="model">{name}</span>' in html
+            assert re.search(rf'<option value="{name}" selected>', html)
+        file = b"".join(browser.get(f"{REQUESTS}/requests.csv?{urlencode({'model': name})}"))
+        assert len(file.splitlines()) == 2
 
 
 def test_names_from_outside_are_words_not_markup(browser: Client, alice: User) -> None:
