@@ -11,7 +11,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.defaultfilters import linebreaks_filter
 from django.template.response import TemplateResponse
@@ -148,9 +148,9 @@ class ReportAdmin(ReasonedAdmin):
             action_flag=CHANGE,
             change_message=f"Exported as CSV: {form.cleaned_data['reason']}",
         )
-        response = StreamingHttpResponse(csv_export.lines(queryset), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="reports-{timezone.now():%Y-%m-%d}.csv"'
-        return response
+        name = f"reports-{timezone.now():%Y-%m-%d}.csv"
+        file = csv_export.write(queryset)
+        return FileResponse(file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
 
     @reasoned_action(description="Forward to the webhook again", permissions=["change"])
     def forward_again(self, request: HttpRequest, queryset: ReportQuerySet, reason: str) -> None:
