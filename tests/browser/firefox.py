@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from marionette_driver import By, Wait
-from marionette_driver.errors import MarionetteException
+from marionette_driver.errors import MarionetteException, MoveTargetOutOfBoundsException, StaleElementException
 from marionette_driver.marionette import ActionSequence, Marionette, MouseButton, WebElement
 
 from sidekick.accounts import device_sessions, tokens
@@ -26,7 +26,15 @@ ADVICE = (
     "No Firefox was found, so its tests are skipped. Install one (Debian: apt-get install firefox-esr) or say where "
     "it is: FIREFOX=/path/to/firefox make test"
 )
-PREFERENCES = {"intl.accept_languages": "en-GB", "ui.prefersReducedMotion": 1}
+PREFERENCES = {
+    "intl.accept_languages": "en-GB",
+    "ui.prefersReducedMotion": 1,
+    # A proxy at which nothing listens; it is used while `set_offline` says so.
+    "network.proxy.allow_hijacking_localhost": True,
+    "network.proxy.http": "127.0.0.1",
+    "network.proxy.http_port": 9,
+    "network.proxy.type": 0,
+}
 SECONDS = 15
 # Visible elements of a selector that contain these words, in the order of the document.
 SHOWN = """
@@ -54,6 +62,7 @@ class Firefox:
             self.switch(tab)
             self.driver.close()
         self.switch(first)
+        self.set_offline(False)
         self.driver.navigate("about:blank")
         with self.driver.using_context("chrome"):
             self.driver.execute_script("Services.cookies.removeAll();")
@@ -93,6 +102,10 @@ class Firefox:
         """Returns the tab that opens beside those that are known; the current one stays."""
         return str(self._wait(lambda: next(iter(set(self.tabs) - set(known)), None), "no tab opened"))
 
+    def set_offline(self, offline: bool) -> None:
+        """Firefox's own switch leaves connections to this machine open."""
+        self.driver.set_pref("network.proxy.type", 1 if offline else 0)
+
     def sign_in(self, user: User) -> None:
         """Give the browser the cookies of a new device session, as the sign-in page does."""
         if not self.path.startswith("/"):
@@ -123,15 +136,20 @@ class Firefox:
 
     def click(self, selector: str, words: str = "", *, held: str = "", button: int = MouseButton.LEFT) -> None:
         """Click with a real pointer, perhaps while a key is held: `held=Keys.CONTROL`, `button=MouseButton.MIDDLE`."""
-        element = self.find(selector, words)
-        self.run("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", element)
-        keys = ActionSequence(self.driver, "key", "keyboard")
-        pointer = ActionSequence(self.driver, "pointer", "mouse", {"pointerType": "mouse"})
         if held:
-            keys.key_down(held).perform()
-        pointer.click(element, button=button).perform()
+            ActionSequence(self.driver, "key", "keyboard").key_down(held).perform()
+        # A page that still moves carries the element away; nothing was clicked then.
+        moved = (MoveTargetOutOfBoundsException, StaleElementException)
+        wait = Wait(self.driver, timeout=SECONDS, ignored_exceptions=moved)
+        wait.until(lambda _: self._point(self.find(selector, words), button))
         if held:
             ActionSequence(self.driver, "key", "keyboard").key_up(held).perform()
+
+    def _point(self, element: WebElement, button: int) -> bool:
+        self.run("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", element)
+        pointer = ActionSequence(self.driver, "pointer", "mouse", {"pointerType": "mouse"})
+        pointer.click(element, button=button).perform()
+        return True
 
     def fill(self, selector: str, words: str) -> None:
         field = self.find(selector)
