@@ -10,6 +10,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
+from threading import Lock
 from typing import Any, Literal
 
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
@@ -57,6 +58,10 @@ HEIC = (
 TOLD_AT_ONCE = {"heic": HEIC, "unknown": UNKNOWN, "large": TOO_LARGE, "full": LEFT_OUT, "unreadable": "can’t be read."}
 
 
+# In each process, whatever its threads: their memory would add up.
+_one_at_a_time = Lock()
+
+
 class ImageRefused(ValueError):
     """The message is the end of a sentence that begins with the file's name."""
 
@@ -85,8 +90,9 @@ def clean(data: bytes) -> Picture:
         raise ImageRefused("is empty.")
     if len(data) > MOST_BYTES:
         raise ImageRefused(TOO_LARGE)
-    file_format, pixels = _decode(data)
-    return _encode(pixels, file_format)
+    with _one_at_a_time:
+        file_format, pixels = _decode(data)
+        return _encode(pixels, file_format)
 
 
 def is_heic(data: bytes, name: str, media_type: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
+import requests
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
@@ -22,6 +23,7 @@ from django.urls import reverse
 from sidekick.accounts.models import User
 from sidekick.accounts.sign_in import carried, reauthentication
 from sidekick.email_addresses import is_same_mailbox, normalised
+from sidekick.serving.shares import OTHER_COMPANIES
 from sidekick.text import trimmed
 
 
@@ -38,6 +40,20 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     ) -> list[SocialApp]:
         """Returns the providers of the settings only: rows of the database would be a second place to name them."""
         return [app for app in super().list_apps(request, provider, client_id) if app.pk is None]
+
+    def get_requests_session(self) -> requests.Session:
+        """Returns a session that waits for a provider in few threads; allauth shows its page for other faults."""
+        session: requests.Session = super().get_requests_session()
+        send = session.request
+
+        def request(*args: Any, **kwargs: Any) -> requests.Response:
+            with OTHER_COMPANIES.place() as taken:
+                if not taken:
+                    raise requests.ConnectionError("Too many pages wait for other companies.")
+                return send(*args, **kwargs)
+
+        session.request = request  # type: ignore[method-assign]
+        return session
 
     def generate_state_param(self, state: dict[str, Any]) -> str:
         """Note the browser's time zone in the state that comes back with the visitor (A10)."""

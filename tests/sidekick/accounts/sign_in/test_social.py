@@ -14,6 +14,8 @@ from django.test import Client
 from pytest_django import Settings
 
 from sidekick.accounts.models import User
+from sidekick.serving import shares
+from sidekick.serving.shares import OTHER_COMPANIES
 from tests.conftest import PASSWORD
 from tests.sidekick.accounts import providers
 from tests.sidekick.accounts.providers import Provider
@@ -209,6 +211,17 @@ def test_whoever_stops_half_way_is_told_so(client: Client, provider: Provider) -
     answer = go(client)
     assert answer["Location"] == "/accounts/social/login/cancelled/"
     assert "You are not signed in" in client.get(answer["Location"]).content.decode()
+
+
+def test_while_others_wait_for_providers_a_sign_in_is_told_at_once(
+    client: Client, provider: Provider, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:  # A1 O6
+    settings.WEB_THREADS = 1
+    monkeypatch.setattr(shares._thread, "serves_pages", True, raising=False)
+    with OTHER_COMPANIES.place():
+        answer = go(client)
+    assert "Signing in didn’t work" in answer.content.decode()
+    assert go(client)["Location"] == "/dashboard/credits"
 
 
 def test_buttons_stand_where_keys_are_set(client: Client, provider: Provider) -> None:  # A1
