@@ -42,8 +42,11 @@ class ReportForm(forms.Form):
         files: MultiValueDict[str, UploadedFile[bytes]] | None = None,
         *,
         page: str = "",
+        words: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(data, files, initial={"page": page}, auto_id="report_%s")
+        super().__init__(data, files, initial={"page": page, **(words or {})}, auto_id="report_%s")
+        # Words that a POST without a session had, once its author is back.
+        self.words = words
         self.kind = kind
         self.token = _uuid_in(data.get("token") if data else None) or uuid.uuid4()
         # Ticked images of this form's last try, images that were checked just now, and what is kept after this try.

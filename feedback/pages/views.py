@@ -22,6 +22,8 @@ from feedback.uploads import MOST_OF_A_BODY
 from sidekick import formatting
 from sidekick.accounts.decorators import signed_in
 from sidekick.accounts.http import Request
+from sidekick.accounts.sign_in import unsent_words
+from sidekick.accounts.sign_in.unsent_words import keeps_words
 from sidekick.serving.bodies import takes_body
 from sidekick.web import rate_limits
 from sidekick.web.pagination import Pages
@@ -31,12 +33,14 @@ TOO_FAST = "That was a lot at once. Wait 10 minutes, then try again; your words 
 GONE = "An image that was kept from your last try is gone: they stay for a day. Please choose it again."
 
 
+@keeps_words("title", "priority", "app_version", "description")
 @signed_in
 @takes_body(most=MOST_OF_A_BODY)
 @require_http_methods(["GET", "HEAD", "POST"])
 def form(request: Request, kind: Report.Kind) -> HttpResponse:
     if request.method != "POST":
-        return _show_form(request, ReportForm(kind, page=_came_from(request)))
+        words = unsent_words.words_for(request)
+        return _show_form(request, ReportForm(kind, page=_came_from(request), words=words))
     # Decoding images is expensive, and the limit of ten an hour counts stored reports only.
     may_try = rate_limits.allow(request, "feedback")
     sent_form = ReportForm(kind, request.POST, request.FILES if may_try else None)
@@ -54,6 +58,7 @@ def form(request: Request, kind: Report.Kind) -> HttpResponse:
         except KeptImagesGone:
             sent_form.add_error("images", GONE)
         else:
+            unsent_words.forget(request)
             return redirect("feedback:sent", stored.id)
     # A browser can't fill in a file field again, so checked images wait here for the next try.
     sent_form.kept = submission.keep_images(request.user, sent_form.token, sent_form.ticked, sent_form.added, now)

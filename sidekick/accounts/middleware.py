@@ -16,6 +16,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject, cached_property
 
 from sidekick.accounts import device_sessions, known_devices, tokens
+from sidekick.accounts.sign_in import unsent_words
 
 from .http import is_poll
 from .models import DeviceSession, User
@@ -95,7 +96,7 @@ class Identity:
         """Set or clear the cookies, and keep pages of an account out of every cache."""
         if self.signed_in_now:
             # The state of the sign-in flow must not outlive it.
-            self.request.session.flush()
+            unsent_words.end_flow(self.request)
             if self.session:
                 known_devices.remember(self.request, response, self.session)
         asked = "session" in self.__dict__

@@ -38,11 +38,15 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The bodies that a view takes: their size in bytes, and whether a header or a session must come along."""
+    """The bodies that a view takes: their size in bytes, and whether a header or a session must come along.
+
+    `signed_out` are the bytes that are read without a session all the same.
+    """
 
     most: int | None = None
     header: str = ""
     signed_in: bool = False
+    signed_out: int = 0
 
 
 def takes_body(**terms: Any) -> Callable[[View], View]:
@@ -108,7 +112,8 @@ def _unread(environ: Environ, terms: Terms | None, length: int, most: int) -> st
     if terms.header and not environ.get(f"HTTP_{terms.header.upper().replace('-', '_')}"):
         return UNWANTED
     cookies = environ.get("HTTP_COOKIE", "")
-    if terms.signed_in and not any(f"{name}=" in cookies for name in (settings.ACCESS_COOKIE, settings.REFRESH_COOKIE)):
+    needs_session = terms.signed_in and not 0 < length <= terms.signed_out
+    if needs_session and not any(f"{name}=" in cookies for name in (settings.ACCESS_COOKIE, settings.REFRESH_COOKIE)):
         return SIGNED_OUT
     return TOO_LARGE if length > most else ""
 

@@ -111,6 +111,7 @@ ACCOUNT_RATE_LIMITS = {
     "checkout": "10/m/user",
     # Images are decoded before the report is checked; three of the worst take some ten seconds.
     "feedback": "15/10m/user",
+    "unsent_words": "20/5m/ip",
     "paddle": "30/m/user",
     # A file of a million rows takes six seconds, and a process makes one at a time.
     "export": "10/m/user,30/h/user",

@@ -1,12 +1,13 @@
-// [data-draft] in a form: the words that are typed there stay in this browser until the form is sent, for the account that
-// [data-draft-of] names. They only fill in a form without words, so they never replace any.
+// [data-draft] in a form: the words that are typed there stay in this browser until the form is sent, for the account whose
+// stamp the page carries. They only fill in a form without words, so they never replace any.
 
 const [PREFIX, DAYS] = ["draft:", 30];
 const discarded = new WeakMap();
 let filling = false;
 
 const notes = () => [...document.querySelectorAll("[data-draft]")];
-const keyOf = ({ dataset }, draft = dataset.draft) => `${PREFIX}${dataset.draftOf}:${draft}`;
+const account = document.querySelector("meta[name=sidekick-account]")?.content;
+const keyOf = ({ dataset }, draft = dataset.draft) => `${PREFIX}${account}:${draft}`;
 const controlsOf = (form) => [...form.elements].filter((one) => one.name && one.matches("textarea, select, [type=text], [type=radio]"));
 const wordsOf = (form) => controlsOf(form).filter((one) => one.matches("textarea, [type=text]"));
 
@@ -58,7 +59,8 @@ const tell = (note) => {
   const form = note.closest("form");
   const state = discarded.has(form) ? "discarded" : hasWords(form) && read(keyOf(note)) ? "kept" : "";
   note.hidden = !state;
-  for (const part of note.querySelectorAll("[data-draft-when]")) part.hidden = part.dataset.draftWhen !== state;
+  // Unseen, it holds the room of the words to come.
+  for (const part of note.querySelectorAll("[data-draft-when]")) part.hidden = part.dataset.draftWhen !== (state || "kept");
   for (const offer of form.querySelectorAll("[data-draft-offer]")) {
     offer.hidden = hasWords(form) || !read(keyOf(note, offer.dataset.draftOffer));
   }
@@ -132,10 +134,10 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (note && detail.requestConfig.verb === "post" && isStored) forget(keyOf(note));
 });
 
-document.addEventListener("submit", ({ target }) => {
-  const account = target.dataset.signsOut;
-  if (account) storedKeys().filter((key) => key.startsWith(`${PREFIX}${account}:`)).forEach(forget);
-});
+const forgetAll = () => storedKeys().filter((key) => key.startsWith(`${PREFIX}${account}:`)).forEach(forget);
+document.addEventListener("sidekick:signed-out", forgetAll);
+// Other forms that end this session load a page.
+document.addEventListener("submit", ({ target }) => target.matches("[data-signs-out]") && forgetAll());
 
 for (const key of storedKeys()) if (!read(key)) forget(key);
 

@@ -142,14 +142,20 @@ def test_a_draft_stays_when_the_report_is_not_stored(form: Page, alice: User, ex
     expect_draft(form)
 
 
-def test_words_are_there_after_signing_in_again(form: Page, alice: User) -> None:  # F3 A3
-    write(form)
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_words_are_there_after_signing_in_again(scripts: bool, new_page: NewPage, alice: User) -> None:  # F3 A3
+    page = new_page(alice, java_script_enabled=scripts)
+    page.goto(BUG)
+    page.get_by_label("Title").fill(TITLE)
+    page.get_by_label("Description").fill(DESCRIPTION)
+    page.locator(".segment", has_text="High").click()
     alice.device_sessions.live().end(DeviceSession.Ended.BY_CUSTOMER)
-    form.get_by_role("button", name="Submit Bug Report").click()
-    signs_in(form, alice)
-    expect_draft(form)
-    form.get_by_role("button", name="Submit Bug Report").click()
-    expect(form.locator(".reference")).to_be_visible()
+    page.get_by_role("button", name="Submit Bug Report").click()
+    signs_in(page, alice)
+    expect_words(page)
+    expect(page.get_by_role("radio", name="High")).to_be_checked()
+    page.get_by_role("button", name="Submit Bug Report").click()
+    expect(page.locator(".reference")).to_be_visible()
     assert Report.objects.get().description == DESCRIPTION
 
 
