@@ -95,7 +95,8 @@ class Import:
         result, reader = self.result, self.reader
         result.accepted += receipt.accepted
         result.duplicates += receipt.duplicates
-        if not reader.has_ids and not reader.sums:
+        # With a file id these lines are known by its name: it was loaded again.
+        if not reader.has_ids and not reader.sums and not reader.ids.file_id:
             result.equal += sorted(numbers[index] for index in receipt.repeated)
         for r in receipt.rejected:
             grown = r.code == RejectionCode.CONFLICT and reader.sums is not None

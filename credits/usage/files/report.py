@@ -57,7 +57,7 @@ def credits(totals: Mapping[str, list[int]]) -> Iterator[str]:
     used = {account: totals[str(account)] for account in emails}
     for account, (requests, micro) in sorted(used.items(), key=lambda item: -item[1][1]):
         yield (
-            f"{emails[account]}: {requests:,} requests, {in_credits(micro):,.6f} credits; "
+            f"{emails[account]}: {requests:,} request{'s' * (requests != 1)}, {in_credits(micro):,.6f} credits; "
             f"it has {left.get(account, 0):,.6f} now."
         )
 

@@ -48,7 +48,7 @@ def test_a_dry_run_tells_what_a_load_then_does(alice: User, charlie: User, file:
     counts, *more = said.splitlines()
     assert more[:2] == [
         "charlie@example.com: 1,001 requests, 50.000000 credits; it has 0.000000 now.",
-        "alice@example.com: 1 requests, 25.000000 credits; it has 0.000000 now.",
+        "alice@example.com: 1 request, 25.000000 credits; it has 0.000000 now.",
     ]
     assert "alice@example.com signed up at 2026-01-31 09:30 UTC: line 5" in said
     assert more[-1] == "Columns that are not read: note."
