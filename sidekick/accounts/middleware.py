@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject, cached_property
@@ -20,6 +22,8 @@ from sidekick.accounts.sign_in import unsent_words
 
 from .http import is_poll
 from .models import DeviceSession, User
+
+ENDED_COOKIE = "sidekick_ended"
 
 
 class SessionTokenMiddleware(AuthenticationMiddleware):
@@ -99,6 +103,7 @@ class Identity:
             unsent_words.end_flow(self.request)
             if self.session:
                 known_devices.remember(self.request, response, self.session)
+            response.delete_cookie(ENDED_COOKIE, path=reverse(settings.LOGIN_URL), samesite="Lax")
         asked = "session" in self.__dict__
         known = asked and self.session is not None
         over = self.signed_out_now or (asked and not known and self._has_dead_cookies)
@@ -106,6 +111,8 @@ class Identity:
             tokens.set_cookies(response, self.pair, self.now)
         elif over:
             tokens.clear_cookies(response)
+            if not self.signed_out_now:
+                self._note_end(response)
         if asked:
             patch_vary_headers(response, ["Cookie"])
         # After the view: its transaction may be read-only, and would keep the row locked.
@@ -119,9 +126,26 @@ class Identity:
     def _has_dead_cookies(self) -> bool:
         """Whether cookies that speak for nobody should go."""
         # A poll may overlap with a new sign-in in another tab and would delete its cookies; the next click may do it.
-        cookies = {tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE} & self.request.COOKIES.keys()
+        cookies = [name for name in (tokens.ACCESS_COOKIE, tokens.REFRESH_COOKIE) if self.request.COOKIES.get(name)]
         ahead = any(tokens.is_ahead(self.request.COOKIES[name]) for name in cookies)
         return bool(cookies) and not ahead and not is_poll(self.request)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether this browser had a session that is over; not of one that was signed out here, or of a visitor."""
+        return self.session is None and (self._has_dead_cookies or self.request.COOKIES.get(ENDED_COOKIE) == "1")
+
+    def _note_end(self, response: HttpResponseBase) -> None:
+        """Tell the sign-in page, which gets no cookie of the session any more."""
+        response.set_cookie(
+            ENDED_COOKIE,
+            "1",
+            max_age=300,
+            path=reverse(settings.LOGIN_URL),
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
 
     def _put(self, session: DeviceSession | None) -> None:
         """Replace the lazy objects by their values, so that `device_session is None` holds."""

@@ -45,8 +45,10 @@ def provider(settings: Settings, monkeypatch: pytest.MonkeyPatch, live_server: o
         settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]["form-action"].remove(opened.url)
 
 
-def virtual_authenticator(page: Page, *, knows_its_owner: bool = True) -> None:
-    """A device of the browser's own that keeps passkeys and says yes."""
+def virtual_authenticator(page: Page, *, knows_its_owner: bool = True, suggests: bool = False) -> None:
+    """A device of the browser's own that keeps passkeys and says yes: at once, where it `suggests` them."""
+    if not suggests:
+        page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = undefined;")
     devices = page.context.new_cdp_session(page)
     devices.send("WebAuthn.enable")
     options = {
@@ -132,9 +134,9 @@ def test_a_passkey_is_renamed_and_removed(new_page: NewPage, petra: User) -> Non
     assert not Authenticator.objects.exists(), "recovery codes of nothing go, too"
 
 
-def with_passkey(new_page: NewPage, user: User, *, log_out_after: bool = True) -> Page:
+def with_passkey(new_page: NewPage, user: User, *, log_out_after: bool = True, suggests: bool = False) -> Page:
     page = new_page(user)
-    virtual_authenticator(page)
+    virtual_authenticator(page, suggests=suggests)
     page.goto("/accounts/2fa/webauthn/add/")
     reauthenticate(page)
     page.get_by_role("button", name="Add passkey").click()

@@ -33,6 +33,10 @@ class CarriesEmail:
 class Login(CarriesEmail, views.LoginView):
     email_field = "login"
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        request: Any = self.request
+        return {**super().get_context_data(**kwargs), "session_ended": request.identity.has_ended}
+
 
 class Signup(CarriesEmail, views.SignupView):
     pass

@@ -11,9 +11,11 @@ from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from sidekick.accounts.models import User
-from sidekick.accounts.sign_in import begun
+from sidekick.accounts.sign_in import begun, carried
 from sidekick.fields import EmailField, TrimmedField
 
 
@@ -22,6 +24,8 @@ class LoginForm(account.LoginForm):
         super().__init__(*args, **kwargs)
         # Browsers offer passkeys in a field of these names (static/js/passkeys.js).
         self.fields["login"] = EmailField(autocomplete="username webauthn")
+        reset = carried.with_next(reverse("account_reset_password"), carried.next_of(self.request))
+        self.fields["password"].help_text = format_html('<a href="{}">Forgot your password?</a>', reset)
         self.order_fields(["login", "password"])
 
 

@@ -58,6 +58,14 @@ def test_next_survives_from_page_to_page(client: Client) -> None:  # N1 A3
     assert "/accounts/login/code/?next=%2Fdashboard%2Fbilling" in html
 
 
+@pytest.mark.parametrize("path", ENTRANCES)
+def test_every_way_on_keeps_next(client: Client, path: str) -> None:  # N1 A3
+    html = client.get(f"{path}?next=/dashboard/billing").content.decode()
+    links = re.findall(r'<a [^>]*href="(/accounts/[^"]*)"', html[html.index("<main") : html.index("</main>")])
+    assert links
+    assert [link for link in links if "next=%2Fdashboard%2Fbilling" not in link] == []
+
+
 def test_development_tells_the_demo_sign_ins(client: Client) -> None:  # S1
     html = client.get("/accounts/login/").content.decode()
     for words in ("free@example.com", "starter@example.com", "pro@example.com", "operator@example.com", "/dev/mail"):

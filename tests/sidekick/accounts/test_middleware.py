@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import DeviceSession, User
-from tests.conftest import make_user
+from tests.conftest import PASSWORD, make_user
 from tests.sidekick.accounts.test_device_sessions import at_once
 
 pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
@@ -342,3 +342,34 @@ def test_sign_out_needs_a_post_from_our_own_page(alice: User, sign_in: SignIn, p
     assert client.post(path, headers={"Origin": "https://evil.example"}).status_code == 403
     assert client.post(path, {"csrfmiddlewaretoken": "a" * 32}).status_code == 302
     assert DeviceSession.objects.live().exists()
+
+
+ENDED = "Your session ended."
+
+
+def test_sign_in_says_that_a_session_ended(client: Client, alice: User, sign_in: SignIn) -> None:  # A3
+    sign_in(client, alice)
+    alice.device_sessions.end(DeviceSession.Ended.BY_OPERATOR)
+    response = client.get("/dashboard/test/page")
+    assert tokens.ACCESS_COOKIE not in {name for name, cookie in client.cookies.items() if cookie.value}
+    assert ENDED in client.get(response["Location"]).content.decode()
+    # A wrong password keeps it; a right one ends it, and signing out is no such end.
+    form = {"login": alice.email, "password": "wrong-one-entirely"}
+    assert ENDED in client.post("/accounts/login/", form).content.decode()
+    client.post("/accounts/login/", {**form, "password": PASSWORD})
+    client.post("/accounts/logout/")
+    assert ENDED not in client.get("/accounts/login/").content.decode()
+
+
+def test_sign_in_says_so_after_a_poll_and_when_it_is_opened_itself(
+    client: Client, alice: User, sign_in: SignIn
+) -> None:  # A3 A6
+    sign_in(client, alice)
+    alice.device_sessions.end(DeviceSession.Ended.BY_OPERATOR)
+    client.get("/dashboard/test/page", headers={"HX-Request": "true", "Sidekick-Poll": "1"})
+    assert ENDED in client.get("/accounts/login/").content.decode()
+
+
+def test_a_visitor_had_no_session(client: Client) -> None:  # A3
+    response = client.get("/dashboard/test/page")
+    assert ENDED not in client.get(response["Location"]).content.decode()

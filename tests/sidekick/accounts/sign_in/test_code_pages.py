@@ -16,6 +16,7 @@ from django.test import Client
 from sidekick.accounts.models import Letter, User
 from tests.conftest import PASSWORD
 from tests.post import delivered
+from tests.sidekick.accounts.test_pages import check_inputs
 
 pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
 
@@ -97,6 +98,7 @@ def test_a_page_names_the_address_and_says_what_to_do(client: Client, ask: Calla
     assert "Look in the spam folder, and check the address above." in text
     assert "You can ask for a new code in 30 seconds." in text
     assert "Use another address" in text
+    assert check_inputs(page.content.decode()) == ["code"]
 
 
 @EVERY
