@@ -13,6 +13,7 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m tests.browser.firefox
+	$(BIN)/python -m tests.proxy
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(READY)

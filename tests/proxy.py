@@ -1,4 +1,7 @@
-"""nginx as compose starts it, with a certificate of its own, before pages on some port of this machine."""
+"""nginx as compose starts it, with a certificate of its own, before pages on some port of this machine.
+
+`python -m tests.proxy` installs it where it can.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.browser import debian
 from tests.production import ROOT, free_port, open_folder, until
 
 SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin"
@@ -88,3 +92,7 @@ def _make_certificate(folder: Path) -> None:
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "fullchain.pem").write_bytes(text)
     (folder / "privkey.pem").write_bytes(key.private_bytes(*form))
+
+
+if __name__ == "__main__" and not is_installed():
+    debian.install("nginx-light")

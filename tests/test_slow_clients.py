@@ -1,13 +1,14 @@
-"""Slow clients, a Paddle that never answers, and the proxy, against real server processes."""
+"""Slow clients against a real web process, without the proxy and through it."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
+from tests import proxy
 from tests.production import PROXIED, Image, Web, postgres
 
 MANY = 40
@@ -96,3 +97,19 @@ def test_a_body_in_chunks_is_read(web: Web) -> None:  # O6
     with said(web, chunked.replace("Content-Length: 0\r\n", "") + "2\r\n{}\r\n0\r\n\r\n") as [client]:
         status, text = response(client)
     assert (status, "wrong_signature" in text) == (401, True)
+
+
+def test_pages_come_through_the_proxy_beside_clients_that_send_nothing(web: Web) -> None:  # O5 O6
+    if not proxy.is_installed():
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
+    with proxy.before(web.port) as nginx, ExitStack() as silent:
+        for _ in range(MANY):
+            client = silent.enter_context(closing(nginx.connect()))
+            client.putrequest("POST", "/webhooks/paddle")
+            client.putheader("Content-Length", "1000")
+            client.endheaders()
+        page = silent.enter_context(closing(nginx.connect()))
+        page.request("GET", "/accounts/login/", headers={"Host": proxy.SITE})
+        found = page.getresponse()
+        assert (found.status, found.headers["Strict-Transport-Security"][:16]) == (200, "max-age=31536000")
+        assert "__Host-csrftoken" in found.headers["Set-Cookie"]

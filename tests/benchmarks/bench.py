@@ -16,9 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -315,15 +316,14 @@ def bench_slow(url: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     say("\nSlow company: a page ÷ its usual time, and the slowest /healthz")
-    with (
-        slow.silent_paddle() as paddle,
-        served(url, workers=2, PADDLE_SIMULATOR_URL=f"http://127.0.0.1:{paddle}") as app,
-    ):
+    with slow.silent_paddle() as paddle, served(url, workers=2, PADDLE_SIMULATOR_URL=paddle) as app:
         door = Door(app)
-        usual = _usual(door, headers)
-        with slow.purchases(door, buyers) as statuses:
-            _compare(f"{slow.CUSTOMERS} press Purchase, Paddle never answers", slow.measure(door, headers), usual)
-        say(f"  of their presses {statuses.count(503)} were told that Paddle is slow")
+        _compare(
+            f"{slow.CUSTOMERS} press Purchase, Paddle never answers",
+            door,
+            headers,
+            lambda: slow.purchases(door, buyers),
+        )
     with served(url, workers=2) as app:
         _beside_all(Door(app), headers, "")
         if proxy.is_installed():
@@ -335,22 +335,24 @@ def bench_slow(url: str) -> None:
     _cost_of_threads(url, headers)
 
 
-def _usual(door: Door, headers: dict[str, str]) -> Times:
-    slow.measure(door, headers, 1)
-    return slow.measure(door, headers, 3)
-
-
 def _beside_all(door: Door, headers: dict[str, str], where: str) -> None:
     for company in slow.kinds(headers):
-        usual = _usual(door, headers)
-        with slow.beside(door, company):
-            _compare(f"{company.name}{where}", slow.measure(door, headers), usual)
+        _compare(f"{company.name}{where}", door, headers, partial(slow.beside, door, company))
 
 
-def _compare(name: str, beside: Times, usual: Times) -> None:
-    ratio = beside.page / usual.page
+def _compare(
+    name: str, door: Door, headers: dict[str, str], company: Callable[[], AbstractContextManager[object]]
+) -> None:
+    usual, beside = Times(), Times()
+    # The first pages of a process are no usual ones.
+    slow.measure(Times(), door, headers)
+    for _ in range(slow.TURNS):
+        slow.measure(usual, door, headers)
+        with company():
+            slow.measure(beside, door, headers)
+    ratio, slowest = beside.page / usual.page, max(beside.health)
     verdict(name, ratio, "≤ 2.00", ratio <= 2)
-    verdict("  /healthz at its slowest, in seconds", beside.health, "≤ 0.20", beside.health <= 0.2)
+    verdict("  /healthz at its slowest, in seconds", slowest, "≤ 0.20", slowest <= 0.2)
 
 
 def _cost_of_threads(url: str, headers: dict[str, str]) -> None:

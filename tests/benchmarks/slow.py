@@ -13,18 +13,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.urls import reverse
 
 from billing.models import PlanPrice
 
-SECONDS = 5.0
+# Of each turn: alone, then beside company, three times.
+SECONDS = 2.0
+TURNS = 3
 CUSTOMERS = 50
 # Customers read what they are told before they press again.
 READING = 5.0
 CLIENTS = 200
-LARGE_FILES = 8
+# A customer may have ten a minute.
+LARGE_FILES = 3
 IDLE = 1100
 BODY = 200_000
 CSRF = "abcdefghijklmnopqrstuvwxyzabcdef"
@@ -47,12 +50,16 @@ class Door:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Times:
-    """In seconds: the median of a page, and the slowest response of `/healthz`."""
+    """Seconds that each page and each `/healthz` took."""
 
-    page: float
-    health: float
+    pages: list[float] = field(default_factory=list)
+    health: list[float] = field(default_factory=list)
+
+    @property
+    def page(self) -> float:
+        return statistics.median(self.pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +107,12 @@ def _head(method: str, path: str, headers: Headers, length: int = 0) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def measure(door: Door, headers: Headers, seconds: float = SECONDS) -> Times:
+def measure(times: Times, door: Door, headers: Headers) -> None:
     """Each request on a connection of its own, as a balancer's are. One that fails took as long as it did."""
-    pages, health = [], []
-    end = time.perf_counter() + seconds
+    end = time.perf_counter() + SECONDS
     while time.perf_counter() < end:
-        health.append(_ask(door, "/healthz", {}))
-        pages.append(_ask(door, "/dashboard/credits", headers))
-    return Times(statistics.median(pages), max(health))
+        times.health.append(_ask(door, "/healthz", {}))
+        times.pages.append(_ask(door, "/dashboard/credits", headers))
 
 
 def _ask(door: Door, path: str, headers: Headers) -> float:
@@ -161,16 +166,16 @@ def _joined(door: Door, company: Company) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def silent_paddle() -> Iterator[int]:
-    """A Paddle that takes connections and says nothing, on this port."""
+def silent_paddle() -> Iterator[str]:
+    """A Paddle that takes connections and says nothing, at this address."""
     # The kernel takes them for it.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
-        yield server.getsockname()[1]
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @contextmanager
-def purchases(door: Door, customers: list[Headers]) -> Iterator[list[int]]:
-    """Every customer presses Purchase, and again after each response. Yields the statuses so far."""
+def purchases(door: Door, customers: list[Headers]) -> Iterator[None]:
+    """Every customer presses Purchase, and again after each response. Some are told that Paddle is slow."""
     price = PlanPrice.objects.for_sale().filter(interval="month").earliest("pk")
     price.paddle_price_id = f"pri_01k{1:023}"
     price.save()
@@ -179,7 +184,7 @@ def purchases(door: Door, customers: list[Headers]) -> Iterator[list[int]]:
 
     def press(headers: Headers) -> None:
         while not over.is_set():
-            client = http.client.HTTPConnection("127.0.0.1", door.port, timeout=SECONDS)
+            client = http.client.HTTPConnection("127.0.0.1", door.port, timeout=READING)
             with suppress(OSError):
                 client.request("POST", path, "", headers)
                 statuses.append(client.getresponse().status)
@@ -191,7 +196,8 @@ def purchases(door: Door, customers: list[Headers]) -> Iterator[list[int]]:
         thread.start()
     try:
         time.sleep(2)
-        yield statuses
+        yield
+        assert 503 in statuses, statuses
     finally:
         over.set()
         for thread in threads:
