@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.views.decorators.csrf import requires_csrf_token
 
 from dashboard import old_tokens
 from dashboard.context import theme_of
@@ -22,8 +23,10 @@ TITLES = {
     400: "That request makes no sense",
     403: "This page isn’t yours to open",
     404: "Page not found",
+    405: "That can’t be done here",
     408: "That took too long to arrive",
     413: "That was too large to send",
+    414: "That address is too long",
     429: "That was a bit fast",
     500: "Something went wrong",
     503: "We’ll be right back",
@@ -33,35 +36,49 @@ CODES = {
     400: "invalid",
     403: "permission_denied",
     404: "not_found",
+    405: "method_not_allowed",
     408: "too_slow",
     413: "too_large",
+    414: "invalid",
     429: "throttled",
     500: "error",
     503: "unavailable",
 }
 
 
-@requires_csrf_token
+class MethodNotAllowedMiddleware:
+    """Puts a page, or a problem, into the empty 405 of Django's views."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        shown = refuse(request, 405)
+        shown.headers["Allow"] = response.headers["Allow"]
+        return shown
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return refuse(request, 400)
+    """400, or the status that says more: 413 for a body that is too large."""
+    too_large = isinstance(exception, RequestDataTooBig)
+    return refuse(request, 413 if too_large else getattr(exception, "status", 400))
 
 
-@requires_csrf_token
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     return refuse(request, 403)
 
 
-@requires_csrf_token
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return refuse(request, 404)
 
 
-@requires_csrf_token
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return refuse(request, 429)
 
 
-@requires_csrf_token
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     # A form of another site gets no page that it could fill in.
     if reason.startswith("CSRF") and (drawn := old_tokens.draw_again(request)):
@@ -98,6 +115,8 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 def refuse(request: HttpRequest, status: int, *, template: str = "", title: str = "") -> HttpResponse:
     if problems.is_api(request):
         return problems.problem_response(status, CODES[status], f"{title or TITLES[status]}.")
+    if is_fragment(request):
+        return toast(status)
     context = {"title": title or TITLES[status]}
     return render(request, template or f"{status}.html", context, status=status)
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
@@ -22,6 +21,7 @@ from credits.reports.rate_card import TYPICAL_INPUT, TYPICAL_OUTPUT, what_a_cred
 from dashboard import owners_pages
 from dashboard.context import THEME_COOKIE, THEMES
 from sidekick.web.rendering import is_fragment
+from sidekick.web.return_paths import path_here
 
 
 @require_safe
@@ -70,10 +70,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     if is_fragment(request):
         response = trigger_client_event(HttpResponse(status=204), "sidekick:theme", {"value": choice})
     else:
-        back = request.POST.get("next", "")
-        safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-        # Not `redirect`: it would resolve a word without a slash as the name of a view.
-        response = HttpResponseRedirect(back if safe else reverse("dashboard:home"))
+        response = redirect(path_here(request, request.POST.get("next", "")) or "dashboard:home")
     response.set_cookie(
         THEME_COOKIE,
         choice,

@@ -72,6 +72,16 @@ class ReadableLines(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class Refusals(logging.Filter):
+    """A request that Django refused with 4xx is no error of ours: a warning of one line, without a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if 400 <= getattr(record, "status_code", 0) < 500:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.exc_info = record.exc_text = None
+        return True
+
+
 async def in_job(call_next: Callable[[], Awaitable[Any]], job: JobContext, worker: Worker) -> Any:
     """Middleware of procrastinate: every line of a job carries its id, and its end is a line of its own."""
     token, started, outcome = context.set({"job": job.job.id}), time.perf_counter(), "failed"

@@ -62,7 +62,7 @@ class ProbeMiddleware:
             return self.get_response(request)
         request.is_probe = True  # type: ignore[attr-defined]
         if request.method not in {"GET", "HEAD"}:
-            return HttpResponse(status=405, headers={"Allow": "GET, HEAD"})
+            return HttpResponse("Probes are read by GET.", "text/plain", 405, headers={"Allow": "GET, HEAD"})
         response = probe(request)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -79,7 +79,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     A dead worker or mail that is stuck must not take pages off the net. They only degrade, which `?strict=1` answers
     with 503, for monitors.
     """
-    strict = request.GET.get("strict") == "1"
+    # Nothing has looked at the request yet, so Django's parser might raise.
+    strict = "strict=1" in request.META.get("QUERY_STRING", "").split("&")
     checks = [*needed(), *wanted()]
     unable = any(check.why for check in checks if check.needed)
     degraded = any(check.why for check in checks)
@@ -93,7 +94,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not settings.METRICS_TOKEN:
         return HttpResponse("Set METRICS_TOKEN to have metrics.", status=404, content_type="text/plain")
     if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}"):
-        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+        return HttpResponse("", "text/plain", 401, headers={"WWW-Authenticate": "Bearer"})
     now = CollectorRegistry()
     now.register(Stock())
     return HttpResponse(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_safe
 
 from feedback import images, submission
@@ -28,6 +27,7 @@ from sidekick.serving.bodies import takes_body
 from sidekick.web import rate_limits
 from sidekick.web.pagination import Pages
 from sidekick.web.rendering import render_page
+from sidekick.web.return_paths import path_here
 
 TOO_FAST = "That was a lot at once. Wait 10 minutes, then try again; your words are still here."
 GONE = "An image that was kept from your last try is gone: they stay for a day. Please choose it again."
@@ -180,9 +180,7 @@ def _came_from(request: Request) -> str:
     if named:
         return path_or_nothing(named)
     before = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(before, allowed_hosts={request.get_host()}):
-        return ""
-    path = urlsplit(before).path
+    path = path_here(request, before).partition("?")[0]
     # Neither this tab nor the sign-in on the way to it is the page that a report is about.
     inside = path.startswith((reverse("feedback:form"), reverse("account_login")))
     return "" if inside else path_or_nothing(path)

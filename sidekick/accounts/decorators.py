@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 
 from sidekick.serving.bodies import takes_body
+from sidekick.web.return_paths import path_here
 
 
 def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -42,11 +42,8 @@ def redirect_to_sign_in(request: HttpRequest) -> HttpResponseBase:
 
 def return_path(request: HttpRequest) -> str:
     """The page to return to after signing in: never another site's, never one that only takes a POST."""
-    shown = request.headers.get("HX-Current-URL")
-    if not shown and request.method in {"GET", "HEAD"}:
-        return request.get_full_path()
-    page = shown or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}):
-        return request.get_full_path() if request.method in {"GET", "HEAD"} else "/dashboard"
-    parts = urlsplit(page)
-    return parts.path + (f"?{parts.query}" if parts.query else "")
+    shown = request.headers.get("HX-Current-URL", "")
+    asked = path_here(request, request.get_full_path()) if request.method in {"GET", "HEAD"} else ""
+    if asked and not shown:
+        return asked
+    return path_here(request, shown or request.headers.get("Referer", "")) or asked or "/dashboard"

@@ -34,8 +34,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "sidekick.logs.JsonLines"}, "readable": {"()": "sidekick.logs.ReadableLines"}},
+    "filters": {"refusals": {"()": "sidekick.logs.Refusals"}},
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "json" if PRODUCTION else "readable"},
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if PRODUCTION else "readable",
+            "filters": ["refusals"],
+        },
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

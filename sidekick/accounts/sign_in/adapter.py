@@ -15,11 +15,11 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied, Valid
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from sidekick.accounts import emails, user_agents
 from sidekick.accounts.models import User
 from sidekick.email_addresses import normalised
+from sidekick.web.return_paths import leads_here
 
 CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)
 
@@ -39,10 +39,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_safe_url(self, url: str | None) -> bool:
         """Whether `next` stays on the very host that was asked, not on any allowed one."""
-        request = context.request
-        return url_has_allowed_host_and_scheme(
-            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-        )
+        return leads_here(context.request, url or "")
 
     def clean_email(self, email: str) -> str:
         return normalised(str(super().clean_email(email)))

@@ -302,6 +302,9 @@ def test_visitor_is_sent_to_sign_in_and_back(
         ("http://testserver/dashboard/credits?page=2", "next=%2Fdashboard%2Fcredits%3Fpage%3D2"),
         ("https://evil.example/", "next=%2Fdashboard%2Ftest%2Fpage"),
         ("//evil.example/", "next=%2Fdashboard%2Ftest%2Fpage"),
+        ("http://testserver//evil.example", "next=%2Fdashboard%2Ftest%2Fpage"),
+        ("http://testserver/\\evil.example", "next=%2Fdashboard%2Ftest%2Fpage"),
+        (" http://testserver/pricing", "next=%2Fpricing"),
     ],
 )
 def test_htmx_is_told_to_load_the_sign_in_page(client: Client, standing_on: str, back: str) -> None:  # A3
