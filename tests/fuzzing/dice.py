@@ -141,7 +141,7 @@ def _target(dice: Random, world: World, address: str) -> str:
 
 
 def _query(dice: Random, world: World, address: str) -> str:
-    names = dice.choices(FIELDS, k=dice.randint(0, 3))
+    names = dice.choices([*FIELDS, *list(world.forms.get(address, {})) * 9], k=dice.randint(0, 3))
     if address.startswith("admin/"):
         names += [dice.choice(COLUMNS) + dice.choice(LOOKUPS) for _ in range(dice.choice([0, 1, 1, 1, 2, 30]))]
     return urlencode([(name, _value(dice, world, name)) for name in names], errors="replace")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from html import unescape
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django.contrib.admin.utils import quote
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -30,6 +30,7 @@ from tests.fuzzing.exchange import Sent, ask
 NOW = datetime(2026, 5, 10, 12, tzinfo=UTC)
 CSRF = "c" * 32
 ARGUMENT = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
+LINK = re.compile(r'href="[^"?]*\?([^"#]+)')
 FIELD = re.compile(r"<(?:input|textarea|select|button)\b[^>]*>")
 
 
@@ -44,7 +45,7 @@ class World:
     addresses_in: dict[str, list[str]]
     # Values that exist, by the name of an argument or a field.
     known: dict[str, list[str]]
-    # Fields of the forms at an address, with their first values.
+    # Fields of the forms and parameters of the links at an address, with their first values.
     forms: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -176,4 +177,6 @@ def _fields(world: World, address: str) -> dict[str, str]:
             name, value = (re.search(rf'\b{part}="([^"]*)"', tag) for part in ("name", "value"))
             if name:
                 found.setdefault(unescape(name[1]), unescape(value[1]) if value else "")
+        for query in LINK.findall(got.text) if got.media_type == "text/html" else []:
+            found |= {name: value for name, value in parse_qsl(unescape(query)) if name not in found}
     return found
