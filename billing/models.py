@@ -359,6 +359,11 @@ class Transaction(Snapshot):
         return [Line(**line) for line in self.line_items]
 
     @property
+    def has_invoice(self) -> bool:
+        """Paddle makes no PDF of what was free or is not completed."""
+        return self.status == "completed" and self.total > 0
+
+    @property
     def key(self) -> str:
         """The ledger's source key of what this payment gives."""
         return f"paddle:{self.id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -64,6 +64,8 @@ def portal(request: Request) -> HttpResponse:
 def invoice(request: Request, transaction_id: str) -> HttpResponse:
     """The PDF of an invoice (B7, B8)."""
     payment = get_object_or_404(Transaction, account=request.user, pk=transaction_id)
+    if not payment.has_invoice:
+        raise Http404
     try:
         check_rate(request, "paddle")
         url = api.invoice_url(payment.id)

@@ -110,8 +110,7 @@ def _payment(
         amount=money.written(payment.grand_total, payment.currency),
         tax=money.written(payment.tax, payment.currency),
         badges=[_status(payment), *_went_back(payment, adjustments)],
-        # Paddle makes no PDF of what was free or is not completed.
-        invoice=payment.status == "completed" and payment.total > 0,
+        invoice=payment.has_invoice,
     )
 
 

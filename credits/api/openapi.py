@@ -53,6 +53,8 @@ OF_EVENTS = {
         "Without those read from the cache or written to it. OpenAI, OpenRouter and LiteLLM count them inside "
         "`prompt_tokens`: subtract them, or they are paid twice."
     ),
+    "cache_read_tokens": "0 when absent.",
+    "cache_write_tokens": "0 when absent.",
     "hold": "The `id` of the hold this call was made with; it is settled.",
 }
 
@@ -62,6 +64,8 @@ def explain_events(result: dict[str, Any], **_: object) -> dict[str, Any]:
     members = result["components"]["schemas"]["Event"]["properties"]
     for name, words in OF_EVENTS.items():
         members[name]["description"] = words
+        if name.startswith("cache_"):
+            members[name]["default"] = 0
     return result
 
 
@@ -74,7 +78,7 @@ reads_credits = extend_schema(
     ),
     tags=["Credits"],
     auth=BOTH,
-    parameters=[ACCOUNT, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],
+    parameters=[ACCOUNT, IF_NONE_MATCH, ETAG, *rate_headers(), RETRY, CHALLENGE],
     responses={200: CreditsState, **UNCHANGED, **refusals(*OF_READERS, "throttled")},
     examples=[
         OpenApiExample(
@@ -103,7 +107,7 @@ reads_usage = extend_schema(
     summary="List an account’s requests",
     tags=["Usage"],
     auth=BOTH,
-    parameters=[ACCOUNT, FROM, TO, MODEL, PAGE, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],
+    parameters=[ACCOUNT, FROM, TO, MODEL, PAGE, IF_NONE_MATCH, ETAG, *rate_headers(), RETRY, CHALLENGE],
     responses={200: UsagePage, **UNCHANGED, **refusals(*OF_READERS, "invalid_page", "throttled")},
     examples=[
         OpenApiExample(
@@ -125,7 +129,7 @@ reads_models = extend_schema(
     summary="Sum an account’s usage by model",
     tags=["Usage"],
     auth=BOTH,
-    parameters=[ACCOUNT, FROM, TO, IF_NONE_MATCH, ETAG, *rate_headers(200, 304), RETRY, CHALLENGE],
+    parameters=[ACCOUNT, FROM, TO, IF_NONE_MATCH, ETAG, *rate_headers(), RETRY, CHALLENGE],
     responses={200: ModelResults, **UNCHANGED, **refusals(*OF_READERS, "throttled")},
     examples=[
         OpenApiExample(
@@ -143,7 +147,7 @@ reports_usage = extend_schema(
     tags=["Usage"],
     auth=KEY,
     request=UsageEvents,
-    parameters=[*rate_headers(200), RETRY, CHALLENGE],
+    parameters=[*rate_headers(), RETRY, CHALLENGE],
     responses={200: UsageReceipt, **refusals("invalid", *OF_KEYS, "too_large")},
     examples=[
         OpenApiExample(
@@ -175,7 +179,7 @@ reserves = extend_schema(
     tags=["Holds"],
     auth=KEY,
     request=HoldRequest,
-    parameters=[*rate_headers(201), RETRY, CHALLENGE, LOCATION],
+    parameters=[*rate_headers(), RETRY, CHALLENGE, LOCATION],
     responses={
         201: HeldCredits,
         **refusals(
@@ -210,7 +214,7 @@ releases = extend_schema(
             description="The `id` of the hold.",
             examples=[OpenApiExample("A hold", HOLD_ID)],
         ),
-        *rate_headers(204),
+        *rate_headers(),
         RETRY,
         CHALLENGE,
     ],

@@ -52,7 +52,8 @@ class Priced(NamedTuple):
 def price(events: Sequence[Event], max_age: timedelta, now: datetime, receipt: Receipt) -> list[Priced]:
     """Find each event's account id, model and price. Rejects events without one, and those outside the time allowed.
 
-    Whether the account exists is not asked here.
+    Whether the account exists is not asked here. Events that name no cached tokens get zeros, so that everything after
+    finds them equal to events that do.
     """
     book = prices.versions_of({event["model"] for event in events})
     accounts = {text: canonical_id(text) for text in {event["account"] for event in events}}
@@ -60,6 +61,8 @@ def price(events: Sequence[Event], max_age: timedelta, now: datetime, receipt: R
     newest = now + settings.USAGE_MAX_AHEAD
     priced = []
     for index, event in enumerate(events):
+        event.setdefault("cache_read_tokens", 0)
+        event.setdefault("cache_write_tokens", 0)
         account_id, versions, occurred_at = accounts[event["account"]], book.get(event["model"]), event["occurred_at"]
         if account_id is None:
             receipt.reject(index, event, RejectionCode.UNKNOWN_ACCOUNT, "There is no such account.")

@@ -28,8 +28,9 @@ class Event(TypedDict):
     occurred_at: Annotated[AwareDatetime, Field(strict=True)]
     input_tokens: Tokens
     output_tokens: Tokens
-    cache_read_tokens: Tokens
-    cache_write_tokens: Tokens
+    # 0 when absent: many models have no cache. `pricing.price` fills it in.
+    cache_read_tokens: NotRequired[Tokens]
+    cache_write_tokens: NotRequired[Tokens]
     hold: NotRequired[HoldId | None]
 
 

@@ -89,6 +89,8 @@ REFUSALS = {
     ),
 }
 ALWAYS = ("not_acceptable", "error", "unavailable")
+# Responses to callers who are known: neither 401 nor 406, which comes before anybody is asked for a key.
+COUNTED = (200, 201, 204, 304, 400, 402, 403, 404, 409, 413, 429)
 
 
 class Problem(BaseModel):
@@ -132,19 +134,25 @@ def _response(status: int, codes: list[str]) -> OpenApiResponse:
 
 
 def answer_header(
-    name: str, description: str, *statuses: int, type_: OpenApiTypes = OpenApiTypes.INT
+    name: str, description: str, *statuses: int, type_: OpenApiTypes = OpenApiTypes.INT, required: bool = True
 ) -> OpenApiParameter:
     return OpenApiParameter(
-        name, type_, OpenApiParameter.HEADER, description=description, response=list(statuses), required=True
+        name, type_, OpenApiParameter.HEADER, description=description, response=list(statuses), required=required
     )
 
 
-def rate_headers(*statuses: int) -> list[OpenApiParameter]:
-    """Headers that tell a caller how much of its minute is left, on responses with these statuses."""
+def rate_headers() -> list[OpenApiParameter]:
+    """Headers that tell a caller how much of its minute is left, on every response that is counted."""
+    figures = {
+        "Limit": "Requests a minute. Absent where a caller has no limit, and where a request was malformed.",
+        "Remaining": "Requests left of this minute.",
+        "Reset": "Seconds until all of them are there again.",
+    }
     return [
-        answer_header("RateLimit-Limit", "Requests a minute.", *statuses, 429),
-        answer_header("RateLimit-Remaining", "Requests left of this minute.", *statuses, 429),
-        answer_header("RateLimit-Reset", "Seconds until all of them are there again.", *statuses, 429),
+        *(answer_header(f"RateLimit-{name}", words, *COUNTED, required=False) for name, words in figures.items()),
+        answer_header(
+            "RateLimit-Policy", "`120;w=60`: 120 in 60 seconds.", *COUNTED, type_=OpenApiTypes.STR, required=False
+        ),
     ]
 
 

@@ -36,9 +36,10 @@ class Count:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As in the IETF's draft-ietf-httpapi-ratelimit-headers-03, the form that clients know."""
+        """As in the IETF's draft-ietf-httpapi-ratelimit-headers-06, the last with a header each, which clients know."""
         remaining = max(self.limit - self.requests, 0)
-        figures = {"Limit": self.limit, "Remaining": remaining, "Reset": self.reset}
+        policy = f"{self.limit};w={WINDOW // timedelta(seconds=1)}"
+        figures = {"Limit": self.limit, "Remaining": remaining, "Reset": self.reset, "Policy": policy}
         return {f"RateLimit-{name}": str(figure) for name, figure in figures.items()}
 
 

@@ -81,3 +81,9 @@ def test_an_invoice_opens_by_a_link_of_the_moment(browser: Client, store: Store,
     assert response["Location"].startswith(store.url)
     store.world.faults.add("too_many_requests", path="/transactions", times=5, seconds=3)
     assert browser.get(link[1]).status_code == 503
+
+
+def test_what_is_not_paid_has_no_invoice(browser: Client, store: Store, alice: User) -> None:  # B7 B8
+    unpaid = store.buy(alice, "pro", pay="")
+    assert alice.transactions.get().status in {"draft", "ready"}
+    assert browser.get(f"/dashboard/billing/payments/{unpaid.transaction_id}/invoice").status_code == 404

@@ -177,12 +177,31 @@ def test_an_event_that_is_not_valid_is_rejected_alone(backend: Client, alice: Us
     assert_books_balance()
 
 
-@pytest.mark.parametrize("field", list(sent(User(id=uuid.UUID(NOBODY)))))
+CACHE = ("cache_read_tokens", "cache_write_tokens")
+REQUIRED = [field for field in sent(User(id=uuid.UUID(NOBODY))) if field not in CACHE]
+
+
+@pytest.mark.parametrize("field", REQUIRED)
 def test_an_event_that_lacks_a_field_is_rejected(backend: Client, alice: User, field: str) -> None:  # M2
     incomplete = sent(alice)
     del incomplete[field]
     assert rejections(report(backend, incomplete)) == [(0, "invalid")]
     assert_nothing_stored()
+
+
+@pytest.mark.parametrize("missing", [CACHE[:1], CACHE[1:], CACHE], ids=str)
+def test_an_event_without_cached_tokens_had_none(backend: Client, alice: User, missing: tuple[str, ...]) -> None:  # M2
+    """Sent once with zeros and once without, in either order or in one call, it is the same event."""
+    zeros = dict.fromkeys(missing, 0)
+    whole = [sent(alice, name) | zeros for name in "abc"]
+    lacking = [{name: value for name, value in event.items() if name not in missing} for event in whole]
+    assert report(backend, lacking[0], whole[1], lacking[2], whole[2])["accepted"] == 3
+    again = report(backend, whole[0], lacking[1], lacking[2])
+    assert again == {"accepted": 0, "duplicates": 3, "rejected": []}
+    for stored in UsageEvent.objects.filter(account=alice.id):
+        assert [getattr(stored, field) for field in missing] == list(zeros.values())
+    assert rejections(report(backend, lacking[0] | dict.fromkeys(missing, 7))) == [(0, "conflict")]
+    assert_books_balance()
 
 
 def test_every_refusal_names_its_event(backend: Client, alice: User) -> None:  # M1 M2
@@ -535,6 +554,7 @@ def test_other_methods_are_refused(backend: Client, method: str, path: str) -> N
     assert_problem(getattr(backend, method)(path), 405, "method_not_allowed")
 
 
-def test_the_description_asks_for_every_field_of_an_event(client: Client) -> None:
-    schema = client.get("/api/v1/openapi.json").json()
-    assert set(schema["components"]["schemas"]["Event"]["required"]) == set(FIELDS)
+def test_the_description_asks_for_the_fields_that_an_event_needs(client: Client) -> None:
+    event = client.get("/api/v1/openapi.json").json()["components"]["schemas"]["Event"]
+    assert set(event["required"]) == set(REQUIRED)
+    assert {name for name, member in event["properties"].items() if member.get("default") == 0} == set(CACHE)

@@ -179,8 +179,9 @@ def test_headers_are_described_where_they_come(description: dict[str, Any]) -> N
     def headers(name: str, status: str) -> set[str]:
         return set(operations(description)[name]["responses"][status].get("headers", {}))
 
-    rates = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
-    assert headers("report_usage", "200") == rates
+    rates = {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy"}
+    for status in ("200", "400", "403", "413"):
+        assert headers("report_usage", status) == rates
     assert headers("hold_credits", "201") == rates | {"Location"}
     assert headers("hold_credits", "429") == rates | {"Retry-After"}
     assert headers("hold_credits", "401") == {"WWW-Authenticate"}

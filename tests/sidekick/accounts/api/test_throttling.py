@@ -81,6 +81,25 @@ def test_refusals_carry_it_too() -> None:
     assert stands(response) == (3, 2, 60)
 
 
+def test_every_answer_to_reported_usage_says_what_is_left(settings: Any, alice: User) -> None:
+    settings.API_KEY_REQUESTS_A_MINUTE = settings.API_ACCOUNT_REQUESTS_A_MINUTE = 6
+    key, kind = backend(), "application/json"
+    answers = [
+        report(key),
+        key.post(USAGE, '{"events": [{}, 7]}', content_type=kind),
+        key.post(USAGE, '{"events": [{}]}', content_type=kind),
+        key.post(USAGE, "x" * 2_700_000, content_type=kind),
+        key.put(USAGE),
+        key.post(USAGE, "events=1", content_type="application/x-www-form-urlencoded"),
+        report(key),
+        report(customer(alice)),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 400, 200, 413, 405, 400, 429, 403]
+    for remaining, answer in zip([5, 4, 3, 2, 1, 0, 0, 5], answers, strict=True):
+        assert stands(answer)[:2] == (6, remaining)
+        assert answer.headers["RateLimit-Policy"] == "6;w=60"
+
+
 def test_who_may_not_ask_is_counted_too(alice: User) -> None:
     """A key without the scope, and a customer where only keys may be."""
     _, secret = ServiceKey.objects.issue("reader", scopes=[ServiceKey.Scope.HOLDS_WRITE])
