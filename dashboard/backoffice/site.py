@@ -73,7 +73,7 @@ class OperatorSite(AdminSite):
         # Django imports this module before models can be imported.
         from dashboard.backoffice import search
 
-        wanted = request.GET.get("q", "").replace("\0", "").strip()
+        wanted = request.GET.get("q", "").strip()
         found = search.page_of(wanted, request) if wanted else None
         if found:
             return redirect(found)

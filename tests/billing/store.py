@@ -9,8 +9,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from pytest_django import Settings
-
 from billing import checkout
 from billing.models import PlanPrice, Purchase
 from billing.paddle import api, inbox, setup
@@ -64,7 +62,7 @@ def price(plan: str, interval: str = "month") -> PlanPrice:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
+def opened(settings: Any) -> Iterator[Store]:
     """A simulator that runs for a while, with our prices in it. Its webhooks wait to be taken in."""
     world = World(api_key=KEY, secret=SECRET, payment_link=f"{settings.SITE_URL}/dashboard/billing/pay")
     world.switch("hold", True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
 from django.conf import settings
@@ -18,11 +18,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from sidekick.accounts import allauth_internals
 from sidekick.accounts.decorators import redirect_to_sign_in, return_path
 from sidekick.accounts.models import User
+from sidekick.web.return_paths import path_here
 
 BACK_KEY = "reauthentication_back"  # where Cancel leads
 STATE_KEY = "email_proof"  # in the flow's session, where the release before this one looks for it too
@@ -65,12 +65,8 @@ def needs_emailed_code(user: User | AnonymousUser) -> bool:
 def _page_before(request: HttpRequest) -> str:
     """The page with the link or form that led to a guarded one, without its query; "" where it is not known."""
     page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}):
-        return ""
-    path = urlsplit(page).path
-    # A path of two slashes would lead to another site.
-    asks = path.startswith(reverse("account_reauthenticate"))
-    return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) and not asks else ""
+    path = path_here(request, page).partition("?")[0]
+    return "" if path.startswith(reverse("account_reauthenticate")) else path
 
 
 class EmailedCode(allauth_internals.AbstractCodeVerificationProcess):

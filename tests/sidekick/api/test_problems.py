@@ -33,11 +33,9 @@ def test_huge_body_is_a_413(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("charset", "status"), [("utf-8", 204), ("rot13", 400), ("hex", 400), ("utf-16", 400), ("nonsense", 204)]
+    ("charset", "status"), [("utf-8", 204), ("rot13", 400), ("hex", 400), ("utf-16", 400), ("nonsense", 400)]
 )
-def test_charset_that_does_not_fit_is_a_400_and_an_unknown_one_is_utf_8(
-    client: Client, charset: str, status: int
-) -> None:
+def test_a_charset_that_is_not_utf_8_is_a_400(client: Client, charset: str, status: int) -> None:
     content_type = f"application/json; charset={charset}"
     response: Any = client.generic("POST", "/api/v1/auth/logout", b'{"refresh": "x"}', content_type)
     assert response.status_code == status
