@@ -12,9 +12,15 @@ def run() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "sidekick.settings"
     django.setup()
     database.start_embedded()
-    from tests.benchmarks.bench import main
+    match sys.argv[1:]:
+        case ["fuzz", *arguments]:
+            from tests.benchmarks import fuzz
 
-    main(sys.argv[1:])
+            fuzz.main(arguments)
+        case _:
+            from tests.benchmarks.bench import main
+
+            main(sys.argv[1:])
 
 
 if __name__ == "__main__":

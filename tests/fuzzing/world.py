@@ -6,15 +6,16 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.contrib.admin.utils import quote
+from django.core.handlers.wsgi import WSGIHandler
 from django.urls import URLPattern, URLResolver, get_resolver
-from pytest_django import Settings
+from django.utils import timezone
 
 from credits.ledger import grants, holds
 from credits.models import Grant
@@ -22,6 +23,7 @@ from credits.usage import recording
 from feedback.models import Report
 from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import ServiceKey, User
+from sidekick.web.malformed import ReadableRequest
 from tests.billing.store import Store
 from tests.conftest import PASSWORD, make_user
 from tests.dashboard.backoffice import rows
@@ -49,10 +51,16 @@ class World:
     forms: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def build(application: Callable[..., Iterable[bytes]], settings: Settings, store: Store) -> World:
-    """Alice has Pro, usage, credits and reports; the operator may do everything; each table has rows."""
+def build(settings: Any, store: Store) -> World:
+    """Alice has Pro, usage, credits and reports; the operator may do everything; each table has rows.
+
+    Changes `settings`: sessions last for all of a run, and passwords are hashed fast.
+    """
     settings.ACCESS_TOKEN_LIFETIME = settings.SESSION_IDLE_LIMIT
-    alice = make_user("alice@example.com")
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+    application = WSGIHandler()
+    application.request_class = ReadableRequest
+    alice = make_user("alice@example.com", date_joined=timezone.now() - timedelta(days=40))
     operator = make_user("operator@example.com", is_staff=True, is_superuser=True)
     subscription = store.subscribe(alice, "pro")
     grant = grants.grant(alice.id, Decimal(10), kind=Grant.Kind.COURTESY, source_key="gift")
@@ -152,7 +160,13 @@ def _walked(world: World, pairs: dict[str, str], path: str, fields: dict[str, st
 def _use(account: User) -> None:
     tokens_used = {"input_tokens": 100, "output_tokens": 10, "cache_read_tokens": 0, "cache_write_tokens": 0}
     events: list[Any] = [
-        {"request_id": f"r{n}", "account": str(account.pk), "model": "gpt-5", "occurred_at": NOW, **tokens_used}
+        {
+            "request_id": f"r{n}",
+            "account": str(account.pk),
+            "model": "gpt-5",
+            "occurred_at": timezone.now(),
+            **tokens_used,
+        }
         for n in range(25)
     ]
     recording.record(events)
