@@ -25,7 +25,7 @@ from sidekick.admin.filters import BoundedPaginator, Dates
 from sidekick.typed_numbers import AmountField, WholeNumberField
 
 KEY = re.compile(r"[a-z]{3}_[0-9a-z]+")
-# What Django's filters ask of a column: its value, its absence, a span of time, the key of a related row.
+# Django's filters ask of a column: its value, its absence, a span of time, the key of a related row.
 LOOKUPS = {"", "exact", "isnull", "isempty", "gte", "lt", "id__exact", "slug__exact"}
 PLAIN_NUMBERS: dict[Any, Any] = {
     IntegerField: {"form_class": WholeNumberField},
