@@ -8,11 +8,11 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 
 from sidekick.accounts.decorators import return_path
 from sidekick.accounts.stamps.stamp import HEADER, is_others, sent_stamp, stamp_of
+from sidekick.web.return_paths import path_here
 
 
 class AccountStampMiddleware:
@@ -39,6 +39,9 @@ class AccountStampMiddleware:
             return None
         if HEADER in request.headers:
             request.script_of_account = True  # type: ignore[attr-defined]
+        # A visitor's body is not read here: the CSRF check may refuse it unread.
+        if request.method == "POST" and HEADER not in request.headers and not request.user.is_authenticated:
+            return None
         if not is_others(sent_stamp(request), request.user):
             return None
         return _lead_back(request)
@@ -66,7 +69,4 @@ def _signs_in_again(request: HttpRequest) -> bool:
 
 def _next(request: HttpRequest) -> str:
     """The page that the form leads to by itself, or the one it stands on."""
-    wanted = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
-        return wanted
-    return return_path(request)
+    return path_here(request, request.POST.get("next", "")) or return_path(request)
