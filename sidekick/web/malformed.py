@@ -83,7 +83,8 @@ def _check_head(request: HttpRequest) -> None:
         raise MalformedRequest("The address is too long.", 414)
     if not is_utf_8((request.content_params or {}).get("charset", "utf-8")):
         raise MalformedRequest("The charset is not UTF-8.")
-    if not (length.isascii() and length.isdigit()):
+    # Python reads no number of more than 4,300 digits.
+    if not (length.isascii() and length.isdigit() and len(length) < 20):
         raise MalformedRequest("Content-Length is no number.")
     # The rule of Django's parser, which raises this only where the query is first looked at.
     if query.count("&") >= settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:

@@ -127,7 +127,7 @@ def test_a_body_that_is_too_large_is_said_to_be(send: Send, lines: list[str]) ->
     refused(send("POST", "/theme", "multipart/form-data; boundary=b", part + large), lines, 413)
 
 
-@pytest.mark.parametrize("length", ["-1", "x", "1_0", "9" * 5 + "x", "1,1", "\u0663"])
+@pytest.mark.parametrize("length", ["-1", "x", "1_0", "9" * 5000, "1,1", "\u0663"])
 def test_a_length_that_is_no_number_is_refused(send: Send, lines: list[str], length: str) -> None:
     for path in ("/theme", "/api/v1/auth/token", "/webhooks/paddle", "/nowhere"):
         refused(send("POST", path, FORM, b"a=b", Content_Length=length), lines)
