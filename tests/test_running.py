@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -112,6 +112,54 @@ def test_the_log_is_json_with_an_id_and_nobody_in_it(web: Web) -> None:  # O3
     assert (line["logger"], line["view"], line["status"]) == ("sidekick.access", "none", 404)
     text = "\n".join(web.process.lines)
     assert [piece for piece in ("alice", "secret", "Wonderland", "203.0.113.7") if piece in text] == []
+
+
+KNOWN = b"Cookie: __Host-csrftoken=" + b"c" * 32 + b"\r\nX-CSRFToken: " + b"c" * 32
+FORM = KNOWN + b"\r\nContent-Type: application/x-www-form-urlencoded"
+LARGE = b"a=" + b"x" * 2_700_000
+MALFORMED: dict[str, tuple[bytes, bytes, bytes, int]] = {
+    "charset of a form": (b"POST /accounts/login/", FORM + b"; charset=iso-8859-1", b"login=a", 400),
+    "charset of a query": (b"GET /pricing?a=b", b"Content-Type: text/plain; charset=idna", b"", 400),
+    "charset with NUL": (b"GET /pricing", b"Content-Type: text/plain; charset*=utf-8''%00", b"", 400),
+    "NUL in a path": (b"GET /dashboard%00", KNOWN, b"", 400),
+    "NUL in a field": (b"POST /accounts/login/", FORM, b"login=%00", 400),
+    "NUL in a cookie": (b"GET /accounts/login/", b'Cookie: __Host-sidekick_flow="\\000"', b"", 400),
+    "1,001 fields of a query": (b"GET /pricing?" + b"a&" * 1000, FORM + b"; charset=utf-8", b"", 400),
+    "1,001 fields of a form": (b"POST /accounts/login/", FORM, b"a&" * 1000, 400),
+    "1,001 fields to nowhere": (b"POST /nowhere", FORM, b"a&" * 1000, 404),
+    "no boundary": (b"POST /theme", KNOWN + b"\r\nContent-Type: multipart/form-data; boundary=", b"--b--", 400),
+    "no boundary to nowhere": (
+        b"POST /nowhere",
+        KNOWN + b"\r\nContent-Type: multipart/form-data; boundary=",
+        b"-",
+        404,
+    ),
+    "2.7 MB": (b"POST /theme", FORM, LARGE, 413),
+    "2.7 MB to nowhere": (b"POST /nowhere", FORM, LARGE, 404),
+    "2.7 MB to no operation": (b"POST /api/v1/nowhere", FORM, LARGE, 404),
+    "a long address": (b"GET /" + b"a" * 9_000, KNOWN, b"", 414),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_request_is_answered_in_our_style(web: Web, name: str) -> None:  # N7 O3
+    start, headers, body, status = MALFORMED[name]
+    written = len(web.process.lines)
+    headers += b"\r\nHost: app.example.com\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 203.0.113.7"
+    headers += b"\r\nReferer: https://app.example.com/\r\nConnection: close"
+    head = start + b" HTTP/1.1\r\n" + headers + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", web.port), timeout=20) as client:
+        with suppress(OSError):
+            # A body that is not read may be cut off; the answer is there all the same.
+            client.sendall(head + body)
+        answer = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+    if "/api/" in start.decode():
+        assert "application/problem+json" in answer
+    else:
+        assert f'<p class="fault-code">{status}</p>' in answer
+    for line in map(json.loads, web.process.lines[written:]):
+        assert line["level"] in {"info", "warning"}, line
 
 
 def test_metrics_add_up_over_processes(web: Web) -> None:  # O3
