@@ -24,11 +24,14 @@ const holdsSelection = (element) => {
   return !selection.isCollapsed && selection.getRangeAt(0).intersectsNode(element);
 };
 
-// A swap would take away what somebody has selected, or the focus where nothing says whom to give it back to.
+// Dates that were typed and not applied yet.
+const holdsTyped = (element) => [...element.querySelectorAll("input")].some(({ value, defaultValue }) => value !== defaultValue);
+
+// A swap would take away what somebody typed or selected, or the focus where nothing says whom to give it back to.
 const isInUse = (element) => {
   const { activeElement } = document;
   const holdsFocus = element.contains(activeElement) && !(element.matches("[data-live]") && activeElement.id);
-  return holdsFocus || holdsSelection(element) || isRead(element);
+  return holdsFocus || holdsTyped(element) || holdsSelection(element) || isRead(element);
 };
 
 // Rows must not move under the eyes of somebody who went to look at them: on a far page, further down or to the side.

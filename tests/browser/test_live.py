@@ -207,6 +207,23 @@ def test_what_is_being_read_is_left_alone_until_it_is_not(
         one_state(page, f"{number}.00", number)
 
 
+def test_dates_that_were_typed_stay_while_a_new_model_comes(
+    new_page: NewPage, clock: time_machine.Traveller
+) -> None:  # C12
+    nora = customers.newcomer(TUESDAY - timedelta(days=1))
+    use(nora, "1", "first")
+    page = new_page(nora)
+    opened(page)
+    page.get_by_label("Dates").select_option("custom")
+    expect(page).to_have_url(re.compile("range=custom"))
+    page.get_by_label("From").fill("2026-03-01")
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    customers.record(list(customers.requests(nora, 1, start=TUESDAY, end=TUESDAY)))
+    wait(page, 31)
+    expect(page.locator(".table-head p")).to_have_text(re.compile("^2 requests$"), use_inner_text=True)
+    expect(page.get_by_label("From")).to_have_value("2026-03-01")
+
+
 def test_a_filter_brings_the_cards_of_its_own_state(
     new_page: NewPage, clock: time_machine.Traveller
 ) -> None:  # C10 C12
