@@ -54,15 +54,17 @@ const announce = (words) => {
   document.getElementById("announcer").textContent = words;
 };
 
-// Says whether there is a draft, and offers that of a form of the same fields.
+// Says whether there is a draft, or offers those of forms with the same fields.
 const tell = (note) => {
   const form = note.closest("form");
-  const state = discarded.has(form) ? "discarded" : hasWords(form) && read(keyOf(note)) ? "kept" : "";
-  note.hidden = !state;
+  const isOffered = ({ dataset: { draftFrom } }) => !draftFrom || read(keyOf(note, draftFrom));
+  const offers = [...note.querySelectorAll("[data-draft-from]")].filter(isOffered);
+  const kept = hasWords(form) && read(keyOf(note)) && "kept";
+  const state = discarded.has(form) ? "discarded" : kept || (!hasWords(form) && offers.length && "offered");
+  note.classList.toggle("unseen", !state);
   // Unseen, it holds the room of the words to come.
-  for (const part of note.querySelectorAll("[data-draft-when]")) part.hidden = part.dataset.draftWhen !== (state || "kept");
-  for (const offer of form.querySelectorAll("[data-draft-offer]")) {
-    offer.hidden = hasWords(form) || !read(keyOf(note, offer.dataset.draftOffer));
+  for (const part of note.querySelectorAll("[data-draft-when]")) {
+    part.hidden = part.dataset.draftWhen !== (state || "kept") || !isOffered(part);
   }
 };
 
@@ -103,7 +105,7 @@ const acts = {
     announce("Draft brought back");
   },
   take: (note, form, button) => {
-    const other = keyOf(note, button.closest("[data-draft-offer]").dataset.draftOffer);
+    const other = keyOf(note, button.dataset.draftFrom);
     fill(form, read(other) ?? {});
     save(note);
     if (read(keyOf(note))) forget(other);

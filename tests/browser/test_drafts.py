@@ -258,6 +258,16 @@ def test_a_browser_that_keeps_nothing_promises_nothing(form: Page) -> None:  # F
     expect(form.locator(".reference")).to_be_visible()
 
 
+def test_nothing_moves_under_the_first_letter(new_page: NewPage, alice: User) -> None:  # F3 N8
+    page = new_page(alice, width=360)
+    page.goto(BUG)
+    top = "document.getElementById('report_title').getBoundingClientRect().top + scrollY"
+    before = page.evaluate(top)
+    page.get_by_label("Title").fill("T")
+    expect(page.get_by_text(KEPT)).to_be_visible()
+    assert page.evaluate(top) == before
+
+
 def test_only_words_are_stored(form: Page) -> None:  # F3
     write(form)
     stored = form.evaluate("Object.entries(localStorage)")
