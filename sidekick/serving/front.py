@@ -54,7 +54,8 @@ class Front:
         try:
             body = await bodies.read(environ, receive) if bodies.has_body(environ) else BytesIO()
         except ClientGone:
-            return
+            # Or it broke the rules of chunks, and reads this.
+            return await self._send(Response(400, [(b"connection", b"close")]), send, receive, head=True)
         with body:
             environ["wsgi.input"] = body
             alive = environ["PATH_INFO"] == LIVENESS_PATH
