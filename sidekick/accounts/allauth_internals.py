@@ -5,7 +5,7 @@ pyproject.toml bounds allauth to one minor series; check these functions when th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from allauth.account.internal.flows import login, reauthentication
 from allauth.account.internal.flows import logout as logout_flow
@@ -30,6 +30,8 @@ from django.http import HttpRequest
 from sidekick.accounts.models import User
 
 __all__ = ["AbstractCodeVerificationProcess", "EmailVerificationProcess"]
+
+Process = TypeVar("Process", bound=AbstractCodeVerificationProcess)
 
 
 def logout(request: HttpRequest) -> None:
@@ -61,19 +63,32 @@ def is_verifying_email(request: HttpRequest, user: User) -> bool:
 def sign_in_code(request: HttpRequest) -> AbstractCodeVerificationProcess | None:
     """The sign-in code that this browser asked for, expired or not."""
     stage = LoginStageController.enter(request, LoginByCodeStage.key)
-    return LoginCodeVerificationProcess(stage=stage) if stage and stage.state else None
+    return _unless_given_up(request, LoginCodeVerificationProcess(stage=stage)) if stage and stage.state else None
 
 
 def verification_code(request: HttpRequest) -> AbstractCodeVerificationProcess | None:
     """The code for a new address, of a sign-up or a change of email in this browser, expired or not."""
     state = request.session.get(EMAIL_VERIFICATION_CODE_SESSION_KEY)
-    return EmailVerificationProcess(request, state) if state else None
+    return _unless_given_up(request, EmailVerificationProcess(request, state)) if state else None
 
 
 def reset_code(request: HttpRequest) -> AbstractCodeVerificationProcess | None:
     """The code for a new password that this browser asked for, expired or not."""
     state = request.session.get(PASSWORD_RESET_VERIFICATION_SESSION_KEY)
-    return PasswordResetVerificationProcess(request, state) if state else None
+    return _unless_given_up(request, PasswordResetVerificationProcess(request, state)) if state else None
+
+
+def _unless_given_up(request: HttpRequest, process: Process) -> Process | None:
+    """Returns the process while its account has the address that the code went to; otherwise it is forgotten.
+
+    Who waits with a code of an earlier address would get the account of its next owner: allauth looks at the id alone.
+    """
+    user, state = process.user, process.state
+    # A code for an address without an account names none, and that for a changed email comes before the change.
+    if "user_id" not in state or (user and (user == request.user or user.email == state["email"])):
+        return process
+    process.abort()
+    return None
 
 
 def pending_sign_in(request: HttpRequest) -> Login | None:

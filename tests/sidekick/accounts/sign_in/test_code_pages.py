@@ -306,3 +306,44 @@ def test_a_new_password_that_took_too_long_says_so(
     response = client.get(done["Location"])
     assert response["Location"].startswith("/accounts/password/reset/?next=%2Fdashboard")
     assert "That took more than 10 minutes." in client.get(response["Location"]).content.decode()
+
+
+ELSEWHERE = {
+    "signing in": ("/accounts/login/", {"login": "new@example.com", "password": PASSWORD}),
+    "sign-in code": ("/accounts/login/code/", {"email": "new@example.com"}),
+    "reset": ("/accounts/password/reset/", {"email": "new@example.com"}),
+}
+
+
+@pytest.mark.parametrize("sent_anew", [False, True])
+@pytest.mark.parametrize("way", ELSEWHERE)
+def test_a_code_for_an_address_that_the_account_gave_up_opens_nothing(
+    client: Client, ask: Callable[[str], str], pass_time: PassTime, way: str, sent_anew: bool
+) -> None:  # A9
+    """The stranger waits for a code in another browser, then moves the account to the address of somebody who comes."""
+    back = client.post(ask("sign-up"), {"action": "correct"})["Location"]
+    pass_time(seconds=31)
+    stranger, (path, form) = Client(), ELSEWHERE[way]
+    here = stranger.post(path, form)["Location"]
+    code = code_in(delivered()[-1])
+    pass_time(seconds=31)
+    client.post(back, {"email": "right@example.com", "password1": "another-long-password"})
+    account = User.objects.get(email="right@example.com")
+    owner = Client()
+    pass_time(seconds=31)
+    asked = owner.post("/accounts/login/code/", {"email": "right@example.com"})["Location"]
+    owner.post(asked, {"code": code_in(delivered()[-1])})
+    assert owner.get("/test/who").json()["user"] == "right@example.com"
+    if sent_anew:
+        sent = len(delivered())
+        stranger.post(here, {"action": "resend"})
+        assert len(delivered()) == sent
+    done = stranger.post(here, {"code": code})
+    stranger.post(
+        done["Location"] if done.has_header("Location") else here,
+        {"password1": "mine-all-mine", "password2": "mine-all-mine"},
+    )
+    assert stranger.get("/test/who").json()["user"] == "AnonymousUser"
+    account.refresh_from_db()
+    assert (account.email, account.has_usable_password()) == ("right@example.com", False)
+    assert [address.email for address in EmailAddress.objects.filter(user=account)] == ["right@example.com"]
