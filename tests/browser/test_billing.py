@@ -865,7 +865,7 @@ def test_a_whole_purchase_by_keyboard(new_page: NewPage, shop: Shop, olga: User,
     reach(page, "slider", "Credits, by slider")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    reach(page, "spinbutton", "Credits")
+    reach(page, "textbox", "Credits")
     expect(page.get_by_label("Credits", exact=True)).to_have_value("103")
     shop.world.faults.add("too_many_requests", method="POST", path="/transactions")
     page.keyboard.press("Enter")
