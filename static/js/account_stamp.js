@@ -19,7 +19,21 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
 
 // The refusal leads to the page anew. Its words wait for that in this tab; each tab has a storage of its own.
 const WORDS = "sidekick-words";
-const keep = (words) => words && sessionStorage.setItem(WORDS, words);
+// A browser may refuse to keep anything; the page then comes without the words.
+const keep = (words) => {
+  try {
+    if (words) sessionStorage.setItem(WORDS, words);
+  } catch {}
+};
+const take = () => {
+  try {
+    const words = sessionStorage.getItem(WORDS);
+    sessionStorage.removeItem(WORDS);
+    return words;
+  } catch {
+    return null;
+  }
+};
 
 document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
   if (xhr.getResponseHeader("HX-Redirect")) keep(xhr.responseText);
@@ -38,8 +52,7 @@ const inAdmin = (words) => {
   document.getElementById("content-start")?.prepend(list);
 };
 
-const waiting = sessionStorage.getItem(WORDS);
-sessionStorage.removeItem(WORDS);
+const waiting = take();
 if (waiting) {
   const template = document.getElementById("toast-words");
   const toast = template?.content.cloneNode(true);

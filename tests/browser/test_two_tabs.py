@@ -58,7 +58,7 @@ def enter(page: Page, user: User) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
-def test_another_account_in_another_tab_reloads_this_one(new_page: NewPage, nora: User, paul: User) -> None:
+def test_another_account_in_another_tab_reloads_this_one(new_page: NewPage, nora: User, paul: User) -> None:  # A12
     page = new_page(nora)
     third = page.context.new_page()
     for tab in (page, third):
@@ -70,6 +70,26 @@ def test_another_account_in_another_tab_reloads_this_one(new_page: NewPage, nora
         expect_sentence(tab, paul)
         expect(tab).to_have_url(re.compile(f"{CREDITS}$"))
     expect(other.get_by_role("status", name="Messages")).to_be_empty()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_the_admin_does_nothing_for_another_operator(
+    new_page: NewPage, nora: User, paul: User, scripts: bool
+) -> None:  # A12 O1
+    User.objects.update(is_staff=True, is_superuser=True)
+    page = new_page(nora, java_script_enabled=scripts)
+    page.goto(f"/admin/accounts/user/{nora.id}/change/")
+    again(page.context, paul, page)
+    if scripts:
+        page.context.new_page().goto("/admin/")
+    else:
+        page.get_by_label("Name:").fill("Renamed")
+        page.get_by_role("button", name="Save", exact=True).click()
+    words = f"You are signed in as {paul.email} now. Nothing was changed."
+    expect(page.locator(".messagelist")).to_have_text(words)
+    expect(page).to_have_url(re.compile(f"/admin/accounts/user/{nora.id}/change/$"))
+    nora.refresh_from_db()
+    assert nora.name == ""
 
 
 @pytest.mark.parametrize("act", ["filter", "section", "report", "poll"])

@@ -35,7 +35,9 @@ def renames(client: Client, *, stamp: str | None, htmx: bool = False, client_pag
     return client.post(PAGE, form, headers=headers)
 
 
-def test_a_form_of_another_account_changes_nothing_and_says_so(browser: Client, alice: User, charlie: User) -> None:
+def test_a_form_of_another_account_changes_nothing_and_says_so(
+    browser: Client, alice: User, charlie: User
+) -> None:  # A12
     response = renames(browser, stamp=stamp_of(charlie))
     alice.refresh_from_db()
     assert alice.name == ""
