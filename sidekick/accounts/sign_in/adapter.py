@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from sidekick.accounts import emails, user_agents
 from sidekick.accounts.models import User
-from sidekick.email_addresses import normalised
+from sidekick.email_addresses import is_same_mailbox, normalised
 from sidekick.web.return_paths import leads_here
 
 CODE_LIFETIME = timedelta(seconds=settings.ACCOUNT_LOGIN_BY_CODE_TIMEOUT)
@@ -42,6 +42,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return leads_here(context.request, url or "")
 
     def clean_email(self, email: str) -> str:
+        """An address that a form has normalised, or a provider's: that must not become another mailbox here (A9)."""
+        if not is_same_mailbox(email):
+            raise ValidationError("Enter an email address like name@example.com.", code="invalid")
         return normalised(str(super().clean_email(email)))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:

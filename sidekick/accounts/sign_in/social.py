@@ -91,7 +91,10 @@ class SocialAdapter(DefaultSocialAccountAdapter):
     def _begin_account(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Let a new account begin with one verified address, or say why it can't."""
         # The provider verified the address as it spells it: where ours means another mailbox, nobody verified that.
-        verified = [found for found in sociallogin.email_addresses if found.verified and is_same_mailbox(found.email)]
+        # allauth has put it into lower case by then, which makes a k of a Kelvin sign.
+        told = str(sociallogin.account.extra_data.get("email") or "")
+        strange = bool(told) and not is_same_mailbox(told)
+        verified = [address for address in sociallogin.email_addresses if address.verified and not strange]
         verified.sort(key=lambda address: not address.primary)
         if not verified:
             _refuse(request, sociallogin, "socialaccount/email_unverified.html")

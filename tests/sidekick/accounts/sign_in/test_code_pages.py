@@ -170,6 +170,7 @@ def test_three_wrong_codes_leave_the_page_and_no_code_that_works(
     third = words(client.post(here, WRONG))
     assert "That was wrong 3 times, so this code no longer works." in third
     assert FLOWS[name].email in third
+    assert "You can ask for a new code in 30 seconds." in third
     assert "no longer works" in words(client.post(here, {"code": code or "1234-5678"}))
     pass_time(seconds=31)
     again = client.post(here, {"action": "resend", "next": NEXT})

@@ -89,13 +89,20 @@ def test_an_address_that_was_not_verified_makes_no_account(client: Client, provi
     assert "isn’t verified" in response.content.decode()
 
 
-@pytest.mark.parametrize("name", ["ａlice", "al\u200bice", "alice\u00ad"])
+@pytest.mark.parametrize("name", ["ａlice", "al\u200bice", "alice\u00ad", "\u017fara", "ali\u212ae"])
 def test_an_address_that_only_looks_like_anothers_makes_no_account_of_it(
     client: Client, provider: Provider, name: str
 ) -> None:  # A1 A9
     """Google verified "ａlice", which is another mailbox than "alice"."""
     provider.person["email"] = f"{name}@example.com"
     assert go(client).status_code == 409
+    assert not User.objects.exists()
+
+
+def test_github_vouches_for_no_lookalike_either(client: Client, provider: Provider) -> None:  # A1 A9
+    provider.person = {"id": 7, "login": "gg"}
+    provider.emails = [{"email": "\u017fara@example.com", "primary": True, "verified": True}]
+    assert go(client, "github").status_code == 409
     assert not User.objects.exists()
 
 
