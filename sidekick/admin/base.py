@@ -77,7 +77,17 @@ class OperatorAdmin(admin.ModelAdmin):
         # or about a code in an email that waits to be sent. Some of its lookups make PostgreSQL fail.
         offered = set(map(_asks_of, self.get_list_filter(request)))
         column, _, kind = lookup.partition(LOOKUP_SEP)
-        return column in offered and kind in LOOKUPS and super().lookup_allowed(lookup, value, request)
+        asked = column in offered and kind in LOOKUPS and self._is_choice(column, kind, value)
+        return asked and super().lookup_allowed(lookup, value, request)
+
+    def _is_choice(self, column: str, kind: str, value: str) -> bool:
+        """Whether the column can have this value. PostgreSQL fails for one that is none of an enum's."""
+        choices = next((field.flatchoices for field in self.opts.fields if field.name == column), [])
+        return kind not in {"", "exact"} or not choices or value in {str(choice) for choice, _ in choices}
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row. An empty `_to_field`, which Django takes for a column's name, is none."""
+        return super().get_object(request, object_id, from_field or None)
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """The list that an address asks for. Raises `BadRequest` where no link or form of ours asks for it."""

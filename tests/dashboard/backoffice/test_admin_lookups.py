@@ -87,3 +87,19 @@ def test_a_lookup_that_nobody_offers_is_refused_quietly(
 def test_a_value_that_makes_no_sense_leads_to_the_whole_list(client: Client, sign_in: SignIn, query: str) -> None:  # O1
     sign_in(client, make_user("boss@example.com", is_staff=True, is_superuser=True))
     assert client.get(f"/admin/feedback/report/?{query}", follow=True).status_code == 200
+
+
+def test_a_value_that_a_column_cannot_have_is_refused(client: Client, sign_in: SignIn) -> None:  # O1
+    """The status of a job is an enum of PostgreSQL."""
+    sign_in(client, make_user("boss@example.com", is_staff=True, is_superuser=True))
+    rows.make("procrastinate.ProcrastinateJob", 1)
+    address = "/admin/procrastinate/procrastinatejob/"
+    assert client.get(f"{address}?status__exact=nonsense").status_code == 400
+    assert client.get(f"{address}?status=nonsense").status_code == 400
+    assert client.get(f"{address}?status__exact=todo").status_code == 200
+
+
+def test_an_empty_name_of_a_column_is_none(client: Client, sign_in: SignIn) -> None:  # O1
+    sign_in(client, make_user("boss@example.com", is_staff=True, is_superuser=True))
+    [job] = rows.make("procrastinate.ProcrastinateJob", 1)
+    assert client.get(f"/admin/procrastinate/procrastinatejob/{job.pk}/change/?_to_field=").status_code == 200
