@@ -27,7 +27,7 @@ def what_a_credit_buys(now: datetime) -> list[CreditBuys]:
     """Returns a line for each model with a price at `now`, the one of most requests first, in one query."""
     newest = ModelPrice.objects.filter(valid_from__lte=now).order_by("model_id", "-valid_from").distinct("model_id")
     lines = [_line(name, *prices) for name, *prices in newest.values_list("model__name", "input", "output")]
-    return sorted(lines, key=lambda line: (-(line.requests or Decimal("Infinity")), line.model))
+    return sorted(lines, key=lambda line: (line.requests is not None, -(line.requests or 0), line.model))
 
 
 def _line(model: str, price_in: Decimal, price_out: Decimal) -> CreditBuys:

@@ -69,25 +69,31 @@ class Import:
             yield self.result
 
     def _requests(self, rows: Iterable[Numbered]) -> Iterator[tuple[int, Event]]:
+        makes_ids = not self.reader.has_ids and not self.reader.sums
         for number, row in rows:
-            if not is_chosen(number, self.chosen):
+            chosen = is_chosen(number, self.chosen)
+            # Equal lines are counted through the whole file, so that each keeps its id whichever are chosen.
+            if not chosen and not makes_ids:
                 continue
             try:
                 if isinstance(row, BadLine):
                     raise row
                 if row is None or without_tokens(self.reading, row):
-                    self.result.passed += 1
+                    self.result.passed += chosen
                     continue
                 event = self.reader.read(row)
                 # Before the check of its age, so that equal lines are counted alike whatever is left out.
                 identified = self.reader.identify(row, event)
+                if not chosen:
+                    continue
                 early = self.reader.accounts.is_early(event["account"], event["occurred_at"])
                 if early and not self.charge_early:
                     self.result.early += 1
                     continue
                 yield number, identified
             except BadLine as error:
-                self.result.bad.append((number, str(error)))
+                if chosen:
+                    self.result.bad.append((number, str(error)))
 
     def _record(self, events: list[Event], numbers: list[int]) -> None:
         self.before_each()

@@ -42,8 +42,8 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(str(error)) from None
         result, unit = load.result, load.reading.unit
-        for number, why in result.bad:
-            self.stderr.write(f"{unit} {number}: {why}")
+        for sentence in report.bad(result, unit):
+            self.stderr.write(sentence)
         if result.equal:
             self.stderr.write(report.equal(result, unit))
         if result.bad:

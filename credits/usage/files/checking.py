@@ -12,7 +12,6 @@ from credits.usage.files.fields import FIELDS, TOKENS, look_up
 from credits.usage.files.parsing.lines import BadLine, Refused
 from credits.usage.files.reading import Reading
 from credits.usage.files.requests import RequestReader
-from credits.usage.files.values import is_blank
 
 LISTED = 100  # Rows of JSON whose names are told.
 
@@ -88,7 +87,7 @@ def without_tokens(reading: Reading, row: object) -> bool:
     """Returns whether a row of a preset is no request: exports hold spans, and times in which nothing was used."""
     if not reading.shape.columns or not isinstance(row, dict):
         return False
-    return all(is_blank(value) for name in TOKENS for value in reading.fields.values(row, name))
+    return not any(reading.fields.values(row, name) for name in TOKENS)
 
 
 def _note(checked: Checked, reader: RequestReader, number: int, event: dict[str, Any]) -> None:

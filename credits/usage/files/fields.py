@@ -10,6 +10,7 @@ from typing import Any
 
 from credits.usage.files.parsing.decoder import Repeated
 from credits.usage.files.parsing.lines import BadLine, Row
+from credits.usage.files.values import count, is_blank, moment
 
 CACHED = ("cache_read_tokens", "cache_write_tokens")
 TOKENS = ("input_tokens", "output_tokens", *CACHED)
@@ -44,14 +45,24 @@ class Fields:
         return " or ".join("+".join(part) for part in self.parts(name))
 
     def values(self, row: Row, name: str) -> list[Any]:
-        """Returns the row's values of a field, several where columns are added up, none where it has no such column."""
+        """Returns the row's values of a field, several where columns are added up, none where they are empty."""
         if name in self.constants:
             return [self.constants[name]]
         for part in self.parts(name):
-            found = [value for column in part if (value := look_up(row, column)) is not None]
+            found = [value for column in part if not is_blank(value := look_up(row, column))]
             if found:
                 return found
         return []
+
+    def read_as_request(self, row: Row) -> bool:
+        """Returns whether a time and counts of tokens stand where those of a request do."""
+        try:
+            moment(self.values(row, "occurred_at")[0], self.zone)
+            for value in (*self.values(row, "input_tokens"), *self.values(row, "output_tokens")):
+                count(value, comma_decimals=self.comma_decimals)
+        except (BadLine, IndexError):
+            return False
+        return True
 
     def first_missing(self, names: Collection[str], there: Collection[str]) -> tuple[str, str] | None:
         """Returns the first of these fields, with its column, that no column there holds."""

@@ -34,7 +34,7 @@ class Reading:
     def rows(self) -> Iterator[Iterator[Numbered]]:
         with self.source.text() as text:
             if self.form == "csv":
-                yield tables.rows(text, self.header) if self.header else iter(())
+                yield tables.rows(text, self.header, self.fields.read_as_request) if self.header else iter(())
                 return
             rows = documents.read_lines(text) if self.form == "lines" else documents.read_items(text)
             if self.session:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 from django.db.models import Sum
 
@@ -14,6 +16,8 @@ from credits.usage.files.parsing.lines import as_text
 from credits.usage.importing import ImportResult
 from sidekick.accounts.models import User
 
+FEW = 3
+
 
 def counts(result: ImportResult, unit: str) -> str:
     parts = [f"{result.accepted:,} added", f"{result.duplicates:,} known already", f"{len(result.bad):,} bad {unit}s"]
@@ -22,6 +26,15 @@ def counts(result: ImportResult, unit: str) -> str:
     if result.passed:
         parts.append(f"{result.passed:,} that are no requests")
     return f"{', '.join(parts)}."
+
+
+def bad(result: ImportResult, unit: str) -> Iterator[str]:
+    """Yield the bad lines with their reasons; more than `FEW` with the same reason are one sentence."""
+    for why, lines in groupby(result.bad, key=itemgetter(1)):
+        numbers = [number for number, _ in lines]
+        for together in [numbers] if len(numbers) > FEW else ([number] for number in numbers):
+            # All of them: no line is left out in silence.
+            yield f"{unit}{'s' if len(together) > 1 else ''} {as_text(together, most=len(together))}: {why}"
 
 
 def equal(result: ImportResult, unit: str) -> str:

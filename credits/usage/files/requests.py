@@ -70,12 +70,12 @@ class RequestReader:
 
     def _one(self, row: Row, name: str) -> Any:
         found = self.fields.values(row, name)
-        if not found or values.is_blank(found[0]):
+        if not found:
             raise BadLine(f"no {self.fields.title(name)}")
         return found[0].strip() if isinstance(found[0], str) else found[0]
 
     def _tokens(self, row: Row, name: str) -> int:
-        found = [value for value in self.fields.values(row, name) if not values.is_blank(value)]
+        found = self.fields.values(row, name)
         if not found and name not in CACHED:
             raise BadLine(f"no {self.fields.title(name)}")
         try:

@@ -32,9 +32,9 @@ def count(value: Any, *, comma_decimals: bool = False) -> int:
     `comma_decimals` says that a comma may begin decimals, as in files separated by semicolons.
     """
     # JSON's true and false are integers in Python.
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and value >= 0:
         return int(value)
     if isinstance(value, str) and len(value) < 40:
         text = value.strip()

@@ -33,3 +33,9 @@ def test_a_credit_buys_by_the_prices_of_now(django_assert_num_queries: DjangoAss
     assert lines[5] == CreditBuys("claude-sonnet-4-5", 16_666, 3_333, Decimal("6.6"))
     later = {line.model: line for line in what_a_credit_buys(NOW + timedelta(seconds=1))}
     assert later["claude-haiku-4-5"] == CreditBuys("claude-haiku-4-5", 25_000, 5_000, Decimal(10))
+
+
+def test_a_model_too_dear_for_a_tenth_of_a_request_is_no_free_one() -> None:  # M1 N6
+    dear = AIModel.objects.create(name="dear-model")
+    ModelPrice.objects.create(model=dear, valid_from=NOW, input=9000, output=9000, cache_read=0, cache_write=0)
+    assert what_a_credit_buys(NOW)[-1] == CreditBuys("dear-model", 111, 111, Decimal("0.0"))

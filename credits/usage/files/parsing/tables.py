@@ -1,26 +1,26 @@
-"""CSV and its relatives: a damaged record costs its own line only."""
+"""CSV and its relatives: no line is lost, and none is made up."""
 
 from __future__ import annotations
 
 import csv
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TextIO
 
 from credits.usage.files.parsing.header import Header
-from credits.usage.files.parsing.lines import BadLine, Numbered, Refused
+from credits.usage.files.parsing.lines import BadLine, Numbered, Refused, Row
 
 # Logs with whole prompts have cells far longer than the library's 128 KiB. More is a quote left open.
 LONGEST_CELL = 16 * 2**20
 UNCLOSED = "a quote is not closed"
 
 
-def rows(text: TextIO, header: Header) -> Iterator[Numbered]:
+def rows(text: TextIO, header: Header, reads_as_request: Callable[[Row], bool]) -> Iterator[Numbered]:
     """Yield the rows below the header, each with the number of its first line, from 1. Empty lines are passed over.
 
-    After a record that can't be read, reading goes on with the line after its first: a quote left open would
-    otherwise take all lines to the next one with it.
+    After bad quoting all lines are bad: nothing says whether they are rows, or text of a value such as a prompt.
+    A row of several lines is such a one if one of them `reads_as_request`: a quote left open took it with it.
     """
     csv.field_size_limit(LONGEST_CELL)
     lines = _Lines(text)
@@ -29,6 +29,7 @@ def rows(text: TextIO, header: Header) -> Iterator[Numbered]:
     below = False
     while True:
         number = lines.next_record()
+        values: list[str] = []
         reason = ""
         try:
             values = next(reader)
@@ -41,29 +42,51 @@ def rows(text: TextIO, header: Header) -> Iterator[Numbered]:
                 raise Refused(f"The header can't be read: {reason}.")
             # Lines before the header may be empty.
             below = bool(values)
-        elif reason or (values and len(values) != len(header.names)):
-            reason = reason or f"{len(values)} values for {len(header.names)} columns"
-            if lines.give_back() and reason != UNCLOSED:
-                reason = f"{UNCLOSED}, or {reason}"
+            continue
+        fits = not values or len(values) == len(header.names)
+        miscounted = "" if fits else f"{len(values)} values for {len(header.names)} columns"
+        if reason := reason or _damage(lines, header, miscounted, reads_as_request):
             yield number, BadLine(reason)
+            yield from lines.below()
+            return
+        if miscounted:
+            yield number, BadLine(miscounted)
         elif values:
             yield number, dict(zip(header.names, values, strict=True))
 
 
+def _damage(lines: _Lines, header: Header, miscounted: str, reads_as_request: Callable[[Row], bool]) -> str:
+    """Returns why a row of several lines may be more than one, "" where it is one."""
+    first, *further = lines.taken
+    if further and miscounted:
+        return f"{UNCLOSED}, or {miscounted}"
+
+    def is_row(line: str, *, raw: bool = False) -> bool:
+        reader = csv.reader([line], delimiter=header.delimiter, quoting=csv.QUOTE_NONE if raw else csv.QUOTE_MINIMAL)
+        values = next(reader, [])
+        return len(values) == len(header.names) and reads_as_request(dict(zip(header.names, values, strict=True)))
+
+    for number, line in enumerate(further, start=lines.number + 1):
+        # The last line of a row whose first value has several looks like a row, but then its first line does not.
+        ends = number == lines.number + len(further)
+        if is_row(line) and (not ends or is_row(first) or is_row(first, raw=True)):
+            return f"{UNCLOSED}. If line {number} is text of its value, save the file as JSON"
+    return ""
+
+
 @dataclass(slots=True)
 class _Lines:
-    """Lines that can be handed out again."""
+    """Lines with their numbers; `taken` are those of the record that is read."""
 
     text: TextIO
     number: int = 1
     taken: list[str] = field(default_factory=list)
-    again: deque[str] = field(default_factory=deque)
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self.again.popleft() if self.again else next(self.text)
+        line = next(self.text)
         self.taken.append(line)
         return line
 
@@ -73,12 +96,12 @@ class _Lines:
         self.taken.clear()
         return self.number
 
-    def give_back(self) -> bool:
-        """Hand out again all lines of this record but its first. Returns whether there are any."""
-        rest = self.taken[1:]
-        self.again.extendleft(reversed(rest))
-        del self.taken[1:]
-        return bool(rest)
+    def below(self) -> Iterator[Numbered]:
+        """Yield all lines below the first of this record as bad ones."""
+        bad = BadLine(f"not read, because after the bad quoting of line {self.number} it may be text of a value")
+        for number, line in enumerate(chain(self.taken[1:], self.text), start=self.number + 1):
+            if line.strip():
+                yield number, bad
 
 
 def _reason(error: csv.Error) -> str:

@@ -87,3 +87,9 @@ def test_a_column_may_be_called_like_a_path_or_a_sum(alice: User, file: ForFile)
     columns = ("--account", alice.email, "--map", "input_tokens=in.all,output_tokens=out+more")
     load(path, *columns)
     assert tokens() == [(10, 5, 0, 0)]
+
+
+def test_an_empty_column_leaves_the_field_to_the_next_one(alice: User, file: ForFile) -> None:  # M10
+    path = file("usage.csv", f"occurred_at,input_tokens,output_tokens,hit,read\n{AT},10,5,,7\n{AT},10,5,8,\n")
+    load(path, "--account", alice.email, "--model", "gpt-5", "--map", "cache_read_tokens=hit|read")
+    assert sorted(tokens()) == [(10, 5, 7, 0), (10, 5, 8, 0)]

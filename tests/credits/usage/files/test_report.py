@@ -46,6 +46,17 @@ def test_the_same_usage_loaded_again_adds_nothing_and_says_why(alice: User, file
     assert "lines 2-3." in warned
 
 
+def test_equal_lines_keep_their_ids_whichever_are_chosen(alice: User, file: ForFile) -> None:  # M10
+    path = file("usage.csv", history(*["2026-03-01T00:00:00Z"] * 3))
+    arguments = ("--account", alice.email)
+    assert load(path, *arguments, "--only-lines", "3")[0].startswith("1 added")
+    assert load(path, *arguments)[0] == "2 added, 1 known already, 0 bad lines."
+    for number in "234":
+        alone = (*arguments, "--only-lines", number, "--file-id", "again")
+        assert load(path, *alone) == ("1 added, 0 known already, 0 bad lines.", "")
+    assert used() == 6 * Decimal("0.0025")
+
+
 def test_lines_with_ids_are_never_called_equal(alice: User, file: ForFile) -> None:
     content = "request_id,occurred_at,model,input_tokens,output_tokens\na,2026-03-01,gpt-5,1,1\n"
     path = file("usage.csv", content)

@@ -20,30 +20,71 @@ def line(number: int, at: str = "2026-11-22T10:00:00Z") -> str:
     return f"c{number},{at},gpt-5,10,5,0,0\n"
 
 
-def test_a_quote_left_open_costs_its_own_line_only(alice: User, file: ForFile) -> None:  # M10
+def test_nothing_is_loaded_after_a_quote_left_open(alice: User, file: ForFile) -> None:  # M10
     lines = [line(number) for number in range(1, 5002)]
     lines[1] = '"' + lines[1]
     path = file("usage.csv", HEADER + "".join(lines))
     said, bad = load_with_bad_lines(path, "--account", alice.email)
-    assert said == "5,000 added, 0 known already, 1 bad lines."
-    assert bad == ["line 3: a quote is not closed"]
-    assert not UsageEvent.objects.filter(request_id__endswith="c2").exists()
+    assert said == "1 added, 0 known already, 5,000 bad lines."
+    assert bad[0] == "line 3: a quote is not closed"
+    assert bad[1].startswith("lines 4-5002: not read, because after the bad quoting of line 3")
+    assert len(bad) == 2
     path.write_text(HEADER + "".join(lines).replace('"', ""))
-    assert load(path, "--account", alice.email)[0] == "1 added, 5,000 known already, 0 bad lines."
+    assert load(path, "--account", alice.email)[0] == "5,000 added, 1 known already, 0 bad lines."
 
 
 def test_a_quote_that_a_later_line_closes_takes_no_line_with_it(alice: User, file: ForFile) -> None:  # M10
-    rows = [line(1), '"' + line(2), line(3), line(4).replace("0\n", '0"\n'), line(5)]
+    rows = [line(1), '"' + line(2), line(3), line(4).replace("0\n", '0"\n'), "\n", line(5)]
     said, bad = load_with_bad_lines(file("usage.csv", HEADER + "".join(rows)), "--account", alice.email)
-    assert said == "3 added, 0 known already, 2 bad lines."
-    assert [re.findall(r"^line (\d+): ", text) for text in bad] == [["3"], ["5"]]
+    assert said == "1 added, 0 known already, 4 bad lines."
+    assert [re.findall(r"^line (\d+): ", text) for text in bad] == [["3"], ["4"], ["5"], ["7"]]
+
+
+@pytest.mark.parametrize("place", [0, 5, 7])
+@pytest.mark.parametrize("closing", [2, 3])
+def test_a_row_that_took_others_with_it_is_no_row(alice: User, file: ForFile, place: int, closing: int) -> None:  # M10
+    header = [*HEADER.strip().split(",")]
+    rows = [line(number).strip().split(",") for number in range(1, 6)]
+    for row in [header, *rows]:
+        row.insert(place, "note")
+    rows[1][place], rows[closing][place] = '"left open', '12"'
+    path = file("usage.csv", "\n".join(",".join(row) for row in [header, *rows]))
+    said, bad = load_with_bad_lines(path, "--account", alice.email)
+    assert said == "1 added, 0 known already, 4 bad lines."
+    assert bad[0] == "line 3: a quote is not closed. If line 4 is text of its value, save the file as JSON"
+
+
+@pytest.mark.parametrize("place", [0, 5, 7])
+def test_a_row_may_have_several_lines(alice: User, file: ForFile, place: int) -> None:  # M10
+    header = [*HEADER.strip().split(",")]
+    rows = [line(number).strip().split(",") for number in range(1, 4)]
+    for row in [header, *rows]:
+        row.insert(place, '"a, ""b""\n\n1,2,3,4,5,6,7,8\nc, 12"' if row is not header else "note")
+    path = file("usage.csv", "\n".join(",".join(row) for row in [header, *rows]))
+    assert load(path, "--account", alice.email)[0] == "3 added, 0 known already, 0 bad lines."
+
+
+def test_text_of_a_prompt_is_never_charged_as_a_line(alice: User, file: ForFile) -> None:  # M10
+    prompt = f'"Say "hi" to\nnote,{line(77)}end"'
+    rows = [f"a,{line(1)}", f"{prompt},{line(2)}", f"b,{line(3)}"]
+    said, bad = load_with_bad_lines(file("usage.csv", f"prompt,{HEADER}{''.join(rows)}"), "--account", alice.email)
+    assert said == "1 added, 0 known already, 4 bad lines."
+    assert [text.split(":")[0] for text in bad] == [f"line {number}" for number in range(3, 7)]
+    assert [event.request_id for event in UsageEvent.objects.all()] == ["c1"]
 
 
 def test_bad_quoting_is_told_with_its_own_line(alice: User, file: ForFile) -> None:  # M10
     rows = [line(1), line(2), line(3).replace("gpt-5", '"gpt"-5'), line(4)]
     said, bad = load_with_bad_lines(file("usage.csv", HEADER + "".join(rows)), "--account", alice.email)
-    assert said == "3 added, 0 known already, 1 bad lines."
-    assert [text.split(":")[0] for text in bad] == ["line 4"]
+    assert said == "2 added, 0 known already, 2 bad lines."
+    assert [text.split(":")[0] for text in bad] == ["line 4", "line 5"]
+
+
+def test_a_row_with_too_many_values_costs_its_own_line_only(alice: User, file: ForFile) -> None:  # M10
+    rows = [line(1), line(2).replace("10,", "10,10,"), line(3)]
+    said, bad = load_with_bad_lines(file("usage.csv", HEADER + "".join(rows)), "--account", alice.email)
+    assert said == "2 added, 0 known already, 1 bad lines."
+    assert bad == ["line 3: 8 values for 7 columns"]
 
 
 def test_rows_of_several_lines_are_known_by_their_first(alice: User, file: ForFile) -> None:  # M10
