@@ -71,6 +71,8 @@ def reauthenticate_by_email(request: HttpRequest) -> HttpResponseBase:
     if sends and code and code.send_again():
         return redirect(request.get_full_path())
     if request.method == "POST" and not sends and process and code and not code.is_over:
+        if not code.may_try():
+            return rate_limits.refuse(request)
         form = EmailedCodeForm(request.POST, code=process.code)
         if form.is_valid():
             process.finish()

@@ -102,6 +102,8 @@ ACCOUNT_RATE_LIMITS = {
     "reauthenticate": "10/m/user",
     "reauthentication_code": "3/5m/user",
     "resend_code": "2/5m/key",
+    # Counts per flow, beside the three tries of a code: requests at the same time write over each other's count.
+    "enter_code": "15/5m/key",
     "download_my_data": "5/h/user",
     "change_password": "5/m/user",
     "manage_email": "10/m/user",

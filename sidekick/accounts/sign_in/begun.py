@@ -33,7 +33,8 @@ def correct_account(request: HttpRequest, *, email: str, password: str) -> User 
     if begun is None:
         return None
     account = User.objects.select_for_update().get(pk=begun.pk)
-    # Another browser may have verified the first address in the meantime: the account is somebody's then.
+    # Another browser may have verified the first address, or be doing so: the account is somebody's then.
+    list(EmailAddress.objects.select_for_update().filter(user=account))
     if begun_account(request) is None:
         return None
     del request.session[BEGUN_KEY]

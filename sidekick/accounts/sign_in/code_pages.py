@@ -21,6 +21,7 @@ from sidekick.accounts.models import User
 from sidekick.accounts.sign_in import begun, carried
 from sidekick.accounts.sign_in.codes import PendingCode
 from sidekick.accounts.sign_in.forms import EmailedCodeForm
+from sidekick.web import rate_limits
 
 GONE = "That code has expired. Ask for a new one."
 
@@ -50,6 +51,8 @@ class CodePage:
             return self.correct()
         if self.code.is_over:
             return self.show()
+        if request.method == "POST" and not self.code.may_try():
+            return rate_limits.refuse(request)
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def here(self) -> str:

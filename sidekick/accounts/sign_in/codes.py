@@ -55,6 +55,9 @@ class PendingCode:
         """Until another code may be sent; 0 when it may now."""
         return max(0, math.ceil(float(self.process.state["at"]) + AGAIN_AFTER - time.time()))
 
+    def may_try(self) -> bool:
+        return rate_limits.allow(self.request, "enter_code", key=self.request.session.session_key)
+
     def count_wrong(self, form: forms.Form) -> None:
         """A wrong code costs a try; an empty field, and an address that is taken by now, do not.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from html import unescape
 from typing import Any, NamedTuple
@@ -11,10 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 from allauth.account.models import EmailAddress
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.test import Client
 
 from sidekick.accounts.models import Letter, User
 from tests.conftest import PASSWORD
+from tests.credits.books import wait_until_someone_waits
 from tests.post import delivered
 from tests.sidekick.accounts.test_pages import check_inputs
 
@@ -297,6 +301,45 @@ def test_an_account_that_was_verified_elsewhere_is_not_moved(
         "new@example.com",
         "right@example.com",
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_account_that_is_being_verified_elsewhere_is_not_moved(client: Client, ask: Callable[[str], str]) -> None:
+    back = client.post(ask("sign-up"), {"action": "correct"})["Location"]  # A9
+
+    def move() -> None:
+        client.post(back, {"email": "right@example.com", "password1": "another-long-password"})
+        connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            EmailAddress.objects.filter(email="new@example.com").update(verified=True)
+            moving = threads.submit(move)
+            wait_until_someone_waits()
+        moving.result()
+    assert User.objects.get(email="new@example.com") != User.objects.get(email="right@example.com")
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_tries_at_the_same_time_are_not_more_tries(
+    client: Client, ask: Callable[[str], str], alice: User, sign_in: SignIn, signed_in: bool
+) -> None:  # A9
+    """Each request writes the session as it found it, and with it the number of tries."""
+    if signed_in:
+        User.objects.update(password="!")
+        sign_in(client, alice)
+        here = "/accounts/reauthenticate/code/"
+        client.post(here, {"action": "resend"})
+    else:
+        here = ask("reset")
+    before = json.dumps(dict(client.session.items()))
+    statuses = []
+    for _ in range(16):
+        statuses.append(client.post(here, WRONG).status_code)
+        session = client.session
+        session.update(json.loads(before))
+        session.save()
+    assert statuses == [200] * 15 + [429]
 
 
 def test_a_new_password_that_took_too_long_says_so(
