@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
+from sidekick.accounts import tokens
 from sidekick.serving.bodies import takes_body
 from sidekick.web.return_paths import path_here
 
@@ -20,7 +21,7 @@ from sidekick.web.return_paths import path_here
 def signed_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Only for signed-in accounts; anyone else signs in and comes back to where they were."""
 
-    @takes_body(signed_in=True)
+    @takes_body(cookies=tokens.are_in)
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:

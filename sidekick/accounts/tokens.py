@@ -98,6 +98,12 @@ def read(kind: type[Token], token: str) -> Claims | None:
         return None
 
 
+def are_in(cookies: dict[str, str]) -> bool:
+    """Whether one of the two is there that we signed. Its session may have ended."""
+    kinds: dict[str, type[Token]] = {ACCESS_COOKIE: AccessToken, REFRESH_COOKIE: RefreshToken}
+    return any(read(kind, cookies[name]) for name, kind in kinds.items() if name in cookies)
+
+
 def is_ahead(token: str) -> bool:
     """Whether we signed it, and it can't be read only because it was issued by a clock too far ahead of this one."""
     try:

@@ -14,7 +14,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NoReturn, TypeVar
 
 from django.conf import settings
-from django.http import Http404
+from django.http import Http404, parse_cookie
 from django.urls import resolve
 
 from sidekick.serving.environ import Environ
@@ -38,14 +38,15 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The bodies that a view takes: their size in bytes, and whether a header or a session must come along.
+    """The bodies that a view takes: their size in bytes, and the header or the cookies that must come along.
 
-    `signed_out` are the bytes that are read without a session all the same.
+    `cookies` returns whether those are right, and may ask neither database nor network. `signed_out` are the bytes that
+    are read without them all the same.
     """
 
     most: int | None = None
     header: str = ""
-    signed_in: bool = False
+    cookies: Callable[[dict[str, str]], bool] | None = None
     signed_out: int = 0
 
 
@@ -94,6 +95,8 @@ async def read(environ: Environ, receive: Receive) -> IO[bytes]:
                 return body
             why = TOO_LARGE
     environ[UNREAD] = why
+    # Without a length Django would not ask the stream, and take the body for an empty one.
+    environ["CONTENT_LENGTH"] = announced if announced.isdecimal() else "1"
     return _Unreadable()
 
 
@@ -111,9 +114,8 @@ def _unread(environ: Environ, terms: Terms | None, length: int, most: int) -> st
         return UNWANTED
     if terms.header and not environ.get(f"HTTP_{terms.header.upper().replace('-', '_')}"):
         return UNWANTED
-    cookies = environ.get("HTTP_COOKIE", "")
-    needs_session = terms.signed_in and not 0 < length <= terms.signed_out
-    if needs_session and not any(f"{name}=" in cookies for name in (settings.ACCESS_COOKIE, settings.REFRESH_COOKIE)):
+    suffices = 0 < length <= terms.signed_out
+    if terms.cookies and not suffices and not terms.cookies(parse_cookie(environ.get("HTTP_COOKIE", ""))):
         return SIGNED_OUT
     return TOO_LARGE if length > most else ""
 

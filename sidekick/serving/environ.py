@@ -6,9 +6,13 @@ import sys
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from django.utils import timezone
+
 Environ = dict[str, Any]
 Scope = dict[str, Any]
 
+# The key of the environ under which the time stands when the head of a request was there; its body may take minutes.
+ARRIVED = "sidekick.arrived"
 PLAIN = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
@@ -16,7 +20,8 @@ def environ_of(scope: Scope) -> Environ:
     """Returns the environ of an HTTP request, without `wsgi.input`."""
     host, port = scope.get("server") or ("localhost", 80)
     environ: Environ = {
-        "REQUEST_METHOD": scope["method"],
+        # Django takes `post` for POST.
+        "REQUEST_METHOD": scope["method"].upper(),
         "SCRIPT_NAME": "",
         # WSGI wants the bytes of the path, one character each.
         "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
@@ -31,6 +36,7 @@ def environ_of(scope: Scope) -> Environ:
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
+        ARRIVED: timezone.now(),
     }
     for raw_name, raw_value in scope["headers"]:
         header, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")

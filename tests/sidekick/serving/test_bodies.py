@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as project
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import UnreadablePostError
+from django.utils import timezone
 from pytest_django import Settings
 
 from billing.paddle.webhooks import MAX_BODY
 from feedback.uploads import MOST_OF_A_BODY
+from sidekick.accounts.models import DeviceSession
+from sidekick.accounts.tokens import TokenPair
 from sidekick.serving import bodies
 from sidekick.serving.bodies import UNREAD, ClientGone
 from sidekick.serving.environ import Environ, environ_of
@@ -18,7 +24,9 @@ from tests.sidekick.serving.requests import Receive, scope, sending, unasked
 MEBIBYTE = 1024 * 1024
 SIGNED = {"Paddle-Signature": "ts=1;h1=00"}
 BEARER = {"Authorization": "Bearer sk_x"}
-SESSION = {"Cookie": f"theme=dark; {project.ACCESS_COOKIE}=eyJ"}
+PAIR = TokenPair.for_session(DeviceSession(user_id=uuid4()), uuid4(), timezone.now())
+SESSION = {"Cookie": f"theme=dark; {project.REFRESH_COOKIE}={PAIR.refresh}"}
+FORGED = {"Cookie": f"theme=dark; {project.ACCESS_COOKIE}=eyJ; {project.REFRESH_COOKIE}={PAIR.refresh}x"}
 
 
 def request(method: str, path: str, length: int | str = 10, headers: dict[str, str] | None = None) -> Environ:
@@ -43,6 +51,7 @@ def read(environ: Environ, receive: Receive) -> bytes:
         pytest.param("too_large", request("POST", "/api/v1/auth/token", 3 * MEBIBYTE), id="too long a sign-in"),
         pytest.param("signed_out", request("POST", "/dashboard/feedback", MEBIBYTE), id="not signed in"),
         pytest.param("signed_out", request("POST", "/dashboard/billing/keep"), id="not signed in, a small form"),
+        pytest.param("signed_out", request("POST", "/dashboard/feedback", MEBIBYTE, FORGED), id="forged cookies"),
         pytest.param(
             "too_large", request("POST", "/dashboard/feedback", MOST_OF_A_BODY + 1, SESSION), id="too large images"
         ),
@@ -63,12 +72,23 @@ def test_a_body_that_headers_rule_out_is_not_read(why: str, environ: Environ) ->
 
 
 @pytest.mark.parametrize(
+    "length", [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}], ids=["length", "chunks"]
+)
+def test_django_does_not_take_it_for_an_empty_one(length: dict[str, str]) -> None:  # O6
+    environ = environ_of(scope("POST", "/webhooks/paddle", length))
+    environ["wsgi.input"] = asyncio.run(bodies.read(environ, unasked))
+    with pytest.raises(UnreadablePostError):
+        WSGIRequest(environ).read(10)
+
+
+@pytest.mark.parametrize(
     "environ",
     [
         request("POST", "/webhooks/paddle", MAX_BODY, SIGNED),
         request("POST", "/api/v1/usage", 10, BEARER),
         request("POST", "/api/v1/auth/token"),
         request("POST", "/accounts/login/"),
+        request("post", "/accounts/login/"),
         # Words of a report whose session is over are kept until its author is back.
         request("POST", "/dashboard/feedback", 64 * 1024),
         request("POST", "/dashboard/feedback", MOST_OF_A_BODY, SESSION),
