@@ -47,8 +47,12 @@ def start(user: User, *, ip: str, user_agent: str, now: datetime | None = None) 
     return TokenPair.for_session(session, jti, now)
 
 
-def rotate(refresh_token: str, *, now: datetime, ip: str, user_agent: str, poll: bool = False) -> Refreshed | None:
+def rotate(
+    refresh_token: str, *, now: datetime, ip: str, user_agent: str, poll: bool = False, sent: datetime | None = None
+) -> Refreshed | None:
     """Spend a refresh token: the session with its next pair, or None when the session is over. A poll prolongs nothing.
+
+    `sent` is when the token came, if its request took longer to arrive: another tab may have spent it during an upload.
 
     A spent token gets one more successor while `owing_a_sibling` says so, for the other tab or after a lost answer.
     Once more within `REFRESH_REUSE_WINDOW` after that it speaks for its session without a pair. Later it was copied, as
@@ -72,13 +76,13 @@ def rotate(refresh_token: str, *, now: datetime, ip: str, user_agent: str, poll:
     rotated = live.filter(DeviceSession.unspent(claims.jti)).update(previous_jti=claims.jti, unused_jti=jti, **handed)
     if not rotated:
         sibling = {"sibling_jti": F("current_jti"), "sibling_for": claims.jti}
-        again = bool(live.owing_a_sibling(claims.jti, now).update(**sibling, **handed))
+        again = bool(live.owing_a_sibling(claims.jti, sent or now).update(**sibling, **handed))
     found = session.live(now).with_active_user().first()
     if found and (rotated or again):
         if again:
             logger.info("Second successor of a refresh token: device session %s of account %s", claims.sid, claims.sub)
         return Refreshed(found, TokenPair.for_session(found, jti, now))
-    if found and found.previous_jti == claims.jti and now - found.rotated_at <= settings.REFRESH_REUSE_WINDOW:
+    if found and found.previous_jti == claims.jti and (sent or now) - found.rotated_at <= settings.REFRESH_REUSE_WINDOW:
         return Refreshed(found, None)
     # An unspent token is no reuse: its session ran out, or its account isn't active.
     if session.exclude(DeviceSession.unspent(claims.jti)).end(DeviceSession.Ended.REUSE, now):

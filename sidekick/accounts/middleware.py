@@ -19,6 +19,7 @@ from django.utils.functional import SimpleLazyObject, cached_property
 
 from sidekick.accounts import device_sessions, known_devices, tokens
 from sidekick.accounts.sign_in import unsent_words
+from sidekick.serving.environ import ARRIVED
 
 from .http import is_poll
 from .models import DeviceSession, User
@@ -74,7 +75,9 @@ class Identity:
         if self.claims or not self.refresh_token or self.request.path.startswith("/api/v1/"):
             return
         device = device_sessions.device_of(self.request)
-        refreshed = device_sessions.rotate(self.refresh_token, now=self.now, poll=is_poll(self.request), **device)
+        sent = self.request.META.get(ARRIVED)
+        poll = is_poll(self.request)
+        refreshed = device_sessions.rotate(self.refresh_token, now=self.now, sent=sent, poll=poll, **device)
         self.session, self.pair = refreshed or (None, None)
         self._put(self.session)
 

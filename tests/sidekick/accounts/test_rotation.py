@@ -13,6 +13,7 @@ from django.test import Client
 
 from sidekick.accounts import tokens
 from sidekick.accounts.models import DeviceSession, User
+from sidekick.serving.environ import ARRIVED
 from tests.sidekick.accounts.conftest import NOON
 
 pytestmark = pytest.mark.urls("tests.sidekick.accounts.urls")
@@ -152,6 +153,34 @@ def test_three_tabs_at_a_time_are_all_served_and_the_browser_stays_signed_in(
         # The browser keeps the cookies of the answer that came last; the third set none.
         client.cookies.update(tabs[min(last, 1)].cookies)
     assert why_ended() == ""
+
+
+@pytest.mark.parametrize("seconds", [20, 4 * MINUTE])
+def test_a_tab_that_refreshes_during_an_upload_does_not_end_the_session(
+    client: Client, alice: User, sign_in: SignIn, pass_time: PassTime, seconds: int
+) -> None:  # A6
+    sign_in(client, alice)
+    upload, arrived = same_jar(client), pass_time(minutes=6)
+    pass_time(seconds=1)
+    assert [ask(client), ask(client)] == [alice.email] * 2
+    pass_time(seconds=seconds)
+    upload.defaults[ARRIVED] = arrived  # type: ignore[assignment]
+    assert (ask(upload), why_ended()) == (alice.email, "")
+    client.cookies.update(upload.cookies)
+    pass_time(minutes=6)
+    assert ask(client) == alice.email
+
+
+def test_an_upload_with_a_token_that_was_spent_before_ends_the_session(
+    client: Client, alice: User, sign_in: SignIn, pass_time: PassTime
+) -> None:  # A6
+    sign_in(client, alice)
+    pass_time(minutes=6)
+    thief = same_jar(client)
+    assert [ask(client), ask(client)] == [alice.email] * 2
+    thief.defaults[ARRIVED] = pass_time(seconds=31)  # type: ignore[assignment]
+    assert ask(thief) == OUT
+    assert why_ended() == DeviceSession.Ended.REUSE
 
 
 def test_two_tabs_at_every_refresh_go_on_for_thirty_generations(
