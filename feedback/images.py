@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
+from sidekick.serving.shares import Share
+
 MOST_IMAGES = 3
 MOST_BYTES = 5 * 1024 * 1024
 LONGEST_SIDE = 4096
@@ -58,8 +60,12 @@ HEIC = (
 TOLD_AT_ONCE = {"heic": HEIC, "unknown": UNKNOWN, "large": TOO_LARGE, "full": LEFT_OUT, "unreadable": "can’t be read."}
 
 
+BUSY = "can’t be checked right now, as many images are waiting for that. Choose it again in a minute."
+
 # In each process, whatever its threads: their memory would add up.
 _one_at_a_time = Lock()
+# The worst image takes some three seconds: the threads that wait for their turn must not be all that serve pages.
+_decoding = Share(one_in=2)
 
 
 class ImageRefused(ValueError):
@@ -90,9 +96,12 @@ def clean(data: bytes) -> Picture:
         raise ImageRefused("is empty.")
     if len(data) > MOST_BYTES:
         raise ImageRefused(TOO_LARGE)
-    with _one_at_a_time:
-        file_format, pixels = _decode(data)
-        return _encode(pixels, file_format)
+    with _decoding.place() as taken:
+        if not taken:
+            raise ImageRefused(BUSY)
+        with _one_at_a_time:
+            file_format, pixels = _decode(data)
+            return _encode(pixels, file_format)
 
 
 def is_heic(data: bytes, name: str, media_type: str) -> bool:

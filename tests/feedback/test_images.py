@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
 
 import pytest
 from PIL import Image
+from pytest_django import Settings
 
 from feedback import images
 from feedback.images import MOST_BYTES, ImageRefused
+from sidekick.serving import shares
 from tests.feedback import pictures
 from tests.feedback.pictures import COMMENT, GPS_WORDS, SCRIPT, drawn, file_of
 
@@ -190,6 +193,25 @@ def test_a_broken_file_is_either_taken_or_told_of(sent: bytes) -> None:
         except ImageRefused:
             outcomes.add(ImageRefused)
     assert outcomes == {images.Picture, ImageRefused}
+
+
+def test_half_of_the_pages_wait_for_images_and_the_rest_hear_so_at_once(settings: Settings) -> None:  # F5 O6
+    """Sixteen reports of one customer, each with the slowest images there are, would keep every page waiting."""
+    settings.WEB_THREADS = 4
+
+    def outcome() -> str:
+        try:
+            return images.clean(pictures.photo()).media_type
+        except ImageRefused as refused:
+            return str(refused)
+
+    with ThreadPoolExecutor(8, initializer=shares.enter_thread) as pages:
+        with images._one_at_a_time:
+            sent = [pages.submit(outcome) for _ in range(8)]
+            first = as_completed(sent, timeout=15)
+            assert [next(first).result() for _ in range(6)] == [images.BUSY] * 6
+        assert [found.result() for found in first] == ["image/jpeg"] * 2
+    assert images.clean(pictures.photo())
 
 
 def test_what_is_stored_stays_near_the_size_of_what_may_be_sent() -> None:  # F5
