@@ -6,7 +6,7 @@ import unicodedata
 
 import idna
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import validate_domain_name, validate_email
 
 from sidekick.text import without_hidden
 
@@ -58,5 +58,16 @@ def _registered(domain: str) -> str:
     try:
         return idna.encode(domain, uts46=True).decode()
     except (idna.IDNAError, UnicodeError) as error:
+        # IDNA keeps two hyphens in third place for itself, but there are such domains.
+        if domain.isascii() and "xn--" not in domain and _is_domain(domain):
+            return domain
         shown = f"“{domain}”" if domain.isprintable() else "This"
         raise ValidationError(f"{shown} is not a domain that email can go to.", code="domain") from error
+
+
+def _is_domain(name: str) -> bool:
+    try:
+        validate_domain_name(name)
+    except ValidationError:
+        return False
+    return True
