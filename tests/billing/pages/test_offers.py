@@ -86,7 +86,7 @@ def test_the_marked_plan_is_chosen_apart_from_what_may_buy_credits(client: Clien
 def test_what_the_page_costs(
     client: Client, alice: User, sign_in: SignIn, store: Store, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         client.get("/pricing")
     store.subscribe(alice, "pro")
     sign_in(client, alice)
@@ -95,4 +95,4 @@ def test_what_the_page_costs(
         client.get("/pricing")
 
 
-PRICING_QUERIES = 6
+PRICING_QUERIES = 7
