@@ -84,14 +84,16 @@ def plan_checkout(request: Request, price_id: int) -> HttpResponse:
         return redirect("billing:change_plan", price.pk)
     if how != "subscribe":
         return redirect("billing:overview")
-    context = {"title": f"Get {price.plan.name}", "price": price, "token": uuid4()}
     session = request.device_session
-    if session is None or timezone.now() - session.created_at > JUST_SIGNED_IN:
+    just_signed_in = session is not None and timezone.now() - session.created_at <= JUST_SIGNED_IN
+    # A reload within that minute, and the button after a lost answer, find the same purchase.
+    token = session.id if session and just_signed_in else uuid4()
+    context = {"title": f"Get {price.plan.name}", "price": price, "token": token}
+    if not just_signed_in:
         return show(request, "plan_checkout", context)
     try:
         check_rate(request, "checkout")
-        # A reload within that minute finds the same purchase.
-        bought = checkout.begin(request.user, price, 1, token=session.id)
+        bought = checkout.begin(request.user, price, 1, token=token)
     except (ActionRefused, PaddleFault) as problem:
         return show(request, "plan_checkout", context, problem)
     return _to_checkout(request, bought)

@@ -219,6 +219,20 @@ def test_a_paddle_that_fails_leaves_the_plan_to_try_again(
     assert Purchase.objects.count() == 1
 
 
+def test_a_lost_answer_is_looked_for_by_the_page_s_button(
+    client: Client, alice: User, sign_in: SignIn, store: Store, wanted: str, clock: time_machine.Traveller
+) -> None:  # B6
+    store.world.faults.add("unanswered", method="POST", path="/transactions")
+    sign_in(client, alice)
+    token = re.search(r'name="token" value="([^"]+)"', client.get(wanted).content.decode())
+    assert token
+    clock.shift(timedelta(seconds=91))
+    led = client.post(f"/dashboard/billing/subscribe/{price('pro').pk}", {"token": token[1]})
+    assert led["Location"].startswith(f"{store.url}/checkout/")
+    # The transaction whose answer was lost, not a second one.
+    assert Purchase.objects.get().transaction_id in led["Location"]
+
+
 @pytest.mark.parametrize("where", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
 def test_signing_up_never_leads_to_another_site(client: Client, where: str) -> None:  # N1
     page = client.post("/accounts/signup/", {**SIGN_UP, "next": where}, follow=True)
