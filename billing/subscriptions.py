@@ -159,15 +159,16 @@ def resume(account: User) -> None:
 
 
 def cancel_all(account: User) -> None:
-    """Cancel every plan of the account now, and every checkout that could still be paid. Nothing is paid back.
+    """Cancel every checkout of the account that could still be paid, and every plan now. Nothing is paid back.
 
     Raises `PaddleFault`; calling it again does what is left.
     """
-    for subscription in Subscription.objects.live().filter(account=account).order_by("id"):
-        snapshots.upsert_response(api.cancel(subscription.id, at_once=True))
+    # Checkouts come first: one that is paid meanwhile begins a plan, and where Paddle fails the plan goes on.
     opened = Transaction.objects.filter(account=account, status__in=["draft", "ready"]).order_by("id")
     for transaction in opened.filter(subscription_id=""):
         snapshots.upsert_response(api.cancel_transaction(transaction.id))
+    for subscription in Subscription.objects.live().filter(account=account).order_by("id"):
+        snapshots.upsert_response(api.cancel(subscription.id, at_once=True))
 
 
 def cancel_all_of_deleted() -> int:

@@ -401,6 +401,19 @@ def test_when_paddle_fails_nothing_is_deleted_and_trying_again_works(
     assert proven.post(DELETE, {"email": alice.email})["Location"] == "/farewell"
 
 
+def test_a_plan_goes_on_when_paddle_fails_at_a_checkout(proven: Client, alice: User, store: Store) -> None:  # A10
+    """The page says that nothing was deleted, and to end a plan gives nothing back."""
+    store.subscribe(alice, "pro")
+    store.buy(alice, "credits", 20, pay="")
+    store.world.faults.add("error", method="PATCH", path="/transactions", times=50)
+    answer = proven.post(DELETE, {"email": alice.email})
+    assert answer.status_code == 409
+    assert Subscription.objects.get().status == "active"
+    store.world.faults.clear()
+    assert proven.post(DELETE, {"email": alice.email})["Location"] == "/farewell"
+    assert Subscription.objects.get().status == "canceled"
+
+
 def test_broken_off_after_paddles_answer_it_heals_when_tried_again(
     proven: Client, alice: User, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # A10
