@@ -38,7 +38,7 @@ const take = () => {
 document.addEventListener("htmx:beforeOnLoad", ({ detail: { xhr } }) => {
   if (xhr.getResponseHeader("HX-Redirect")) keep(xhr.responseText);
 });
-document.addEventListener("sidekick:leave", ({ detail }) => {
+document.addEventListener("sidekick:load-page", ({ detail }) => {
   keep(detail.words);
   location.replace(detail.address);
 });

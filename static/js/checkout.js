@@ -22,7 +22,7 @@ const open = () =>
 
 // Closing the overlay after a payment is reported as closing, too.
 let paid = false;
-const hear = ({ name }) => {
+const onEvent = ({ name }) => {
   if (name === "checkout.completed") {
     paid = true;
     location.assign(done);
@@ -33,7 +33,7 @@ const hear = ({ name }) => {
 
 const start = () => {
   if (environment === "sandbox") window.Paddle.Environment.set("sandbox");
-  window.Paddle.Initialize({ token, eventCallback: hear });
+  window.Paddle.Initialize({ token, eventCallback: onEvent });
   const button = element.querySelector("[data-checkout-open]");
   button.disabled = false;
   // The second click of a double click would open it anew.

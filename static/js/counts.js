@@ -15,7 +15,7 @@ document.addEventListener("input", ({ target }) => {
   if (target.matches("[data-limit]")) count(target);
 });
 
-const tend = (root) => root.querySelectorAll?.("[data-limit]").forEach(count);
-tend(document);
-window.addEventListener("pageshow", () => tend(document));
-document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));
+const enhance = (root) => root.querySelectorAll?.("[data-limit]").forEach(count);
+enhance(document);
+window.addEventListener("pageshow", () => enhance(document));
+document.addEventListener("htmx:load", ({ target }) => enhance(target.parentElement ?? target));

@@ -143,14 +143,14 @@ document.addEventListener("submit", ({ target }) => target.matches("[data-signs-
 
 for (const key of storedKeys()) if (!read(key)) forget(key);
 
-const tend = (root) => {
+const enhance = (root) => {
   for (const note of root.querySelectorAll?.("[data-draft]") ?? []) {
     restore(note);
     tell(note);
   }
 };
-tend(document);
-window.addEventListener("pageshow", () => tend(document));
+enhance(document);
+window.addEventListener("pageshow", () => enhance(document));
 // Another tab has written, sent or discarded: what stands here stays.
 window.addEventListener("storage", () => notes().forEach(tell));
-document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));
+document.addEventListener("htmx:load", ({ target }) => enhance(target.parentElement ?? target));

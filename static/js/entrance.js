@@ -12,9 +12,9 @@ const show = (button, shown) => {
 };
 
 // The page comes with the buttons hidden, as they do nothing without this script.
-const tend = (root) => buttons(root).forEach((button) => (button.hidden = false));
-tend(document);
-document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));
+const enhance = (root) => buttons(root).forEach((button) => (button.hidden = false));
+enhance(document);
+document.addEventListener("htmx:load", ({ target }) => enhance(target.parentElement ?? target));
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-show-password]");

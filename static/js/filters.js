@@ -11,13 +11,13 @@ const note = () => {
 };
 
 // A swap of the table leaves these links as they are; a plain click sends the form's values along, a new tab would not.
-const tendLinks = () => {
+const updateLinks = () => {
   const form = filters();
   const chosen = new URLSearchParams(values(form).filter(([, value]) => value));
   for (const link of document.querySelectorAll("[hx-include='#filters'] a[href]")) link.search = chosen;
 };
 
-const takeBack = (form) => {
+const restore = (form) => {
   for (const [name, value] of shown.get(form) ?? []) form.elements[name].value = value;
 };
 
@@ -26,9 +26,9 @@ document.addEventListener("htmx:load", () => shown.has(filters()) || note());
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
   if (!filters() || detail.requestConfig?.elt !== filters()) return;
   note();
-  tendLinks();
+  updateLinks();
 });
 
 for (const event of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-  document.addEventListener(event, ({ detail }) => detail.elt.id === "filters" && takeBack(detail.elt));
+  document.addEventListener(event, ({ detail }) => detail.elt.id === "filters" && restore(detail.elt));
 }

@@ -177,11 +177,11 @@ document.addEventListener(
 );
 
 // A form that comes back with the files that were chosen shows them.
-const tend = (root) => {
+const enhance = (root) => {
   for (const field of root.querySelectorAll?.("[data-images]") ?? []) {
     if (!lists.has(inputIn(field))) show(field, [...inputIn(field).files], [...field.querySelectorAll(".field-errors > *")]);
   }
 };
-tend(document);
-window.addEventListener("pageshow", () => tend(document));
-document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));
+enhance(document);
+window.addEventListener("pageshow", () => enhance(document));
+document.addEventListener("htmx:load", ({ target }) => enhance(target.parentElement ?? target));

@@ -97,7 +97,7 @@ const confirm = (headers) => {
   }
 };
 
-const leave = (address, words) => document.dispatchEvent(new CustomEvent("sidekick:leave", { detail: { address, words } }));
+const loadPage = (address, words) => document.dispatchEvent(new CustomEvent("sidekick:load-page", { detail: { address, words } }));
 
 const ask = async (element, anew) => {
   const { live, liveTag } = element.dataset;
@@ -108,7 +108,7 @@ const ask = async (element, anew) => {
   const answer = await fetch(live, { headers, signal: AbortSignal.timeout(15_000) });
   document.dispatchEvent(new CustomEvent("sidekick:reached"));
   const elsewhere = answer.headers.get("HX-Redirect");
-  if (elsewhere) leave(elsewhere, await answer.text());
+  if (elsewhere) loadPage(elsewhere, await answer.text());
   else if (answer.status === 304) confirm(answer.headers);
   else if (!answer.ok) throw new Error(answer.status);
   else {

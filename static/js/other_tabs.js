@@ -2,9 +2,9 @@
 // takes private pages of the others off the screen at once, instead of at their next request.
 const mine = document.querySelector("meta[name=sidekick-account]")?.content;
 const channel = new BroadcastChannel("sidekick-account");
-const address = () => location.pathname + location.search;
+const here = () => location.pathname + location.search;
 
-const leave = (words, to = address()) => document.dispatchEvent(new CustomEvent("sidekick:leave", { detail: { words, address: to } }));
+const loadPage = (address, words) => document.dispatchEvent(new CustomEvent("sidekick:load-page", { detail: { address, words } }));
 
 // The server knows best: a page may have been drawn a moment before a sign-in that it hears of.
 const check = async () => {
@@ -12,12 +12,12 @@ const check = async () => {
   page.style.display = "none";
   const headers = { "HX-Request": "true", "HX-Current-URL": location.href, "Sidekick-Account": mine, "Sidekick-Poll": "1" };
   try {
-    const answer = await fetch(address(), { headers });
+    const answer = await fetch(here(), { headers });
     const to = answer.headers.get("HX-Redirect");
     if (answer.headers.get("Sidekick-Account") === mine) page.style.display = "";
-    else leave(to && (await answer.text()), to ?? undefined);
+    else loadPage(to ?? here(), to && (await answer.text()));
   } catch {
-    leave("");
+    loadPage(here());
   }
 };
 
@@ -25,7 +25,7 @@ channel.addEventListener("message", ({ data }) => {
   if (mine === undefined || data === mine) return;
   if (mine) check();
   // A sign-in page leads on once somebody has signed in; nothing else changes for a visitor.
-  else if (document.querySelector("[data-entrance]")) leave("");
+  else if (document.querySelector("[data-entrance]")) loadPage(here());
 });
 
 if (mine !== undefined) channel.postMessage(mine);

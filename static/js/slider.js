@@ -66,7 +66,7 @@ document.addEventListener(
 );
 
 // A form that comes filled in again (Back, an error) shows the total of its number.
-const tend = (root) => root.querySelectorAll?.("[data-slider]").forEach(update);
-tend(document);
-window.addEventListener("pageshow", () => tend(document));
-document.addEventListener("htmx:load", ({ target }) => tend(target.parentElement ?? target));
+const enhance = (root) => root.querySelectorAll?.("[data-slider]").forEach(update);
+enhance(document);
+window.addEventListener("pageshow", () => enhance(document));
+document.addEventListener("htmx:load", ({ target }) => enhance(target.parentElement ?? target));

@@ -24,19 +24,19 @@ for (const event of ["htmx:swapError", "htmx:targetError"]) document.addEventLis
 
 document.addEventListener("click", ({ target }) => target.closest("[data-dismiss]")?.closest(".toast").remove());
 
-// One toast of each wording; good news leaves by itself once nobody points at it, bad news stays.
+// One toast of each wording; good news closes by itself once nobody points at it, bad news stays.
 const SECONDS = 8;
-const tend = (toast) => {
+const enhance = (toast) => {
   for (const other of region().children) {
     if (other !== toast && other.textContent.trim() === toast.textContent.trim()) other.remove();
   }
   if (toast.matches(".toast-error, .toast-warning")) return;
-  const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : toast.remove());
-  setTimeout(leave, SECONDS * 1000);
+  const close = () => (toast.matches(":hover, :focus-within") ? setTimeout(close, 1000) : toast.remove());
+  setTimeout(close, SECONDS * 1000);
 };
 new MutationObserver((changes) => {
   for (const change of changes) {
-    for (const node of change.addedNodes) if (node.nodeType === Node.ELEMENT_NODE) tend(node);
+    for (const node of change.addedNodes) if (node.nodeType === Node.ELEMENT_NODE) enhance(node);
   }
 }).observe(region(), { childList: true });
 
