@@ -10,6 +10,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from credits.usage import recording
+from credits.usage.dry_run import DryRun
 from credits.usage.files import arguments, report
 from credits.usage.files import options as given
 from credits.usage.files.accounts import Accounts
@@ -20,7 +21,6 @@ from credits.usage.files.parsing.lines import Refused
 from credits.usage.files.parsing.source import Source, opened
 from credits.usage.files.recognising import reading_of
 from credits.usage.files.requests import RequestReader
-from credits.usage.foreseeing import Foresight
 from credits.usage.importing import Import
 
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
@@ -62,19 +62,19 @@ class Command(BaseCommand):
         with opened(options["file"], options["encoding"]) as source:
             reading = reading_of(source, form, fields, columns, delimiter)
             ids = IdMaker(reading.fields, file_id)
-            reader = RequestReader(reading.fields, Accounts(), models, timezone.now(), ids, reading.shape.sums)
+            reader = RequestReader(reading.fields, Accounts(), models, timezone.now(), ids, reading.layout.sums)
             with _progress(source, "Checking") as progress:
                 checked = check(reading, reader, columns, chosen, progress)
             charged = self._charges_early(checked, reading.unit, options)
-            foresight = Foresight()
-            record = foresight.record if trying else recording.record
+            dry_run = DryRun()
+            record = dry_run.record if trying else recording.record
             load = Import(reading, reader, record, chosen, charged, source.must_be_unchanged)
             with _progress(source, "Trying" if trying else "Loading") as progress:
                 for _ in load.load():
                     progress()
         self.stdout.write(f"{'Would be: ' if trying else ''}{report.counts(load.result, reading.unit)}")
         if trying:
-            self._tell(foresight, checked, load)
+            self._tell(dry_run, checked, load)
         return load
 
     def _charges_early(self, checked: Checked, unit: str, options: dict[str, Any]) -> bool:
@@ -90,9 +90,9 @@ class Command(BaseCommand):
                 raise Refused("Nothing was loaded.")
         return bool(answer == "charge")
 
-    def _tell(self, foresight: Foresight, checked: Checked, load: Import) -> None:
+    def _tell(self, dry_run: DryRun, checked: Checked, load: Import) -> None:
         """Say what a load would do beyond its counts."""
-        for sentence in report.credits(foresight.totals):
+        for sentence in report.credits(dry_run.totals):
             self.stdout.write(sentence)
         if load.result.early:
             self.stdout.write(report.early(checked, load.reading.unit))

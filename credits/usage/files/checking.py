@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from credits.usage.files.columns import must_have, paths
+from credits.usage.files.columns import check_columns, paths
 from credits.usage.files.fields import FIELDS, TOKENS, look_up
 from credits.usage.files.parsing.lines import BadLine, Refused
 from credits.usage.files.reading import Reading
@@ -26,9 +26,9 @@ class Early:
 
 @dataclass(slots=True)
 class Checked:
-    """`there` are the columns of the file in their order, `early` is by email."""
+    """`present` are the columns of the file in their order, `early` is by email."""
 
-    there: dict[str, None]
+    present: dict[str, None]
     early: dict[str, Early] = field(default_factory=dict)
     rows: int = 0
 
@@ -47,7 +47,7 @@ def check(
     Raises `Refused` for an encoding, a form or columns with which nothing may be loaded.
     """
     checked = Checked(dict.fromkeys(reading.header.names if reading.header else ()))
-    unseen = {c for name in FIELDS for part in reading.fields.parts(name) for c in part} - checked.there.keys()
+    unseen = {c for name in FIELDS for part in reading.fields.parts(name) for c in part} - checked.present.keys()
     last = 0
     with reading.rows() as rows:
         for number, row in rows:
@@ -58,20 +58,20 @@ def check(
                 continue
             checked.rows += 1
             if reading.form != "csv" and checked.rows <= LISTED:
-                checked.there.update(dict.fromkeys(paths(row)))
+                checked.present.update(dict.fromkeys(paths(row)))
             try:
                 found = {column for column in unseen if look_up(row, column) is not None}
-                checked.there.update(dict.fromkeys(sorted(found)))
+                checked.present.update(dict.fromkeys(sorted(found)))
                 unseen -= found
                 if is_chosen(number, chosen) and not without_tokens(reading, row):
                     _note(checked, reader, number, reader.read(row))
             except BadLine:
                 # It is told when the file is loaded.
                 continue
-    if checked.there:
+    if checked.present:
         separated_by = reading.header.separated_by if reading.header else ""
-        must_have(reading.fields, mapped, checked.there, separated_by)
-        reader.has_ids = reading.fields.first_missing(["request_id"], checked.there) is None
+        check_columns(reading.fields, mapped, checked.present, separated_by)
+        reader.has_ids = reading.fields.first_missing(["request_id"], checked.present) is None
     if reader.ids.file_id and (reader.has_ids or reader.sums):
         raise Refused("--file-id is for lines without ids of their own.")
     if beyond := [numbers.stop - 1 for numbers in chosen if numbers.stop - 1 > last]:
@@ -85,7 +85,7 @@ def is_chosen(number: int, chosen: Collection[range]) -> bool:
 
 def without_tokens(reading: Reading, row: object) -> bool:
     """Returns whether a row of a preset is no request: exports hold spans, and times in which nothing was used."""
-    if not reading.shape.columns or not isinstance(row, dict):
+    if not reading.layout.columns or not isinstance(row, dict):
         return False
     return not any(reading.fields.values(row, name) for name in TOKENS)
 

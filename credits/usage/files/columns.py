@@ -18,29 +18,29 @@ def paths(row: Row, before: str = "") -> Iterator[str]:
             yield f"{before}{name}"
 
 
-def must_have(fields: Fields, mapped: Collection[str], there: Collection[str], separated_by: str = "") -> None:
+def check_columns(fields: Fields, mapped: Collection[str], present: Collection[str], separated_by: str = "") -> None:
     """Raises `Refused` where a required or a mapped field has no column, or an optional one has another spelling.
 
-    `there` are the columns of the file, `mapped` the fields that the operator named columns for.
+    `present` are the columns of the file, `mapped` the fields that the operator named columns for.
     """
     wanted = [name for name in FIELDS if name in mapped or name not in OPTIONAL]
-    if missing := fields.first_missing(wanted, there):
-        raise Refused(_sentence(*missing, there, separated_by))
+    if missing := fields.first_missing(wanted, present):
+        raise Refused(_sentence(*missing, present, separated_by))
     taken = {column for name in FIELDS for part in fields.parts(name) for column in part if name in mapped}
     for name in OPTIONAL:
-        if fields.first_missing([name], there):
-            similar = [column for column in there if _folded(column) == name and column not in taken]
+        if fields.first_missing([name], present):
+            similar = [column for column in present if _folded(column) == name and column not in taken]
             if similar:
                 raise Refused(f"Is {similar[0]} the column of {name}? Then say --map {name}={similar[0]}.")
 
 
-def _sentence(name: str, column: str, there: Collection[str], separated_by: str) -> str:
-    alike = [other for other in there if _folded(other) == _folded(column)]
-    alike = alike or difflib.get_close_matches(column, there, n=1, cutoff=0.7)
+def _sentence(name: str, column: str, present: Collection[str], separated_by: str) -> str:
+    alike = [other for other in present if _folded(other) == _folded(column)]
+    alike = alike or difflib.get_close_matches(column, present, n=1, cutoff=0.7)
     did_you_mean = f" (did you mean {alike[0]}?)" if alike else ""
     for_field = "" if column == name else f" for {name}"
     separated = f"; it looks separated by {separated_by}" if separated_by else ""
-    listed = ", ".join(other or "(without a name)" for other in there)
+    listed = ", ".join(other or "(without a name)" for other in present)
     return f"The file has no column {column}{for_field}{did_you_mean}{separated}. Its columns: {listed}."
 
 

@@ -64,18 +64,18 @@ class Fields:
             return False
         return True
 
-    def first_missing(self, names: Collection[str], there: Collection[str]) -> tuple[str, str] | None:
-        """Returns the first of these fields, with its column, that no column there holds."""
+    def first_missing(self, names: Collection[str], present: Collection[str]) -> tuple[str, str] | None:
+        """Returns the first of these fields, with its column, that none of these columns holds."""
         for name in names:
             alternatives = self.parts(name)
-            if name not in self.constants and not any(set(part) <= set(there) for part in alternatives):
-                return name, next(column for column in alternatives[0] if column not in there)
+            if name not in self.constants and not any(set(part) <= set(present) for part in alternatives):
+                return name, next(column for column in alternatives[0] if column not in present)
         return None
 
 
-def columns_of(text: str, there: Collection[str] = ()) -> tuple[Part, ...]:
+def columns_of(text: str, present: Collection[str] = ()) -> tuple[Part, ...]:
     """Returns what a text such as `a|b+c` says, unless a column has that very name."""
-    return ((text,),) if text in there else tuple(tuple(part.split("+")) for part in text.split("|"))
+    return ((text,),) if text in present else tuple(tuple(part.split("+")) for part in text.split("|"))
 
 
 def look_up(row: Row, path: str) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 
 from credits.usage.files import values
 from credits.usage.files.fields import Fields, look_up
+from credits.usage.files.layouts import Sums
 from credits.usage.files.parsing.lines import BadLine, Row
-from credits.usage.files.shapes import Sums
 
 
 @dataclass(slots=True)

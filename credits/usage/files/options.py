@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from credits.models import AIModel
 from credits.usage.files.fields import FIELDS
-from credits.usage.files.parsing.lines import Refused, parse
+from credits.usage.files.parsing.lines import Refused, parse_numbers
 from sidekick.accounts.models import User
 
 
@@ -65,7 +65,7 @@ def delimiter(text: str | None) -> str | None:
 
 def chosen(text: str | None) -> list[range]:
     try:
-        return parse(text) if text else []
+        return parse_numbers(text) if text else []
     except ValueError:
         raise Refused(f"--only-lines {text}: give numbers, as in 2,7-9.") from None
 

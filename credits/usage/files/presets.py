@@ -5,7 +5,7 @@ In a column, `a|b` is the first that a row has, and `a+b` is added up.
 
 from __future__ import annotations
 
-from credits.usage.files.shapes import Preset, Shape, Sums
+from credits.usage.files.layouts import Layout, Preset, Sums
 
 OPENAI = {
     "occurred_at": "start_time",
@@ -29,12 +29,12 @@ PRESETS = {
     "openai": Preset(
         "usage of completions, grouped by model: the usage page's CSV or /v1/organization/usage/completions. "
         "Sums; cached tokens are taken out of input",
-        (Shape(OPENAI, ("data", "results"), cached_inside=True, sums=OPENAI_SUMS),),
+        (Layout(OPENAI, ("data", "results"), cached_inside=True, sums=OPENAI_SUMS),),
     ),
     "anthropic": Preset(
         "usage by model: the Console's CSV or /v1/organizations/usage_report/messages. Sums",
         (
-            Shape(
+            Layout(
                 {
                     "occurred_at": "usage_date_utc",
                     "model": "model_version",
@@ -50,7 +50,7 @@ PRESETS = {
                     )
                 ),
             ),
-            Shape(
+            Layout(
                 {
                     "occurred_at": "starting_at",
                     "model": "model",
@@ -75,7 +75,7 @@ PRESETS = {
         "the activity page's CSV (a row a request; cached tokens are taken out of input), or /api/v1/activity "
         "(sums of a day, which do not say what was cached)",
         (
-            Shape(
+            Layout(
                 {
                     "request_id": "generation_id",
                     "occurred_at": "created_at",
@@ -86,7 +86,7 @@ PRESETS = {
                 },
                 cached_inside=True,
             ),
-            Shape(
+            Layout(
                 {
                     "occurred_at": "date",
                     "model": "model",
@@ -102,7 +102,7 @@ PRESETS = {
         "the spend logs: the table LiteLLM_SpendLogs or /spend/logs; cached tokens are taken out of input. "
         "--map account=end_user or account=user, else --account",
         (
-            Shape(
+            Layout(
                 {
                     "request_id": "request_id",
                     "occurred_at": "startTime",
@@ -124,7 +124,7 @@ PRESETS = {
         "the observations as CSV, JSON or JSON lines. Langfuse takes cached tokens out of input itself; where an "
         "integration does not, add --cached-inside-input",
         (
-            Shape(
+            Layout(
                 {
                     "request_id": "id",
                     "occurred_at": "startTime",
@@ -144,7 +144,7 @@ PRESETS = {
     "ccusage": Preset(
         "`ccusage daily --json`. Sums of a day and model; its days are of --time-zone",
         (
-            Shape(
+            Layout(
                 {"occurred_at": "date|period", **CCUSAGE},
                 ("daily", "modelBreakdowns"),
                 sums=Sums(("modelName", "project")),
@@ -154,7 +154,7 @@ PRESETS = {
     "codex": Preset(
         "a session's log (rollout-….jsonl): its token counts; cached tokens are taken out of input",
         (
-            Shape(
+            Layout(
                 {
                     "occurred_at": "timestamp",
                     "model": "model",

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from credits.usage.files.fields import Fields
+from credits.usage.files.layouts import PLAIN, Layout
 from credits.usage.files.parsing import codex, documents, tables
 from credits.usage.files.parsing.header import Header
 from credits.usage.files.parsing.lines import BadLine, Numbered, Row
 from credits.usage.files.parsing.source import Source
-from credits.usage.files.shapes import ROWS, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Reading:
     source: Source
     form: str
     fields: Fields
-    shape: Shape = ROWS
+    layout: Layout = PLAIN
     header: Header | None = None
     session: bool = False
 
     @property
     def unit(self) -> str:
         """Returns the name of what rows are numbered by."""
-        return "item" if self.form == "items" or (self.shape.steps and self.form != "csv") else "line"
+        return "item" if self.form == "items" or (self.layout.nested_in and self.form != "csv") else "line"
 
     @contextmanager
     def rows(self) -> Iterator[Iterator[Numbered]]:
@@ -39,7 +39,7 @@ class Reading:
             rows = documents.read_lines(text) if self.form == "lines" else documents.read_items(text)
             if self.session:
                 rows = codex.requests_of(rows)
-            yield _unfolded(rows, self.shape.steps) if self.shape.steps else rows
+            yield _unfolded(rows, self.layout.nested_in) if self.layout.nested_in else rows
 
 
 def _unfolded(rows: Iterator[Numbered], steps: tuple[str, ...]) -> Iterator[Numbered]:

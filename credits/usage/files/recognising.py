@@ -1,4 +1,4 @@
-"""Recognising how a file is to be read."""
+"""Recognising the format and the layout of a file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from credits.usage.files.columns import paths
 from credits.usage.files.fields import FIELDS, OPTIONAL, Fields, columns_of
+from credits.usage.files.layouts import PLAIN, Layout
 from credits.usage.files.parsing import decoder, documents
 from credits.usage.files.parsing import header as headers
 from credits.usage.files.parsing.header import Header
 from credits.usage.files.parsing.source import Source
 from credits.usage.files.presets import PRESETS
 from credits.usage.files.reading import Reading
-from credits.usage.files.shapes import ROWS, Shape
 
 REQUIRED = [name for name in FIELDS if name not in OPTIONAL]
 
@@ -24,25 +24,25 @@ def reading_of(source: Source, form: str, given: Fields, columns: Mapping[str, s
     `columns` are those that the operator named, as in `usage.input+usage.cached`; they go before the preset's.
     """
     preset = PRESETS.get(form)
-    shapes = preset.shapes if preset else (ROWS,)
+    layouts = preset.layouts if preset else (PLAIN,)
     kind = _kind(source, form, session=bool(preset and preset.session))
-    first = Reading(source, kind, given, shapes[0], session=bool(preset and preset.session))
+    first = Reading(source, kind, given, layouts[0], session=bool(preset and preset.session))
     if kind == "csv":
         with source.text() as text:
             header = headers.read_header(
-                text, delimiter, lambda there: any(_suits(s, given, columns, there) for s in shapes)
+                text, delimiter, lambda present: any(_suits(s, given, columns, present) for s in layouts)
             )
-        there: Collection[str] = header.names if header else ()
+        present: Collection[str] = header.names if header else ()
         first = replace(first, header=header)
-    for shape in shapes:
-        reading = replace(first, shape=shape)
+    for layout in layouts:
+        reading = replace(first, layout=layout)
         if kind != "csv":
-            there = _first_paths(reading)
-        if _suits(shape, given, columns, there):
+            present = _first_paths(reading)
+        if _suits(layout, given, columns, present):
             break
     else:
         reading = first
-    return replace(reading, fields=_fields(reading.shape, given, columns, there, header=reading.header))
+    return replace(reading, fields=_fields(reading.layout, given, columns, present, header=reading.header))
 
 
 def _kind(source: Source, form: str, *, session: bool) -> str:
@@ -57,27 +57,27 @@ def _kind(source: Source, form: str, *, session: bool) -> str:
 
 
 def _fields(
-    shape: Shape,
+    layout: Layout,
     given: Fields,
     columns: Mapping[str, str],
-    there: Collection[str],
+    present: Collection[str],
     header: Header | None = None,
 ) -> Fields:
-    named = {**shape.columns, **columns}
+    named = {**layout.columns, **columns}
     return replace(
         given,
-        columns={name: columns_of(text, there) for name, text in named.items()},
-        cached_inside=given.cached_inside or shape.cached_inside,
+        columns={name: columns_of(text, present) for name, text in named.items()},
+        cached_inside=given.cached_inside or layout.cached_inside,
         comma_decimals=bool(header and header.delimiter == ";"),
     )
 
 
-def _suits(shape: Shape, given: Fields, columns: Mapping[str, str], there: Collection[str]) -> bool:
+def _suits(layout: Layout, given: Fields, columns: Mapping[str, str], present: Collection[str]) -> bool:
     # A cell may hold JSON: whether a path leads into it shows when rows are read.
-    fields = _fields(shape, given, columns, there)
+    fields = _fields(layout, given, columns, present)
     used = {column for name in FIELDS for part in fields.parts(name) for column in part}
-    inside = {column for column in used if any(column.startswith(f"{name}.") for name in there if name)}
-    return fields.first_missing(REQUIRED, {*there, *inside}) is None
+    inside = {column for column in used if any(column.startswith(f"{name}.") for name in present if name)}
+    return fields.first_missing(REQUIRED, {*present, *inside}) is None
 
 
 def _first_paths(reading: Reading) -> list[str]:

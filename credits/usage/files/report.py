@@ -12,7 +12,7 @@ from credits.models import Grant
 from credits.prices import in_credits
 from credits.usage.files.checking import Checked
 from credits.usage.files.fields import FIELDS, Fields
-from credits.usage.files.parsing.lines import as_text
+from credits.usage.files.parsing.lines import join_numbers
 from credits.usage.importing import ImportResult
 from sidekick.accounts.models import User
 
@@ -34,12 +34,12 @@ def bad(result: ImportResult, unit: str) -> Iterator[str]:
         numbers = [number for number, _ in lines]
         for together in [numbers] if len(numbers) > FEW else ([number] for number in numbers):
             # All of them: no line is left out in silence.
-            yield f"{unit}{'s' if len(together) > 1 else ''} {as_text(together, most=len(together))}: {why}"
+            yield f"{unit}{'s' if len(together) > 1 else ''} {join_numbers(together, most=len(together))}: {why}"
 
 
 def equal(result: ImportResult, unit: str) -> str:
     """Returns a warning about lines that are known by their content alone."""
-    numbers = as_text(result.equal)
+    numbers = join_numbers(result.equal)
     option = "NUMBERS" if "more" in numbers else numbers.replace(" ", "")
     return (
         f"Without request ids, and equal to what was loaded before: {_named(unit, result.equal)}. Nothing was added "
@@ -76,10 +76,10 @@ def credits(totals: Mapping[str, list[int]]) -> Iterator[str]:
 
 
 def _named(unit: str, numbers: list[int]) -> str:
-    return f"{unit}{'s' if len(numbers) > 1 else ''} {as_text(numbers)}"
+    return f"{unit}{'s' if len(numbers) > 1 else ''} {join_numbers(numbers)}"
 
 
 def unread(checked: Checked, fields: Fields) -> str:
     """Returns the columns that hold no field; nothing where all do."""
     read = {column for name in FIELDS if name not in fields.constants for part in fields.parts(name) for column in part}
-    return ", ".join(column for column in checked.there if column and column not in read)
+    return ", ".join(column for column in checked.present if column and column not in read)

@@ -13,8 +13,8 @@ from credits.usage.files import values
 from credits.usage.files.accounts import Accounts
 from credits.usage.files.fields import CACHED, TOKENS, Fields, look_up
 from credits.usage.files.ids import IdMaker
+from credits.usage.files.layouts import Sums
 from credits.usage.files.parsing.lines import BadLine, Row
-from credits.usage.files.shapes import Sums
 from credits.usage.schemas import Event
 
 A_DAY = timedelta(days=1)

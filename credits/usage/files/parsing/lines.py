@@ -23,7 +23,7 @@ Numbered = tuple[int, Row | BadLine | None]
 LINES = re.compile(r"(\d{1,12})(?:[-–](\d{1,12}))?")
 
 
-def as_text(numbers: Iterable[int], most: int = 20) -> str:
+def join_numbers(numbers: Iterable[int], most: int = 20) -> str:
     """Returns ascending numbers with their runs joined, as in `2, 7-9`; beyond `most` runs it says how many follow."""
     runs: list[list[int]] = []
     for number in numbers:
@@ -36,7 +36,7 @@ def as_text(numbers: Iterable[int], most: int = 20) -> str:
     return f"{shown} and {more:,} more" if more else shown
 
 
-def parse(text: str) -> list[range]:
+def parse_numbers(text: str) -> list[range]:
     """Returns the numbers that such a text names. Raises `ValueError` for any other."""
     found = [LINES.fullmatch(part.strip()) for part in text.split(",")]
     if not all(found):

@@ -68,6 +68,6 @@ def test_lines_with_ids_are_never_called_equal(alice: User, file: ForFile) -> No
 
 def test_numbers_are_told_as_they_are_given() -> None:
     numbers = [2, 3, 4, 7, 9, 10]
-    assert lines.as_text(numbers) == "2-4, 7, 9-10"
-    assert [n for r in lines.parse("2-4, 7, 9-10") for n in r] == numbers
-    assert lines.as_text(range(1, 100, 2), most=2) == "1, 3 and 48 more"
+    assert lines.join_numbers(numbers) == "2-4, 7, 9-10"
+    assert [n for r in lines.parse_numbers("2-4, 7, 9-10") for n in r] == numbers
+    assert lines.join_numbers(range(1, 100, 2), most=2) == "1, 3 and 48 more"

@@ -87,11 +87,11 @@ def test_lines_that_come_while_a_file_is_read_are_not_loaded_unchecked(
     alice: User, file: ForFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # M10
     path = file("usage.csv", TEXT)
-    check = columns.must_have
+    check = columns.check_columns
 
     def grow(*arguments: object) -> None:
         check(*arguments)  # type: ignore[arg-type]
         path.write_text(TEXT + "late,2026-11-22T10:00:00Z,gpt-5,10,5\n")
 
-    monkeypatch.setattr(checking, "must_have", grow)
+    monkeypatch.setattr(checking, "check_columns", grow)
     assert "changed while it was read" in refused(path, "--account", alice.email)

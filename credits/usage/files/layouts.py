@@ -1,4 +1,4 @@
-"""The forms of exports."""
+"""The layouts of exports: their columns, and the lists that their rows stand in."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Sums:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """One form of an export. `steps` are the lists that its rows stand in, one inside the other."""
+class Layout:
+    """One layout of an export. `nested_in` names the lists that its rows stand in, from the outermost on."""
 
     columns: Mapping[str, str]
-    steps: tuple[str, ...] = ()
+    nested_in: tuple[str, ...] = ()
     cached_inside: bool = False
     sums: Sums | None = None
 
@@ -30,9 +30,9 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Preset:
     about: str
-    shapes: tuple[Shape, ...]
+    layouts: tuple[Layout, ...]
     # Reads the log of a session instead of rows.
     session: bool = False
 
 
-ROWS = Shape({})  # A file of no known tool.
+PLAIN = Layout({})  # Of a file of no known tool: columns have the names of the fields.

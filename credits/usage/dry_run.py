@@ -1,4 +1,4 @@
-"""Telling what recording requests would do, without doing it: for imports that are only tried (M10)."""
+"""A dry run of recording: what it would do, without doing it (M10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from credits.usage.schemas import Event, Receipt
 
 
 @dataclass(slots=True)
-class Foresight:
+class DryRun:
     """Counts calls that follow each other as `recording.record` would. It reads only, and locks nothing.
 
     `totals` holds the number of new requests and their price in millionths of a credit, by account id. It keeps
@@ -26,7 +26,7 @@ class Foresight:
     earlier: dict[bytes, bytes] = field(default_factory=dict)
 
     def record(self, events: Sequence[Event], *, max_age: timedelta) -> Receipt:
-        """As `recording.record`, for events that name no hold and accounts that exist."""
+        """Returns the receipt that `recording.record` would give, for events without holds and accounts that exist."""
         receipt = Receipt()
         priced = pricing.price(events, max_age, timezone.now(), receipt) if events else []
         stored = storing.stored_contents(priced) if priced else {}
