@@ -198,7 +198,7 @@ def _open(purchase: Purchase, account: User, *, looked_before: bool) -> None:
             ),
         )
     except PaddleFault as fault:
-        if fault.code == "crowded" or not (fault.unknown_outcome or looked_before):
+        if fault.code == "not_asked" or not (fault.unknown_outcome or looked_before):
             # Nothing was asked, so nobody has to wait for an answer before trying again.
             Purchase.objects.filter(id=purchase.id).update(asked_at=purchase.asked_at)
         raise

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
-from dashboard import old_tokens
+from dashboard import csrf_failures
 from dashboard.context import theme_of
 from dashboard.middleware import toast
 from sidekick import database, metrics
@@ -81,7 +81,7 @@ def too_many_requests(request: HttpRequest, exception: Exception | None = None) 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
     # A form of another site gets no page that it could fill in.
-    if reason.startswith("CSRF") and (drawn := old_tokens.draw_again(request)):
+    if reason.startswith("CSRF") and (drawn := csrf_failures.draw_again(request)):
         return drawn
     return refuse(request, 403, template="403_csrf.html", title="This page is too old")
 

@@ -13,7 +13,7 @@ import time_machine
 from pytest_django import Settings
 
 from tests.billing import store as stores
-from tests.fuzzing import dice, run, world
+from tests.fuzzing import generating, run, world
 from tests.fuzzing.exchange import Got, Sent, one_connection
 from tests.fuzzing.faults import faults_of, stays_here
 from tests.fuzzing.world import NOW, World
@@ -34,9 +34,9 @@ def test_no_request_breaks_it(built: World) -> None:
 
 
 def test_a_request_can_be_made_again(built: World) -> None:
-    again = [[dice.request(built, 1, number) for number in range(200)] for _ in range(2)]
+    again = [[generating.request(built, 1, number) for number in range(200)] for _ in range(2)]
     assert again[0] == again[1]
-    assert again[0] != [dice.request(built, 2, number) for number in range(200)]
+    assert again[0] != [generating.request(built, 2, number) for number in range(200)]
 
 
 PAGE = [("Content-Type", "text/html")]

@@ -31,8 +31,8 @@ ID = re.compile(r"[a-z]+_[a-z0-9]{26}")
 # a page waiting for three times as long.
 PAUSES = (0.2, 0.6)
 WORTH_ANOTHER_TRY = {"unreachable", "broken"}
-# In seconds, for customers who are turned away because others wait already.
-LATER = 10
+# In seconds, for customers whose request was `not_asked`.
+RETRY_AFTER = 10
 
 logger = logging.getLogger(__name__)
 # At DEBUG these two write request bodies and query strings, and with them customers' names and emails.
@@ -151,9 +151,9 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
 
 @contextmanager
 def _waiting() -> Iterator[None]:
-    """Wait for Paddle inside. Where enough pages of this process wait already, raises `crowded`: nothing was asked."""
+    """Wait for Paddle inside. Raises `not_asked` where enough pages of this process wait already."""
     with OTHER_COMPANIES.place() as taken:
         if not taken:
             logger.warning("paddle is slow: a request was turned away")
-            raise PaddleFault("crowded", retry_after=LATER)
+            raise PaddleFault("not_asked", retry_after=RETRY_AFTER)
         yield

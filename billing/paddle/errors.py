@@ -17,7 +17,7 @@ SENTENCES = {
     # Ours: no answer of Paddle's API at all, or none that can be used.
     "unreachable": "We can't reach Paddle, which handles our payments. Nothing was changed: try again in a minute.",
     "slow": "Paddle, which handles our payments, takes very long to answer. Try again in a minute.",
-    "crowded": "Paddle, which handles our payments, is slow right now. Nothing was changed: try again in a minute.",
+    "not_asked": "Paddle, which handles our payments, is slow right now. Nothing was changed: try again in a minute.",
     "too_many_requests": "Paddle, which handles our payments, is very busy. Try again in a minute.",
     "broken": "Paddle, which handles our payments, has trouble right now. Try again in 10 minutes.",
     # Paddle's.
@@ -57,9 +57,9 @@ SENTENCES = {
 class PaddleFault(Exception):
     """Paddle didn't do what was asked. `str()` is a sentence for customers: what happened, and what to do.
 
-    `code` is Paddle's own, or one of ours: `unreachable`, `slow`, `crowded` (too many wait for Paddle, so it was not
-    asked), `too_many_requests`, `broken` (5xx, HTML, not what is documented). `unknown_outcome` says that a write may
-    have happened: look before repeating it. `retry_after` is in seconds, where Paddle named them, or we do.
+    `code` is Paddle's own, or one of ours: `unreachable`, `slow`, `not_asked` (too many pages wait for Paddle already),
+    `too_many_requests`, `broken` (5xx, HTML, not what is documented). `unknown_outcome` says that a write may have
+    happened: look before repeating it. `retry_after` is in seconds, where Paddle named them, or we do.
     `request_id` is Paddle's name of the request, for its support.
     """
 

@@ -81,7 +81,7 @@ def reset_code(request: HttpRequest) -> AbstractCodeVerificationProcess | None:
 def _unless_given_up(request: HttpRequest, process: Process) -> Process | None:
     """Returns the process while its account has the address that the code went to; otherwise it is forgotten.
 
-    Who waits with a code of an earlier address would get the account of its next owner: allauth looks at the id alone.
+    allauth looks at the id alone: a code of an earlier address would open the account of its next owner.
     """
     user, state = process.user, process.state
     # A code for an address without an account names none, and that for a changed email comes before the change.

@@ -90,7 +90,7 @@ const confirm = (headers) => {
   const [asOf, clock] = [headers.get("Sidekick-As-Of"), headers.get("Sidekick-Clock")];
   if (!asOf || !clock) return;
   for (const time of document.querySelectorAll("[data-as-of]")) {
-    // What is behind is as old as it says.
+    // A region that is behind is as old as it says.
     if (time.closest("[data-live-behind]")) continue;
     time.dateTime = asOf;
     time.textContent = clock;
@@ -133,7 +133,7 @@ const refresh = async (element, anew) => {
   state.busy = false;
 };
 
-// What is behind follows as soon as nobody reads it.
+// A region that is behind follows as soon as nobody reads it.
 const canCatchUp = (element) =>
   !stateOf(element).failures && [...document.querySelectorAll("[data-live-behind]")].some((region) => !isInUse(region));
 

@@ -1,4 +1,4 @@
-// What the eye would notice, as functions for test_looks.py. Each returns sentences, none when all is well.
+// Faults that an eye would notice, as functions for test_looks.py. Each returns sentences, none when all is well.
 ({
   // The page must not scroll sideways, no text may leave its box or the window, and no two texts of a line may meet.
   // A table may scroll in its own frame, and what only screen readers hear has no place on the screen.
@@ -100,7 +100,7 @@
     return found;
   },
 
-  // Who asks for less motion gets none that can be seen.
+  // A visitor who asks for less motion sees none.
   motion() {
     const moves = (element) => {
       const style = getComputedStyle(element), seconds = `${style.transitionDuration}, ${style.animationDuration}`;

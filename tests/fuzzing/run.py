@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from django.db import transaction
 
-from tests.fuzzing import dice
+from tests.fuzzing import generating
 from tests.fuzzing.exchange import Sent, ask
 from tests.fuzzing.faults import Recorder, faults_of
 from tests.fuzzing.world import World
@@ -25,7 +25,7 @@ def failing(world: World, seed: int, numbers: range) -> Iterator[str]:
     logging.getLogger().addHandler(recorder)
     try:
         for number in numbers:
-            sent = dice.request(world, seed, number)
+            sent = generating.request(world, seed, number)
             if found := faults(world, sent, recorder):
                 shown = repr(sent) if len(repr(sent)) < 3000 else repr(sent)[:3000] + "…"
                 yield f"seed {seed}, request {number}: {shown}\n  " + "\n  ".join(found)

@@ -1,4 +1,4 @@
-"""Forms sent with an old CSRF token: signing in again in another tab changes it, and only a script notices.
+"""Forms refused for an old CSRF token: signing in again in another tab changes it, and only a script notices.
 
 Nothing that such a form asks for is done. Where words or a logout would be lost, its page is drawn again with a new
 token.
