@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from credits.models import AIModel, ModelPrice
 from sidekick.accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -71,6 +74,16 @@ def test_pricing_says_what_a_credit_buys_on_each_model(client: Client) -> None: 
     page = client.get("/pricing").content.decode()
     assert "1,000 tokens in and 300 out" in page
     assert '<td class="num" data-label="Input tokens">50,000</td>' in page
+
+
+def test_pricing_calls_a_model_of_no_price_free(client: Client) -> None:  # N6
+    free = AIModel.objects.create(name="free-model")
+    ModelPrice.objects.create(
+        model=free, valid_from=datetime(2026, 1, 1, tzinfo=UTC), input=0, output=0, cache_read=0, cache_write=0
+    )
+    page = client.get("/pricing").content.decode()
+    row = page[page.index("free-model") : page.index("</tr>", page.index("free-model"))]
+    assert re.findall(r">(\w+)</td>", row) == ["free"] * 3
 
 
 # The theme
