@@ -130,7 +130,7 @@ def clock(moment: datetime, *, seconds: bool = True) -> str:
     shown = f"{moment.hour:02}:{moment.minute:02}" + (f":{moment.second:02}" if seconds else "")
     if moment.utcoffset() == moment.replace(fold=1 - moment.fold).utcoffset():
         return shown
-    # As in the files: an abbreviation such as CST means one offset to some and another to others.
+    # Files show the offset, too: an abbreviation such as CST means one offset to some and another to others.
     return f"{shown} {moment.isoformat()[-6:]}"
 
 

@@ -13,5 +13,5 @@ register = template.Library()
 
 @register.filter(expects_localtime=True)
 def clock(moment: datetime | str) -> str:
-    # As Django's `date` does: nothing of what is missing.
+    # Django's `date` shows nothing for a missing moment, too.
     return formatting.clock(moment, seconds=False) if isinstance(moment, datetime) else ""

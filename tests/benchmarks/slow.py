@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from billing.models import PlanPrice
 
-# Of each turn: alone, then beside company, three times.
+# A turn measures alone, then beside company.
 SECONDS = 2.0
 TURNS = 3
 CUSTOMERS = 50
@@ -142,7 +142,7 @@ def beside(door: Door, company: Company) -> Iterator[None]:
         thread = threading.Thread(target=live)
         thread.start()
         try:
-            # Until all of them were noticed, and their files are made.
+            # By then all of them were noticed, and their files are made.
             time.sleep(2)
             yield
         finally:
@@ -205,7 +205,7 @@ def purchases(door: Door, customers: list[Headers]) -> Iterator[None]:
 
 
 def requests_a_second(door: Door, headers: Headers, clients: int = 8, seconds: float = 2.0) -> float:
-    """Of the Credits page, by so many clients at once that keep their connections."""
+    """Requests of the Credits page a second, by so many clients at once that keep their connections."""
     done: list[int] = []
     end = time.perf_counter() + seconds
 

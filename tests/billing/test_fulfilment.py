@@ -50,7 +50,7 @@ from tests.billing.bodies import (
     upgrade,
 )
 from tests.conftest import make_user
-from tests.credits.books import assert_books_balance, at_once, crowded, debt, left, period, remaining, use
+from tests.credits.books import assert_books_balance, at_once, debt, left, many_connections, period, remaining, use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sold")]
 UNKNOWN = "pri_01k" + "x" * 23
@@ -596,7 +596,7 @@ def deliveries(bodies: list[Body], now: datetime) -> list[Callable[[], str]]:
     return [delivery(json.dumps(body).encode()) for body in bodies]
 
 
-@crowded
+@many_connections
 @pytest.mark.django_db(transaction=True)
 def test_fifty_deliveries_of_one_purchase_at_once_give_it_once(alice: User) -> None:  # B5 P1
     buys(alice)

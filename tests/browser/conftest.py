@@ -10,7 +10,7 @@ import copy
 import os
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,7 +25,8 @@ from billing.simulator.schemas.transactions import Transaction
 from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import User
 from tests.billing import store as stores
-from tests.browser import chromium, firefox
+from tests.browser import chromium, customers, firefox
+from tests.conftest import make_user
 from tests.post import delivered
 
 Theme = Literal["light", "dark"]
@@ -159,6 +160,20 @@ def clock() -> Iterator[time_machine.Traveller]:
     """The server's clock: it starts on a Tuesday in March, goes on ticking, and can be moved."""
     with time_machine.travel(TUESDAY, tick=True) as traveller:
         yield traveller
+
+
+@pytest.fixture
+def nora(clock: time_machine.Traveller, live_server: LiveServer) -> User:
+    """A customer with some requests."""
+    user = customers.newcomer(TUESDAY - timedelta(days=2))
+    customers.record(list(customers.requests(user, 30, start=TUESDAY - timedelta(days=1), end=TUESDAY)))
+    return user
+
+
+@pytest.fixture
+def paul(clock: time_machine.Traveller, live_server: LiveServer) -> User:
+    """Another account, without usage."""
+    return make_user("paul@example.com", date_joined=TUESDAY - timedelta(days=1))
 
 
 @pytest.fixture

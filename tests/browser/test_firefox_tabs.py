@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
-import time_machine
 from marionette_driver import Keys
 from marionette_driver.marionette import MouseButton
 
 from feedback.models import Report
 from sidekick.accounts.models import DeviceSession, User
-from tests.browser import customers
-from tests.browser.conftest import TUESDAY
 from tests.browser.firefox import Firefox
-from tests.conftest import PASSWORD, make_user
+from tests.conftest import PASSWORD
 
 CREDITS, BILLING, FEEDBACK = "/dashboard/credits", "/dashboard/billing", "/dashboard/feedback"
-
-
-@pytest.fixture
-def nora(clock: time_machine.Traveller, live_server: object) -> User:
-    user = customers.newcomer(TUESDAY - timedelta(days=2))
-    customers.record(list(customers.requests(user, 30, start=TUESDAY - timedelta(days=1), end=TUESDAY)))
-    return user
-
-
-@pytest.fixture
-def paul(clock: time_machine.Traveller, live_server: object) -> User:
-    return make_user("paul@example.com", date_joined=TUESDAY - timedelta(days=1))
 
 
 def fill_report(firefox: Firefox) -> None:
@@ -38,7 +21,7 @@ def fill_report(firefox: Firefox) -> None:
 
 
 def sign_in_again(firefox: Firefox, user: User) -> None:
-    """As another tab does: a new session, and a new CSRF token."""
+    """Sign in as another tab does: a new session, and a new CSRF token."""
     firefox.sign_in(user)
     firefox.driver.add_cookie({"name": "csrftoken", "value": "n" * 32, "path": "/", "sameSite": "Lax"})
 

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 
 import pytest
-import time_machine
 from playwright.sync_api import BrowserContext, Page, expect
 
 from feedback.models import Report
 from sidekick.accounts.models import DeviceSession, User
-from tests.browser import customers
-from tests.browser.conftest import TUESDAY, NewPage, sign_in
-from tests.conftest import PASSWORD, make_user
+from tests.browser.conftest import NewPage, sign_in
+from tests.conftest import PASSWORD
 
 CREDITS, BILLING, SIGN_IN = "/dashboard/credits", "/dashboard/billing", "/accounts/login/"
 # A tab that the browser has put to sleep hears nothing.
 ASLEEP = "window.BroadcastChannel = class { addEventListener() {} postMessage() {} }"
-
-
-@pytest.fixture
-def nora(clock: time_machine.Traveller, live_server: object) -> User:
-    user = customers.newcomer(TUESDAY - timedelta(days=2))
-    customers.record(list(customers.requests(user, 30, start=TUESDAY - timedelta(days=1), end=TUESDAY)))
-    return user
-
-
-@pytest.fixture
-def paul(clock: time_machine.Traveller, live_server: object) -> User:
-    return make_user("paul@example.com", date_joined=TUESDAY - timedelta(days=1))
 
 
 def again(context: BrowserContext, user: User, base: Page) -> None:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 NOW = datetime(2026, 5, 10, 12, 7, 30, tzinfo=UTC)
 TOKENS_PER_CREDIT = 50_000  # Input of claude-haiku-4-5 costs 20 credits a million.
 # Two tests with fifty connections each, beside each other, are more than PostgreSQL lets in: one worker runs them all.
-crowded = pytest.mark.xdist_group("crowded")
+many_connections = pytest.mark.xdist_group("many_connections")
 
 
 def event(account: User, request_id: str = "req_1", /, **changes: object) -> Event:

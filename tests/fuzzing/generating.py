@@ -52,7 +52,7 @@ MEMBERS = [
     "email", "password", "refresh", "code", "account", "request_id", "model", "occurred_at", "input_tokens",
     "output_tokens", "cache_write_tokens", "max_output_tokens", "hold", "events",
 ]  # fmt: skip
-# Of an address in the admin, below /accounts/ or /dashboard/, of the API, and of any other.
+# Weights of `World.addresses_in`, in its order: the admin, /accounts/, /dashboard/, the API, any other.
 SHARES = [35, 20, 25, 10, 10]
 # Already quoted, as they stand in an address.
 ODD_SEGMENTS = [
@@ -204,7 +204,7 @@ def _cookie(dice: Random, pairs: dict[str, str]) -> str:
 
 
 def as_header(text: str) -> str:
-    """As a server hands it on: its bytes as Latin-1. Servers refuse NUL and ends of lines themselves."""
+    """The text as a server hands it on: its bytes as Latin-1. Servers refuse NUL and ends of lines themselves."""
     return text.encode(errors="surrogatepass").decode("latin-1")
 
 

@@ -105,7 +105,7 @@ def _form(options: dict[str, Any]) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     form = options["format"] or SUFFIXES.get(suffixes[-1] if suffixes else "")
     if form is None:
-        raise CommandError(f"What is {path.name}? Say --format csv or --format jsonl.")
+        raise CommandError(f"The name {path.name} does not tell the format. Say --format csv or --format jsonl.")
     return str(form)
 
 

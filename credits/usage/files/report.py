@@ -24,7 +24,7 @@ def counts(result: ImportResult, unit: str) -> str:
     if result.early:
         parts.append(f"{result.early:,} left out as from before sign-up")
     if result.passed:
-        parts.append(f"{result.passed:,} that are no requests")
+        parts.append(f"{result.passed:,} without a request")
     return f"{', '.join(parts)}."
 
 

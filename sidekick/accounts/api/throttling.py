@@ -36,7 +36,7 @@ class Count:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As in the IETF's draft-ietf-httpapi-ratelimit-headers-06, the last with a header each, which clients know."""
+        """Follows draft-ietf-httpapi-ratelimit-headers-06, the last with one header a figure, which clients know."""
         remaining = max(self.limit - self.requests, 0)
         policy = f"{self.limit};w={WINDOW // timedelta(seconds=1)}"
         figures = {"Limit": self.limit, "Remaining": remaining, "Reset": self.reset, "Policy": policy}

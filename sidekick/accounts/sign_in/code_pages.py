@@ -121,7 +121,7 @@ class CompletePasswordReset(views.CompletePasswordResetView):
 
 
 class ConfirmEmail(CodePage, views.ConfirmEmailVerificationCodeView):
-    """Of a sign-up, of a sign-in with an address that is not verified yet, and of a changed email."""
+    """The code of a sign-up, of a sign-in with an address that is not verified yet, or of a changed email."""
 
     def find(self, request: HttpRequest) -> AbstractCodeVerificationProcess | None:
         process = allauth_internals.verification_code(request)

@@ -52,7 +52,7 @@ class PendingCode:
 
     @property
     def seconds_to_wait(self) -> int:
-        """Until another code may be sent; 0 when it may now."""
+        """Returns the seconds until another code may be sent; 0 when it may be sent now."""
         return max(0, math.ceil(float(self.process.state["at"]) + AGAIN_AFTER - time.time()))
 
     def may_try(self) -> bool:

@@ -11,7 +11,7 @@ _few = BoundedSemaphore(2)
 
 
 class BoundedArgon2Hasher(Argon2PasswordHasher):
-    """Django's own, in few threads at a time: sign-ins of a crowd must not fill the memory."""
+    """Django's hasher in two threads at a time: many sign-ins at once must not fill the memory."""
 
     def encode(self, password: str, salt: str) -> str:
         with _few:

@@ -18,7 +18,7 @@ from sidekick.web import rate_limits
 
 KEY = "unsent_words"
 MOST_CHARACTERS = 10_000
-# Of the form that has them: words, not images.
+# The largest form that is read for its words; images make one larger.
 MOST_BYTES = 64 * 1024
 
 

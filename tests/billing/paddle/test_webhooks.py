@@ -17,7 +17,7 @@ from billing.paddle import inbox
 from billing.paddle.schemas import Envelope
 from billing.paddle.webhooks import MAX_BODY
 from tests.billing.bodies import SECRET, TRANSACTION, event, post, sign, stored_snapshots, subscription, transaction
-from tests.credits.books import at_once, crowded
+from tests.credits.books import at_once, many_connections
 
 pytestmark = pytest.mark.django_db
 
@@ -251,7 +251,7 @@ def test_a_delivery_costs_a_handful_of_statements(django_assert_num_queries: Dja
         post(event(1, "subscription.created", subscription()))
 
 
-@crowded
+@many_connections
 @pytest.mark.django_db(transaction=True)
 def test_fifty_deliveries_of_one_event_at_once_store_it_once() -> None:  # P1 P2
     body = event(1, "transaction.completed", transaction())
@@ -262,7 +262,7 @@ def test_fifty_deliveries_of_one_event_at_once_store_it_once() -> None:  # P1 P2
     assert Transaction.objects.get().status == "completed"
 
 
-@crowded
+@many_connections
 @pytest.mark.django_db(transaction=True)
 def test_events_of_one_entity_at_once_leave_the_newest_snapshot() -> None:  # P2
     bodies = [

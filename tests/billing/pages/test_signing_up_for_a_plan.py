@@ -65,7 +65,7 @@ def assert_at_the_checkout_of_pro(client: Client, response: Any, store: Store, w
     bought = Purchase.objects.get()
     assert bought.price == price("pro")
     assert led["Location"].startswith(f"{store.url}/checkout/{bought.transaction_id}?")
-    # Once more is the same purchase.
+    # The same page once more finds the same purchase.
     client.get(wanted)
     assert Purchase.objects.count() == 1
 

@@ -219,7 +219,7 @@ def test_polls_alone_do_not_prolong_a_session(
 def test_a_click_prolongs_also_with_the_access_token_of_a_poll(
     client: Client, alice: User, sign_in: SignIn, pass_time: PassTime
 ) -> None:  # A6
-    """Of a page that polls nearly every token comes with a poll; its owner clicks daily and must stay signed in."""
+    """A page that polls gets nearly every token with a poll; its owner clicks daily and must stay signed in."""
     sign_in(client, alice)
     for _ in range(30):
         pass_time(days=1)

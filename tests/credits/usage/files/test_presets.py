@@ -61,7 +61,7 @@ def openai_page(**changes: Any) -> str:
 def test_openai(alice: User, file: ForFile) -> None:  # M10
     csv, page = file("usage.csv", OPENAI_CSV), file("usage.json", openai_page())
     said, _ = load(csv, *ACCOUNT, *OPENAI_MODELS)
-    assert said == "2 added, 0 known already, 0 bad lines, 1 that are no requests."
+    assert said == "2 added, 0 known already, 0 bad lines, 1 without a request."
     assert (tokens(), used()) == ([(200, 20, 800, 0)] * 2, Decimal("0.022000"))
     assert times() == ["2026-11-22T00:00:00"] * 2
     # Both exports name the same sums alike.
@@ -73,7 +73,7 @@ def test_a_sum_whose_time_is_not_over_waits(alice: User, file: ForFile) -> None:
     path = file("usage.csv", OPENAI_CSV)
     with time_machine.travel(datetime.fromtimestamp(NEXT - 1, UTC), tick=False):
         said, bad = load_with_bad_lines(path, *ACCOUNT, *OPENAI_MODELS)
-    assert said == "0 added, 0 known already, 2 bad lines, 1 that are no requests."
+    assert said == "0 added, 0 known already, 2 bad lines, 1 without a request."
     assert bad[0] == "line 2: its time is not over, so this sum will still grow"
     assert load(path, *ACCOUNT, *OPENAI_MODELS)[0].startswith("2 added")
 
@@ -178,7 +178,7 @@ def test_langfuse(alice: User, file: ForFile) -> None:  # M10
     arguments = (*ACCOUNT, "--format", "langfuse")
     for name, content in {"o.json": json.dumps(rows), "o.jsonl": "\n".join(map(json.dumps, rows))}.items():
         said, _ = load(file(name, content), *arguments)
-        assert said.endswith(", 1 that are no requests.")
+        assert said.endswith(", 1 without a request.")
     assert tokens() == [(200, 20, 800, 0), (100, 7, 50, 23)]
     cell = json.dumps(generation["usageDetails"]).replace('"', '""')
     table = (
@@ -186,7 +186,7 @@ def test_langfuse(alice: User, file: ForFile) -> None:  # M10
         f's1,SPAN,2026-11-22T09:00:00Z,,"{{}}"\ng1,GENERATION,2026-11-22T09:00:00Z,gpt-5,"{cell}"\n'
     )
     said, _ = load(file("o.csv", table), *arguments)
-    assert said == "0 added, 1 known already, 0 bad lines, 1 that are no requests."
+    assert said == "0 added, 1 known already, 0 bad lines, 1 without a request."
 
 
 def test_ccusage(alice: User, file: ForFile) -> None:  # M10

@@ -47,7 +47,7 @@ def test_codex(alice: User, file: ForFile) -> None:  # M10
     ]
     path = file("rollout-2026-11-22.jsonl", "\n".join(session))
     said, bad = load_with_bad_lines(path, *ACCOUNT, "--format", "codex")
-    assert said == "3 added, 0 known already, 2 bad lines, 6 that are no requests."
+    assert said == "3 added, 0 known already, 2 bad lines, 6 without a request."
     assert [text.split(":")[0] for text in bad] == ["line 10", "line 11"]
     assert tokens() == [(500, 5, 500, 0), (1000, 10, 1000, 0), (1500, 15, 1500, 0)]
     models = UsageEvent.objects.order_by("occurred_at").values_list("model__name", flat=True)
