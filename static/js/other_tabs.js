@@ -12,7 +12,7 @@ const check = async () => {
   page.style.display = "none";
   const headers = { "HX-Request": "true", "HX-Current-URL": location.href, "Sidekick-Account": mine, "Sidekick-Poll": "1" };
   try {
-    const answer = await fetch(here(), { headers });
+    const answer = await fetch(here(), { headers, signal: AbortSignal.timeout(15_000) });
     const to = answer.headers.get("HX-Redirect");
     if (answer.headers.get("Sidekick-Account") === mine) page.style.display = "";
     else loadPage(to ?? here(), to && (await answer.text()));

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, UnreadablePostError
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -35,16 +36,18 @@ def stamp_for(request: HttpRequest) -> str:
 
 
 def sent_stamp(request: HttpRequest) -> str | None:
-    """Returns the stamp of the page that a request came from; None where it doesn't tell."""
+    """Returns the stamp of the page that a request came from; None where it doesn't tell.
+
+    Raises `BadRequest` where the client went away: a second look at the form would find an empty one.
+    """
     if HEADER in request.headers:
         return request.headers[HEADER]
     if request.method != "POST":
         return None
     try:
         return request.POST.get(FIELD)
-    except UnreadablePostError:
-        # The client went away. Django's CSRF check meets the same error next, and refuses.
-        return None
+    except UnreadablePostError as error:
+        raise BadRequest("The body broke off.") from error
 
 
 def is_others(stamp: str | None, user: User | AnonymousUser) -> bool:

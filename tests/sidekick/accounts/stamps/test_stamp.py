@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from io import BytesIO
+from typing import NoReturn
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import BadRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 from pytest_django import Settings
 
@@ -48,3 +53,13 @@ def test_a_new_key_leaves_open_pages_valid(alice: User, charlie: User, settings:
 )
 def test_a_request_tells_the_stamp_by_a_header_or_a_field(made: object, sent: str | None) -> None:
     assert stamp.sent_stamp(made(RequestFactory())) == sent  # type: ignore[operator]
+
+
+def test_a_form_that_broke_off_is_refused(rf: RequestFactory) -> None:  # A12
+    class Gone(BytesIO):
+        def read(self, size: int | None = -1, /) -> NoReturn:
+            raise OSError("The client went away.")
+
+    request = WSGIRequest({**rf.post("/", {stamp.FIELD: "mine"}).META, "wsgi.input": Gone()})
+    with pytest.raises(BadRequest):
+        stamp.sent_stamp(request)
