@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.browser import debian
+from tests import debian
 from tests.production import ROOT, free_port, open_folder, until
 
 SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin"

@@ -1,4 +1,4 @@
-"""Loading usage from files through the same code as the API (M10). `files` reads them."""
+"""Usage from files is recorded by the same code as the API's (M10). `files` reads them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from marionette_driver.marionette import ActionSequence, Marionette, MouseButton
 
 from sidekick.accounts import device_sessions, tokens
 from sidekick.accounts.models import User
-from tests.browser import debian
+from tests import debian
 
 NAMES = ("firefox-esr", "firefox")
 ADVICE = (

@@ -1,4 +1,4 @@
-"""Debian's packages that tests need, browsers above all, for a machine that lets us install them."""
+"""Debian's packages that tests need (browsers, nginx), for a machine that lets us install them."""
 
 from __future__ import annotations
 
