@@ -208,3 +208,14 @@ def test_ccusage(alice: User, file: ForFile) -> None:  # M10
     assert times() == ["2026-11-21T23:00:00"] * 2
     monthly = {"monthly": [{"month": "2026-10", **sums, "modelBreakdowns": models}], "totals": sums}
     assert "has no column" in refused(file("monthly.json", json.dumps(monthly)), *arguments)
+
+
+def test_the_sums_of_a_day_are_not_those_of_its_models(alice: User, file: ForFile) -> None:  # M10
+    day = {"date": "2026-03-01", "inputTokens": 11, "outputTokens": 10, "cacheReadTokens": 9_000_000}
+    model = {"modelName": "gpt-5", "inputTokens": 11, "outputTokens": 10}
+    days = [{**day, "modelBreakdowns": [model]}, {**day, "date": "2026-03-02", "modelBreakdowns": []}]
+    path = file("usage.json", json.dumps({"daily": days}))
+    said, bad = load_with_bad_lines(path, "--account", alice.email, "--format", "ccusage")
+    assert said == "1 added, 0 known already, 1 bad items."
+    assert bad == ["item 2: it has tokens, but no modelBreakdowns"]
+    assert tokens() == [(11, 10, 0, 0)]
