@@ -39,6 +39,9 @@ def bad(result: ImportResult, unit: str) -> Iterator[str]:
 
 def equal(result: ImportResult, unit: str) -> str:
     """Returns a warning about lines that are known by their content alone."""
+    if not result.accepted:
+        # No command is offered: it would charge a file that was loaded before once more.
+        return f"Without request ids, and all equal to what was loaded before: {_named(unit, result.equal)}."
     numbers = join_numbers(result.equal)
     option = "NUMBERS" if "more" in numbers else numbers.replace(" ", "")
     return (
