@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 
 # The setting with the address of each page, by the word in its placeholder's address.
-SETTINGS = {"terms": "TERMS_URL", "privacy": "PRIVACY_URL", "support": "SUPPORT_URL"}
+SETTINGS: dict[str, str] = {name.removesuffix("_URL").lower(): name for name in settings.OWNERS_PAGES}
 
 
 def links() -> list[tuple[str, str]]:

@@ -43,6 +43,7 @@ PRICING_URL = env.str("PRICING_URL", default="/pricing")
 TERMS_URL = env.str("TERMS_URL", default="")
 PRIVACY_URL = env.str("PRIVACY_URL", default="")
 SUPPORT_URL = env.str("SUPPORT_URL", default="")
+OWNERS_PAGES = ("TERMS_URL", "PRIVACY_URL", "SUPPORT_URL")
 
 INSTALLED_APPS = [
     "dashboard",

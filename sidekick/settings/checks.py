@@ -60,7 +60,7 @@ def _production_site() -> Iterator[Error]:
 
 @register(TAG, deploy=True)
 def owners_pages(**_: Any) -> Iterable[CheckMessage]:
-    for name in ("TERMS_URL", "PRIVACY_URL", "SUPPORT_URL"):
+    for name in settings.OWNERS_PAGES:
         if settings.PRODUCTION and not getattr(settings, name):
             yield checks.Warning(f"{name} is not set: customers see a placeholder.", id=f"settings.{name}")
 
