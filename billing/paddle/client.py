@@ -22,7 +22,7 @@ from paddle_billing_client import endpoints as library_endpoints
 
 from billing.paddle.errors import PaddleFault
 from billing.paddle.transport import Answer, Entity, ErrorAnswer, JsonBody, Wire, unanswered
-from sidekick.serving.shares import OTHER_COMPANIES
+from sidekick.serving.shares import EXTERNAL_SERVICES
 
 Method = Literal["POST", "PATCH"]
 
@@ -152,7 +152,7 @@ class Client(library.PaddleApiClient):  # type: ignore[misc]
 @contextmanager
 def _waiting() -> Iterator[None]:
     """Wait for Paddle inside. Raises `not_asked` where enough pages of this process wait already."""
-    with OTHER_COMPANIES.place() as taken:
+    with EXTERNAL_SERVICES.place() as taken:
         if not taken:
             logger.warning("paddle is slow: a request was turned away")
             raise PaddleFault("not_asked", retry_after=RETRY_AFTER)

@@ -12,8 +12,8 @@ from allauth.socialaccount.providers.oauth2.urls import default_urlpatterns
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from sidekick.accounts.sign_in import code_pages, entrances
-from sidekick.accounts.sign_in.carried import keeps_next
+from sidekick.accounts.sign_in import code_pages, email_forms
+from sidekick.accounts.sign_in.email_and_next import keeps_next
 from sidekick.accounts.sign_in.reauthentication import reauthenticated
 
 from . import views
@@ -22,7 +22,7 @@ security = RedirectView.as_view(pattern_name="account:security")
 
 # allauth reauthenticates no account without a password; these pages ask every account.
 guarded = [
-    path("email/", reauthenticated(entrances.Email.as_view()), name="account_email"),
+    path("email/", reauthenticated(email_forms.Email.as_view()), name="account_email"),
     path("password/set/", reauthenticated(account.password_set), name="account_set_password"),
     path("2fa/totp/activate/", reauthenticated(totp.activate_totp), name="mfa_activate_totp"),
     path("2fa/totp/deactivate/", reauthenticated(totp.deactivate_totp), name="mfa_deactivate_totp"),
@@ -37,10 +37,10 @@ guarded = [
 
 # Visitors come through these; the page that they asked for goes with them.
 entered = [
-    path("login/", keeps_next(entrances.Login.as_view()), name="account_login"),
-    path("signup/", keeps_next(entrances.Signup.as_view()), name="account_signup"),
-    path("login/code/", keeps_next(entrances.RequestLoginCode.as_view()), name="account_request_login_code"),
-    path("password/reset/", keeps_next(entrances.PasswordReset.as_view()), name="account_reset_password"),
+    path("login/", keeps_next(email_forms.Login.as_view()), name="account_login"),
+    path("signup/", keeps_next(email_forms.Signup.as_view()), name="account_signup"),
+    path("login/code/", keeps_next(email_forms.RequestLoginCode.as_view()), name="account_request_login_code"),
+    path("password/reset/", keeps_next(email_forms.PasswordReset.as_view()), name="account_reset_password"),
     path("login/code/confirm/", keeps_next(code_pages.ConfirmLoginCode.as_view()), name="account_confirm_login_code"),
     path("confirm-email/", keeps_next(code_pages.ConfirmEmail.as_view()), name="account_email_verification_sent"),
     path(

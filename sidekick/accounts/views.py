@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from sidekick.accounts import allauth_internals
-from sidekick.accounts.sign_in.carried import next_of, with_next
 from sidekick.accounts.sign_in.codes import PendingCode
+from sidekick.accounts.sign_in.email_and_next import next_of, with_next
 from sidekick.accounts.sign_in.forms import EmailedCodeForm
 from sidekick.accounts.sign_in.reauthentication import (
     EmailedCode,

@@ -41,4 +41,4 @@ class Share:
 
 
 # Paddle, Google and GitHub: a thread can do nothing about how long they take.
-OTHER_COMPANIES = Share(one_in=2)
+EXTERNAL_SERVICES = Share(one_in=2)

@@ -23,7 +23,7 @@ from billing.simulator.schemas.transactions import Transaction as PaddleTransact
 from credits.models import Grant
 from sidekick.accounts.models import User
 from sidekick.serving import shares
-from sidekick.serving.shares import OTHER_COMPANIES
+from sidekick.serving.shares import EXTERNAL_SERVICES
 from tests.billing import store as stores
 from tests.billing.store import Store, price
 from tests.credits.books import assert_books_balance, at_once, period
@@ -258,7 +258,7 @@ def test_a_customer_who_was_turned_away_loses_nothing_and_need_not_wait(
     store: Store, pro: str, alice: User, only_one_waits: None
 ) -> None:  # B4 O6
     for tries in range(2):
-        with OTHER_COMPANIES.place(), pytest.raises(PaddleFault) as raised:
+        with EXTERNAL_SERVICES.place(), pytest.raises(PaddleFault) as raised:
             begin(alice)
         assert (raised.value.code, raised.value.unknown_outcome, raised.value.retry_after) == (
             "not_asked",
@@ -277,7 +277,7 @@ def test_who_is_turned_away_after_a_lost_answer_still_finds_what_was_made(
     store.world.faults.add("unanswered", method="POST", path="/transactions")
     with pytest.raises(PaddleFault):
         begin(alice)
-    with OTHER_COMPANIES.place(), pytest.raises(PaddleFault, match="slow right now"):
+    with EXTERNAL_SERVICES.place(), pytest.raises(PaddleFault, match="slow right now"):
         begin(alice, after=A_WHILE)
     assert begin(alice, after=A_WHILE).transaction_id
     assert len(transactions(store, alice)) == 1

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from sidekick.accounts import allauth_internals
 from sidekick.accounts.allauth_internals import AbstractCodeVerificationProcess
 from sidekick.accounts.models import User
-from sidekick.accounts.sign_in import begun, carried
+from sidekick.accounts.sign_in import email_and_next, unverified_sign_up
 from sidekick.accounts.sign_in.codes import PendingCode
 from sidekick.accounts.sign_in.forms import EmailedCodeForm
 from sidekick.web import rate_limits
@@ -56,21 +56,21 @@ class CodePage:
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def here(self) -> str:
-        return carried.with_next(self.request.path, carried.next_of(self.request))
+        return email_and_next.with_next(self.request.path, email_and_next.next_of(self.request))
 
     def nothing_pending(self) -> HttpResponse:
         """The session is over, or another tab has used the code."""
-        wanted = carried.next_of(self.request)
+        wanted = email_and_next.next_of(self.request)
         if self.request.user.is_authenticated and wanted:
             return redirect(wanted)
         if self.request.method == "POST":
             messages.warning(self.request, GONE)
-        return redirect(carried.with_next(reverse(self.earlier), wanted))
+        return redirect(email_and_next.with_next(reverse(self.earlier), wanted))
 
     def correct(self) -> HttpResponse:
         """Back to the form where the address was typed, with the address in it."""
-        back = carried.with_next(reverse(self.earlier), carried.next_of(self.request))
-        carried.carry_email(self.request, self.code.email)
+        back = email_and_next.with_next(reverse(self.earlier), email_and_next.next_of(self.request))
+        email_and_next.carry_email(self.request, self.code.email)
         allauth_internals.forget_pending(self.request)
         return redirect(back)
 
@@ -82,7 +82,7 @@ class CodePage:
         return render(self.request, self.template_name, context)
 
     def code_context(self) -> dict[str, Any]:
-        wanted = carried.next_of(self.request)
+        wanted = email_and_next.next_of(self.request)
         field = format_html('<input type="hidden" name="next" value="{}">', wanted) if wanted else ""
         return {"code": self.code, "email": self.code.email, "redirect_field": field, "earlier": self.earlier}
 
@@ -142,5 +142,5 @@ class ConfirmEmail(CodePage, views.ConfirmEmailVerificationCodeView):
         account, earlier = self.code.process.user, self.earlier
         response = super().correct()
         if earlier == "account_signup" and isinstance(account, User):
-            begun.remember_begun(self.request, account)
+            unverified_sign_up.remember_begun(self.request, account)
         return response

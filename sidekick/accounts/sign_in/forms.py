@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from sidekick.accounts.models import User
-from sidekick.accounts.sign_in import begun, carried
+from sidekick.accounts.sign_in import email_and_next, unverified_sign_up
 from sidekick.fields import EmailField, TrimmedField
 
 
@@ -24,7 +24,7 @@ class LoginForm(account.LoginForm):
         super().__init__(*args, **kwargs)
         # Browsers offer passkeys in a field of these names (static/js/passkeys.js).
         self.fields["login"] = EmailField(autocomplete="username webauthn")
-        reset = carried.with_next(reverse("account_reset_password"), carried.next_of(self.request))
+        reset = email_and_next.with_next(reverse("account_reset_password"), email_and_next.next_of(self.request))
         self.fields["password"].help_text = format_html('<a href="{}">Forgot your password?</a>', reset)
         self.order_fields(["login", "password"])
 
@@ -36,13 +36,15 @@ class SignupForm(account.SignupForm):
         self.order_fields(["email", "password1"])
 
     def validate_unique_email(self, value: str) -> str:
-        own = begun.begun_account(context.request)
+        own = unverified_sign_up.begun_account(context.request)
         # The same address sent again after going back gets a code, not a letter about an account that exists.
         return value if own and own.email == value else str(super().validate_unique_email(value))
 
     def save(self, request: HttpRequest) -> User:
         email, password = self.cleaned_data["email"], self.cleaned_data["password1"]
-        account: User = begun.correct_account(request, email=email, password=password) or super().save(request)
+        account: User = unverified_sign_up.correct_account(request, email=email, password=password) or super().save(
+            request
+        )
         return account
 
 

@@ -21,9 +21,9 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from sidekick.accounts.models import User
-from sidekick.accounts.sign_in import carried, reauthentication
+from sidekick.accounts.sign_in import email_and_next, reauthentication
 from sidekick.email_addresses import is_same_mailbox, normalised
-from sidekick.serving.shares import OTHER_COMPANIES
+from sidekick.serving.shares import EXTERNAL_SERVICES
 from sidekick.text import trimmed
 
 
@@ -47,7 +47,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         send = session.request
 
         def request(*args: Any, **kwargs: Any) -> requests.Response:
-            with OTHER_COMPANIES.place() as taken:
+            with EXTERNAL_SERVICES.place() as taken:
                 if not taken:
                     raise requests.ConnectionError("Too many pages wait for other companies.")
                 return send(*args, **kwargs)
@@ -75,7 +75,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         """Keep the page that was asked for: signing in another way leads on to it."""
         wanted = ((extra_context or {}).get("state") or {}).get("next", "")
         if error == AuthError.CANCELLED and wanted:
-            page = carried.with_next(reverse("socialaccount_login_cancelled"), wanted)
+            page = email_and_next.with_next(reverse("socialaccount_login_cancelled"), wanted)
             raise ImmediateHttpResponse(HttpResponseRedirect(page))
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
@@ -101,7 +101,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         email = normalised(verified[0].email)
         taken = EmailAddress.objects.filter(email__iexact=email).exists() or User.objects.filter(email=email).exists()
         if taken:
-            carried.carry_email(request, email)
+            email_and_next.carry_email(request, email)
             _refuse(request, sociallogin, "socialaccount/email_taken.html")
         sociallogin.user.email = email
         zone = sociallogin.state.get("time_zone", "")

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from billing.paddle import api
 from billing.paddle.errors import SENTENCES, PaddleFault
 from sidekick.serving import shares
-from sidekick.serving.shares import OTHER_COMPANIES
+from sidekick.serving.shares import EXTERNAL_SERVICES
 
 SUB = f"sub_01k{'a' * 23}"
 
@@ -41,16 +41,16 @@ def test_half_of_the_pages_wait_and_the_rest_hear_so_at_once(silent: socket.sock
         asked = [pages.submit(code_of_fault) for _ in range(8)]
         first = as_completed(asked, timeout=15)
         assert [next(first).result() for _ in range(6)] == ["not_asked"] * 6
-        assert OTHER_COMPANIES.inside == 2
+        assert EXTERNAL_SERVICES.inside == 2
         # The two that wait are let go.
         for _ in range(2):
             silent.accept()[0].close()
         assert [found.result() for found in first] == ["unreachable"] * 2
-    assert OTHER_COMPANIES.inside == 0
+    assert EXTERNAL_SERVICES.inside == 0
 
 
 def test_a_job_waits_beside_as_many_pages(silent: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:  # O6
-    monkeypatch.setattr(OTHER_COMPANIES, "inside", 2)
+    monkeypatch.setattr(EXTERNAL_SERVICES, "inside", 2)
     with ThreadPoolExecutor(1) as jobs, suppress(OSError):
         asked = jobs.submit(code_of_fault)
         silent.accept()[0].close()

@@ -18,7 +18,7 @@ from billing.models import PlanPrice, Purchase, Transaction
 from credits.models import Grant
 from sidekick.accounts.models import User
 from sidekick.serving import shares
-from sidekick.serving.shares import OTHER_COMPANIES
+from sidekick.serving.shares import EXTERNAL_SERVICES
 from tests.billing.pages.reading import ACT, HOME, NOW, PANEL, SWAP, buy, page, rows, said, words
 from tests.billing.store import Store, price
 
@@ -157,7 +157,7 @@ def test_while_others_wait_for_paddle_the_form_says_so_and_keeps_its_number(
 ) -> None:  # B4 O6
     settings.WEB_THREADS = 1
     monkeypatch.setattr(shares._thread, "serves_pages", True, raising=False)
-    with OTHER_COMPANIES.place():
+    with EXTERNAL_SERVICES.place():
         turned_away, swapped = buy(browser, 137), buy(browser, 137, headers=PANEL)
     assert (turned_away.status_code, turned_away["Retry-After"]) == (503, "10")
     for answer in (turned_away, swapped):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import uuid4
 
 import pytest
@@ -19,7 +18,7 @@ from sidekick.accounts.tokens import TokenPair
 from sidekick.serving import bodies
 from sidekick.serving.bodies import UNREAD, ClientGone
 from sidekick.serving.environ import Environ, environ_of
-from tests.sidekick.serving.requests import Receive, scope, sending, unasked
+from tests.sidekick.serving.requests import Receive, run, scope, sending, unasked
 
 MEBIBYTE = 1024 * 1024
 SIGNED = {"Paddle-Signature": "ts=1;h1=00"}
@@ -38,7 +37,7 @@ def read(environ: Environ, receive: Receive) -> bytes:
         with await bodies.read(environ, receive) as body:
             return b"" if UNREAD in environ else body.read()
 
-    return asyncio.run(all_of_it())
+    return run(all_of_it())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_a_body_that_headers_rule_out_is_not_read(why: str, environ: Environ) ->
         with await bodies.read(environ, unasked) as body, pytest.raises(OSError, match="not read"):
             body.read()
 
-    asyncio.run(refused())
+    run(refused())
     assert environ[UNREAD] == why
 
 
@@ -76,7 +75,7 @@ def test_a_body_that_headers_rule_out_is_not_read(why: str, environ: Environ) ->
 )
 def test_django_does_not_take_it_for_an_empty_one(length: dict[str, str]) -> None:  # O6
     environ = environ_of(scope("POST", "/webhooks/paddle", length))
-    environ["wsgi.input"] = asyncio.run(bodies.read(environ, unasked))
+    environ["wsgi.input"] = run(bodies.read(environ, unasked))
     with pytest.raises(UnreadablePostError):
         WSGIRequest(environ).read(10)
 

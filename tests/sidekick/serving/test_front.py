@@ -11,7 +11,7 @@ import pytest
 
 from sidekick.serving.environ import Environ
 from sidekick.serving.front import PIECE, Front
-from tests.sidekick.serving.requests import Client, Receive, scope, sending, unasked
+from tests.sidekick.serving.requests import Client, Receive, run, scope, sending, unasked
 
 LOGIN = scope("POST", "/accounts/login/", {"Content-Length": "10"})
 PAGE = scope("GET", "/pricing")
@@ -50,7 +50,7 @@ async def ask(front: Front, asked: dict[str, Any], receive: Receive = unasked, c
 
 
 def test_a_request_and_its_response_pass_unchanged() -> None:
-    client = asyncio.run(ask(Front(echo, threads=1), LOGIN, sending(b"01234", b"56789")))
+    client = run(ask(Front(echo, threads=1), LOGIN, sending(b"01234", b"56789")))
     assert (client.status, client.body) == (200, b"POST 0123456789")
     assert client.sent[0]["headers"].count((b"set-cookie", b"a=1")) == 1
     assert client.headers["set-cookie"] == "b=2"
@@ -67,7 +67,7 @@ def test_a_client_that_sends_nothing_keeps_nobody_waiting() -> None:  # O6
             each.cancel()
         return page
 
-    assert asyncio.run(beside_silent_ones()).status == 200
+    assert run(beside_silent_ones()).status == 200
 
 
 def test_a_client_that_reads_nothing_keeps_nobody_waiting() -> None:  # O6
@@ -86,7 +86,7 @@ def test_a_client_that_reads_nothing_keeps_nobody_waiting() -> None:  # O6
         assert file.closed
         return page, slow
 
-    page, slow = asyncio.run(beside_a_slow_reader())
+    page, slow = run(beside_a_slow_reader())
     assert page.status == 200
     assert slow.body == b"x" * 8 * PIECE
     assert max(len(message.get("body", b"")) for message in slow.sent) == PIECE
@@ -94,14 +94,14 @@ def test_a_client_that_reads_nothing_keeps_nobody_waiting() -> None:  # O6
 
 def test_a_file_is_closed_when_its_reader_goes() -> None:  # O6
     file = File(1000)
-    client = asyncio.run(ask(Front(file, threads=1), scope("GET", "/file"), sending(b"", then="goes")))
+    client = run(ask(Front(file, threads=1), scope("GET", "/file"), sending(b"", then="goes")))
     assert file.closed
     assert len(client.sent) < 1000
 
 
 def test_the_head_of_a_file_has_no_body() -> None:
     file = File(8)
-    client = asyncio.run(ask(Front(file, threads=1), scope("HEAD", "/file")))
+    client = run(ask(Front(file, threads=1), scope("HEAD", "/file")))
     assert (client.headers["content-length"], len(client.sent)) == (str(8 * PIECE), 2)
     assert file.closed
 
@@ -123,18 +123,18 @@ def test_liveness_is_told_while_every_thread_is_busy() -> None:  # O3 O6
         await asyncio.gather(*waiting)
         return alive
 
-    assert asyncio.run(beside_busy_threads()).status == 200
+    assert run(beside_busy_threads()).status == 200
 
 
 def test_half_a_body_reaches_nobody() -> None:  # O6
-    client = asyncio.run(ask(Front(echo, threads=1), LOGIN, sending(b"01234", then="goes")))
+    client = run(ask(Front(echo, threads=1), LOGIN, sending(b"01234", then="goes")))
     assert (client.status, client.body, client.headers["connection"]) == (400, b"", "close")
 
 
 def test_a_connection_with_an_unread_body_is_closed() -> None:  # O6
     unsigned = scope("POST", "/webhooks/paddle", {"Content-Length": "100"})
     front = Front(lambda environ, start: start("401 Unauthorized", []) or [b""], threads=1)
-    client = asyncio.run(ask(front, unsigned))
+    client = run(ask(front, unsigned))
     assert (client.status, client.headers["connection"]) == (401, "close")
 
 
@@ -145,5 +145,5 @@ def test_an_error_leaves_no_file_open() -> None:
 
     file = Broken(1)
     with pytest.raises(ValueError):  # noqa: PT011
-        asyncio.run(ask(Front(file, threads=1), PAGE))
+        run(ask(Front(file, threads=1), PAGE))
     assert file.closed

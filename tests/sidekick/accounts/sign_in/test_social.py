@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from sidekick.accounts.models import User
 from sidekick.serving import shares
-from sidekick.serving.shares import OTHER_COMPANIES
+from sidekick.serving.shares import EXTERNAL_SERVICES
 from tests.conftest import PASSWORD
 from tests.sidekick.accounts import providers
 from tests.sidekick.accounts.providers import Provider
@@ -225,7 +225,7 @@ def test_while_others_wait_for_providers_a_sign_in_is_told_at_once(
 ) -> None:  # A1 O6
     settings.WEB_THREADS = 1
     monkeypatch.setattr(shares._thread, "serves_pages", True, raising=False)
-    with OTHER_COMPANIES.place():
+    with EXTERNAL_SERVICES.place():
         answer = go(client)
     assert "Signing in didn’t work" in answer.content.decode()
     assert go(client)["Location"] == "/dashboard/credits"

@@ -8,7 +8,7 @@ from allauth.account import views
 from django import forms
 from django.http import HttpRequest, HttpResponse
 
-from sidekick.accounts.sign_in import carried
+from sidekick.accounts.sign_in import email_and_next
 
 
 class CarriesEmail:
@@ -18,15 +18,15 @@ class CarriesEmail:
     request: HttpRequest
 
     def get_initial(self) -> dict[str, Any]:
-        return {self.email_field: carried.typed_email(self.request), **super().get_initial()}  # type: ignore[misc]
+        return {self.email_field: email_and_next.typed_email(self.request), **super().get_initial()}  # type: ignore[misc]
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
-        carried.carry_email(self.request, form.cleaned_data[self.email_field])
+        email_and_next.carry_email(self.request, form.cleaned_data[self.email_field])
         return super().form_valid(form)  # type: ignore[misc, no-any-return]
 
     def form_invalid(self, form: forms.Form) -> HttpResponse:
         if email := form.cleaned_data.get(self.email_field):
-            carried.carry_email(self.request, email)
+            email_and_next.carry_email(self.request, email)
         return super().form_invalid(form)  # type: ignore[misc, no-any-return]
 
 
