@@ -11,15 +11,16 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marionette_driver import By, Wait
 from marionette_driver.errors import MarionetteException, MoveTargetOutOfBoundsException, StaleElementException
 from marionette_driver.marionette import ActionSequence, Marionette, MouseButton, WebElement
 
-from sidekick.accounts import device_sessions, tokens
-from sidekick.accounts.models import User
 from tests import debian
+
+if TYPE_CHECKING:
+    from sidekick.accounts.models import User
 
 NAMES = ("firefox-esr", "firefox")
 ADVICE = (
@@ -108,6 +109,9 @@ class Firefox:
 
     def sign_in(self, user: User) -> None:
         """Give the browser the cookies of a new device session, as the sign-in page does."""
+        # Here, because Django is not set up where this module only installs a Firefox.
+        from sidekick.accounts import device_sessions, tokens
+
         if not self.path.startswith("/"):
             # A cookie belongs to the site that is open.
             self.open("/healthz")
