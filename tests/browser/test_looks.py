@@ -34,6 +34,7 @@ PUBLIC = {
     "sign-in by email": "/accounts/login/code/",
     "sign-up": "/accounts/signup/",
     "reset": "/accounts/password/reset/",
+    "placeholder": "/about/support",
     "404": "/nowhere/at/all",
 }
 USAGE = {"credits": "/dashboard/credits", "models": "/dashboard/credits/models"}
