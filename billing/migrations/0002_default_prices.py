@@ -1,4 +1,4 @@
-"""What Free, Starter and Pro cost, and an additional credit on Pro, as the owner set them."""
+"""The prices of Free, Starter and Pro, and of an additional credit on Pro, as the owner set them."""
 
 from django.db import migrations
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [("billing", "0006_credits_sold_at_once")]
 
     operations = [
-        # What a try that was broken off left behind is unusable, and in the way of the next.
+        # An index that a broken try left behind is unusable, and in the way of the next.
         migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS purchase_created", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="purchase",

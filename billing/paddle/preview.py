@@ -14,7 +14,7 @@ from billing.paddle.schemas import moment
 class Preview:
     """All in Paddle's figures: whole minor units of `currency`, never negative. Its credit is money, not Sidekick's."""
 
-    action: str  # What happens at once: "charge", "credit" (to the customer's balance at Paddle) or "nothing".
+    action: str  # At once: "charge", "credit" (to the customer's balance at Paddle) or "nothing".
     amount: int  # Of that action, with tax.
     tax: int  # In the amount of a charge.
     currency: str

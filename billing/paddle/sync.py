@@ -46,7 +46,7 @@ class Report:
     unhealed: list[str] = field(default_factory=list)  # Differ still: what we hold claims to be newer.
     missing: list[str] = field(default_factory=list)  # Live here, and unknown to Paddle.
     unreadable: list[str] = field(default_factory=list)  # Not what Paddle documents.
-    fault: PaddleFault | None = None  # What ended it early. What was done until then stays done.
+    fault: PaddleFault | None = None  # It ended the run early; the work until then stays done.
 
     @property
     def drifted(self) -> int:

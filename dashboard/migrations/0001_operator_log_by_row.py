@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(
             [
-                # What a try that was broken off left behind is unusable, and would pass for the index.
+                # An index that a broken try left behind is unusable, and would pass for the index.
                 "DROP INDEX CONCURRENTLY IF EXISTS operator_log_by_row",
                 """CREATE INDEX CONCURRENTLY operator_log_by_row
                 ON django_admin_log (content_type_id, object_id, action_time DESC)""",

@@ -1,4 +1,4 @@
-"""What happened to a report can be added to, never changed. It goes only with the report, when its account does."""
+"""The history of a report can be added to, never changed. It goes only with the report, when its account does."""
 
 from django.db import migrations
 

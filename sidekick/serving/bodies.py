@@ -1,13 +1,14 @@
 """The bodies of requests: which are read at all, and how long a client may take to send one.
 
 A body is read as a whole before a thread is taken, so a client that sends slowly holds a connection and nothing else.
-What the headers alone rule out is not read: a view's terms say which those are.
+A body that the headers alone rule out is not read: a view's terms say which those are.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -122,21 +123,20 @@ def _unread(environ: Environ, terms: Terms | None, length: int, most: int) -> st
 
 async def _received(receive: Receive, most: int) -> IO[bytes] | None:
     """The body, its end being the position; None where it is larger than `most`."""
-    body = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (the request closes it)
-    try:
-        while True:
+    # Closed on every way out but one: a whole body is the request's to close.
+    with ExitStack() as unless_whole:
+        body = unless_whole.enter_context(SpooledTemporaryFile(IN_MEMORY))
+        more = True
+        while more:
             message = await receive()
             if message["type"] != "http.request":
                 raise ClientGone
             body.write(message.get("body", b""))
             if body.tell() > most:
-                body.close()
                 return None
-            if not message.get("more_body"):
-                return body
-    except BaseException:
-        body.close()
-        raise
+            more = message.get("more_body", False)
+        unless_whole.pop_all()
+    return body
 
 
 class _Unreadable(BytesIO):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -73,16 +74,14 @@ class Front:
         response = Response()
         content = self.wsgi(environ, response.start)
         response.close = getattr(content, "close", response.close)
-        try:
+        # Closed here, unless further pieces follow.
+        with ExitStack() as at_the_end:
+            at_the_end.callback(response.close)
             blocks = iter(content)
             response.first, more = _piece(blocks)
-        except BaseException:
-            response.close()
-            raise
-        if more:
-            response.others = blocks
-        else:
-            response.close()
+            if more:
+                response.others = blocks
+                at_the_end.pop_all()
         if bodies.UNREAD in environ:
             # The rest of the body would be taken for the next request.
             response.headers.append((b"connection", b"close"))

@@ -41,7 +41,7 @@ from tests.billing.bodies import (
 from tests.credits.books import assert_books_balance, debt, left, period, remaining, use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sold")]
-BOUGHT = 3729  # What 137 credits cost, in cents with tax.
+BOUGHT = 3729  # The price of 137 credits, in cents with tax.
 NOW = moment("2026-03-20T00:00:00Z")
 
 

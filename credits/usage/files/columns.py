@@ -19,11 +19,14 @@ def paths(row: Row, before: str = "") -> Iterator[str]:
 
 
 def check_columns(fields: Fields, mapped: Collection[str], present: Collection[str], separated_by: str = "") -> None:
-    """Raises `Refused` where a required or a mapped field has no column, or an optional one has another spelling.
+    """Raises `Refused` where a field that is required, mapped, or the id of a preset has no column.
 
-    `present` are the columns of the file, `mapped` the fields that the operator named columns for.
+    It does so too where an optional field stands in another spelling. `present` are the columns of the file, `mapped`
+    the fields that the operator named columns for.
     """
-    wanted = [name for name in FIELDS if name in mapped or name not in OPTIONAL]
+    # Ids that a preset names a column for are never made up: another copy of the export would be charged again.
+    named = {*mapped, *({"request_id"} & fields.columns.keys())}
+    wanted = [name for name in FIELDS if name in named or name not in OPTIONAL]
     if missing := fields.first_missing(wanted, present):
         raise Refused(_sentence(*missing, present, separated_by))
     taken = {column for name in FIELDS for part in fields.parts(name) for column in part if name in mapped}

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [("accounts", "0005_request_counts")]
 
     operations = [
-        # What a try that was broken off left behind is unusable, and in the way of the next.
+        # An index that a broken try left behind is unusable, and in the way of the next.
         migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS user_joined", migrations.RunSQL.noop),
         AddIndexConcurrently(
             model_name="user",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from tempfile import SpooledTemporaryFile
+from typing import IO
 from uuid import uuid4
 
 import pytest
@@ -120,6 +123,20 @@ def test_a_body_has_a_deadline(settings: Settings) -> None:  # O6
 def test_a_client_that_goes_has_sent_nothing() -> None:  # O6
     with pytest.raises(ClientGone):
         read(request("POST", "/accounts/login/"), sending(b"half", then="goes"))
+
+
+@pytest.mark.parametrize("receive", [sending(b"half", then="goes"), sending(b"x" * 3 * MEBIBYTE)], ids=["gone", "long"])
+def test_a_body_that_is_not_taken_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch, receive: Receive) -> None:  # O6
+    opened: list[IO[bytes]] = []
+
+    def open_file(size: int) -> IO[bytes]:
+        opened.append(SpooledTemporaryFile(size))  # noqa: SIM115
+        return opened[-1]
+
+    monkeypatch.setattr(bodies, "SpooledTemporaryFile", open_file)
+    with suppress(ClientGone):
+        read(request("POST", "/accounts/login/"), receive)
+    assert [file.closed for file in opened] == [True]
 
 
 def test_without_a_body_there_is_nothing_to_read() -> None:

@@ -133,6 +133,14 @@ def test_openrouter(alice: User, file: ForFile) -> None:  # M10
     assert tokens() == [(50, 125, 0, 0), (200, 20, 800, 0)]
 
 
+def test_an_export_without_its_ids_is_refused(alice: User, file: ForFile) -> None:  # M10
+    # Its rows would get ids made up from them, and be charged once more from a copy of the export that has its ids.
+    header = "created_at,tokens_prompt,tokens_completion,tokens_cached,model_permaslug\n"
+    csv = file("activity.csv", f"{header}2026-11-22 09:00:00,1000,20,800,gpt-5\n")
+    why = refused(csv, *ACCOUNT, "--format", "openrouter")
+    assert why.startswith("The file has no column generation_id for request_id")
+
+
 def test_litellm(alice: User, charlie: User, file: ForFile) -> None:  # M10
     log = {
         "request_id": "chatcmpl-1", "call_type": "acompletion", "api_key": "hash", "spend": 0.1, "total_tokens": 1020,
